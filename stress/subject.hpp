@@ -1,0 +1,47 @@
+// The allocator under test, by one set of names.
+//
+// With HAKMEM_STRESS_CORE the calls go to the hak_* names of hakmem_core, so that a sanitizer keeps the process's malloc. Without it
+// they go to the process's malloc family, which is glibc's (the oracle), a preloaded libhakmem.so, or a linked libhakmem.a.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <malloc.h>
+
+#if HAKMEM_STRESS_CORE
+#include <hakmem/hakmem.h>
+#define SUBJECT(name) ::hak_##name
+#else
+#define SUBJECT(name) ::name
+#endif
+
+namespace subject {
+
+// The compiler may neither pair a call with its free and delete both, nor reason about what the pointer points to.
+template <class T>
+inline T* opaque(T* p) {
+    asm volatile("" : "+r"(p) : : "memory");
+    return p;
+}
+inline size_t opaque(size_t n) {
+    asm volatile("" : "+r"(n));
+    return n;
+}
+
+inline void* malloc(size_t n) { return opaque(SUBJECT(malloc)(opaque(n))); }
+inline void free(void* p) { SUBJECT(free)(opaque(p)); }
+inline void* calloc(size_t count, size_t n) { return opaque(SUBJECT(calloc)(opaque(count), opaque(n))); }
+inline void* realloc(void* p, size_t n) { return opaque(SUBJECT(realloc)(opaque(p), opaque(n))); }
+inline void* reallocarray(void* p, size_t count, size_t n) {
+    return opaque(SUBJECT(reallocarray)(opaque(p), opaque(count), opaque(n)));
+}
+inline int posix_memalign(void** out, size_t align, size_t n) {
+    return SUBJECT(posix_memalign)(opaque(out), opaque(align), opaque(n));
+}
+inline void* aligned_alloc(size_t align, size_t n) { return opaque(SUBJECT(aligned_alloc)(opaque(align), opaque(n))); }
+inline void* memalign(size_t align, size_t n) { return opaque(SUBJECT(memalign)(opaque(align), opaque(n))); }
+inline void* valloc(size_t n) { return opaque(SUBJECT(valloc)(opaque(n))); }
+inline void* pvalloc(size_t n) { return opaque(SUBJECT(pvalloc)(opaque(n))); }
+inline size_t malloc_usable_size(void* p) { return SUBJECT(malloc_usable_size)(opaque(p)); }
+
+} // namespace subject
