@@ -38,8 +38,15 @@ inline void* reallocarray(void* p, size_t count, size_t n) {
 inline int posix_memalign(void** out, size_t align, size_t n) {
     return SUBJECT(posix_memalign)(opaque(out), opaque(align), opaque(n));
 }
-inline void* aligned_alloc(size_t align, size_t n) { return opaque(SUBJECT(aligned_alloc)(opaque(align), opaque(n))); }
-inline void* memalign(size_t align, size_t n) { return opaque(SUBJECT(memalign)(opaque(align), opaque(n))); }
+// Through pointers, because the attributes of the declarations let a sanitizer object to an alignment of 0, which glibc accepts.
+inline void* aligned_alloc(size_t align, size_t n) {
+    void* (*volatile call)(size_t, size_t) = &SUBJECT(aligned_alloc);
+    return opaque(call(align, n));
+}
+inline void* memalign(size_t align, size_t n) {
+    void* (*volatile call)(size_t, size_t) = &SUBJECT(memalign);
+    return opaque(call(align, n));
+}
 inline void* valloc(size_t n) { return opaque(SUBJECT(valloc)(opaque(n))); }
 inline void* pvalloc(size_t n) { return opaque(SUBJECT(pvalloc)(opaque(n))); }
 inline size_t malloc_usable_size(void* p) { return SUBJECT(malloc_usable_size)(opaque(p)); }

@@ -8,6 +8,9 @@
 #include "check.hpp"
 #include "tiers.hpp"
 
+// Present when hakmem serves this process.
+extern "C" [[gnu::weak]] const char* hak_version(void);
+
 namespace {
 
 bool aligned(const void* p, size_t align) { return (reinterpret_cast<uintptr_t>(p) & (align - 1)) == 0; }
@@ -92,17 +95,17 @@ TEST(new_of_zero_is_unique_and_delete_takes_null) {
     p = ::operator new[](0);
     EXPECT(p != nullptr);
     ::operator delete[](p);
-    void* null = subject::opaque(static_cast<void*>(nullptr));
-    ::operator delete(null);
-    ::operator delete[](null);
-    ::operator delete(null, size_t{8});
-    ::operator delete[](null, size_t{8});
-    ::operator delete(null, kWide);
-    ::operator delete[](null, kWide);
-    ::operator delete(null, size_t{8}, kWide);
-    ::operator delete[](null, size_t{8}, kWide);
-    ::operator delete(null, std::nothrow);
-    ::operator delete[](null, kWide, std::nothrow);
+    const auto null = [] { return subject::opaque(static_cast<void*>(nullptr)); };
+    ::operator delete(null());
+    ::operator delete[](null());
+    ::operator delete(null(), size_t{8});
+    ::operator delete[](null(), size_t{8});
+    ::operator delete(null(), kWide);
+    ::operator delete[](null(), kWide);
+    ::operator delete(null(), size_t{8}, kWide);
+    ::operator delete[](null(), size_t{8}, kWide);
+    ::operator delete(null(), std::nothrow);
+    ::operator delete[](null(), kWide, std::nothrow);
 }
 
 TEST(new_is_aligned_for_every_type) {
@@ -125,7 +128,10 @@ TEST(new_throws_bad_alloc) {
         }
         EXPECT(thrown);
     });
+    // libstdc++ 12's own aligned operator new rounds these up beyond SIZE_MAX and returns a small block.
+    const bool served_by_hakmem = hak_version != nullptr;
     for (const size_t n : {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 255, size_t{1} << 47}) {
+        if (!served_by_hakmem && n > SIZE_MAX - 256) continue;
         bool thrown = false;
         try {
             (void)subject::opaque(::operator new(subject::opaque(n), kWide));
