@@ -1,0 +1,329 @@
+"""Runs the suites of ci/suites.toml: configure, build, ctest, each within its budget. Called by ci/test."""
+
+import argparse
+import errno
+import fcntl
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "ci"
+LIMIT = 1800  # seconds for all suites together
+HEARTBEAT = 20  # seconds of silence after which the runner says what is running
+FREE_BYTES = 3 << 30  # what the build trees of all presets need, with room for the tests' own files
+
+TEST_LINE = re.compile(r"\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(?:\*\*\*)?(Passed|.*?)\s+([\d.]+) sec")
+START_LINE = re.compile(r"\s*Start\s+\d+: (\S+)")
+NINJA_LINE = re.compile(r"\[\d+/\d+\] ")
+
+
+class Trouble(Exception):
+    """Something that makes a run impossible; its text is all that is printed."""
+
+
+class Interrupted(Exception):
+    def __init__(self, number):
+        self.number = number
+
+
+@dataclass
+class Suite:
+    name: str
+    budget: int
+    preset: str = ""
+    targets: list = field(default_factory=list)
+    labels: list = field(default_factory=list)
+    command: list = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    suite: Suite
+    seconds: float = 0.0
+    passed: int = 0
+    failures: list = field(default_factory=list)
+    tests: list = field(default_factory=list)  # (seconds, name)
+
+
+class Console:
+    """Lines on stdout, each with the time since the start of the run and the suite that it belongs to."""
+
+    def __init__(self):
+        self.begin = time.monotonic()
+        self.last = self.begin
+
+    def say(self, suite, text):
+        self.last = time.monotonic()
+        seconds = int(self.last - self.begin)
+        print(f"[{seconds // 60:2d}:{seconds % 60:02d} {suite}] {text}", flush=True)
+
+
+def read_suites(path):
+    try:
+        with open(path, "rb") as file:
+            suites = [Suite(**row) for row in tomllib.load(file)["suite"]]
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise Trouble(f"{path}: {error}") from None
+    total = sum(suite.budget for suite in suites)
+    if total > LIMIT:
+        raise Trouble(f"{path}: the budgets add up to {total} s, more than {LIMIT} s")
+    return suites
+
+
+def session_members(session):
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_text()
+            except OSError:
+                continue
+            fields = stat[stat.rindex(")") + 2:].split()
+            if int(fields[3]) == session:
+                yield int(entry)
+
+
+def end_session(process):
+    """Ends a child and all that it started: ctest gives its tests process groups of their own, but not a session."""
+    for number, patience in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
+        deadline = time.monotonic() + patience
+        for pid in list(session_members(process.pid)):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+        while time.monotonic() < deadline:
+            process.poll()
+            if not list(session_members(process.pid)):
+                return
+            time.sleep(0.05)
+
+
+class Runner:
+    def __init__(self, jobs):
+        self.jobs = jobs
+        self.console = Console()
+        self.environment = {name: value for name, value in os.environ.items()
+                            if name not in ("LD_PRELOAD", "MAKEFLAGS") and not name.startswith("HAKMEM_")}
+        self.environment["LC_ALL"] = "C"
+
+    def run(self, suite, command, log, deadline, on_line, running=lambda: ""):
+        """Runs one command, gives each line of its output to the log and to on_line. Returns the exit status, None on overrun."""
+        log.write("$ " + " ".join(command) + "\n")
+        try:
+            process = subprocess.Popen(command, cwd=ROOT, env=self.environment, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except FileNotFoundError:
+            raise Trouble(f"{command[0]} is not installed; ci/bootstrap installs what is needed") from None
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ)
+                pending = b""
+                while True:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return None
+                    ready = selector.select(min(left, 1.0))
+                    if ready:
+                        data = os.read(process.stdout.fileno(), 65536)
+                        if not data:
+                            break
+                        *lines, pending = (pending + data).split(b"\n")
+                        for line in lines:
+                            text = line.decode("utf-8", "replace")
+                            log.write(text + "\n")
+                            on_line(text)
+                    elif time.monotonic() - self.console.last > HEARTBEAT:
+                        self.console.say(suite.name, f"... {running() or command[0]}")
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    return None
+                time.sleep(0.01)
+            return process.returncode
+        finally:
+            end_session(process)
+            process.stdout.close()
+            log.flush()
+
+    def build(self, suite, outcome, log, deadline):
+        self.console.say(suite.name, f"building build/{suite.preset}")
+        printed = time.monotonic()
+
+        def show(text):
+            nonlocal printed
+            if NINJA_LINE.match(text):
+                if time.monotonic() - printed < 5:
+                    return
+                printed = time.monotonic()
+            elif not text.strip() or text.startswith("--") or text.startswith("Preset CMake variables") \
+                    or re.match(r"  [A-Z_]+=", text):
+                return
+            self.console.say(suite.name, text)
+
+        steps = [["cmake", "--preset", suite.preset],
+                 ["cmake", "--build", f"build/{suite.preset}", "-j", str(self.jobs), "--target", *suite.targets]]
+        for command in steps:
+            status = self.run(suite, command, log, deadline, show)
+            if status is None:
+                outcome.failures.append(f"build: the budget of {suite.budget} s was spent")
+                return False
+            if status != 0:
+                outcome.failures.append(f"build: `{' '.join(command)}` failed with status {status}")
+                return False
+        return True
+
+    def tests(self, suite, outcome, log, deadline):
+        running = {}
+        failed_before = len(outcome.failures)
+
+        def show(text):
+            start = START_LINE.fullmatch(text)
+            if start:
+                running[start[1]] = time.monotonic()
+                return
+            match = TEST_LINE.match(text)
+            if match:
+                name, verdict, seconds = match[1], match[2], float(match[3])
+                running.pop(name, None)
+                outcome.tests.append((seconds, f"{suite.name} {name}"))
+                if verdict == "Passed":
+                    outcome.passed += 1
+                else:
+                    outcome.failures.append(f"{name}: {verdict} after {seconds:.1f} s; again: "
+                                            f"ctest --test-dir build/{suite.preset} --output-on-failure -R '^{re.escape(name)}$'")
+                self.console.say(suite.name, f"{verdict:8s} {seconds:7.2f} s  {name}")
+            elif outcome.failures[failed_before:] and text.strip():
+                self.console.say(suite.name, f"  {text}")
+
+        def names():
+            return "running " + ", ".join(f"{name} ({time.monotonic() - since:.0f} s)" for name, since in running.items())
+
+        command = ["ctest", "--test-dir", f"build/{suite.preset}", "-L", f"^({'|'.join(suite.labels)})$",
+                   "--output-on-failure", "--no-tests=error", "-j", str(self.jobs)]
+        status = self.run(suite, command, log, deadline, show, names)
+        if status is None:
+            outcome.failures.append(f"the budget of {suite.budget} s was spent; {names()}")
+        elif status != 0 and len(outcome.failures) == failed_before:
+            outcome.failures.append(f"`{' '.join(command)}` failed with status {status}")
+
+    def suite(self, suite):
+        outcome = Outcome(suite)
+        begin = time.monotonic()
+        deadline = begin + suite.budget
+        with open(LOGS / f"{suite.name}.log", "w", encoding="utf-8") as log:
+            if suite.command:
+                status = self.run(suite, suite.command, log, deadline, lambda text: self.console.say(suite.name, text))
+                if status == 0:
+                    outcome.passed += 1
+                else:
+                    what = "spent its budget" if status is None else f"failed with status {status}"
+                    outcome.failures.append(f"`{' '.join(suite.command)}` {what}")
+            elif self.build(suite, outcome, log, deadline):
+                self.tests(suite, outcome, log, deadline)
+        outcome.seconds = time.monotonic() - begin
+        verdict = "failed" if outcome.failures else "passed"
+        self.console.say(suite.name, f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in build/ci/{suite.name}.log")
+        return outcome
+
+
+def check_machine(suites):
+    needed = {"cmake", "ctest", "ninja"}
+    for suite in suites:
+        if suite.preset == "release":
+            needed |= {"gcc", "g++"}
+        elif suite.preset:
+            needed |= {"clang-19", "clang++-19"}
+    missing = sorted(name for name in needed if not shutil.which(name))
+    if missing:
+        raise Trouble(f"not installed: {', '.join(missing)}; ci/bootstrap installs what is needed")
+    free = shutil.disk_usage(LOGS).free
+    if free < FREE_BYTES:
+        raise Trouble(f"only {free >> 20} MiB are free in {ROOT / 'build'}, {FREE_BYTES >> 20} MiB are needed")
+
+
+def summary(outcomes):
+    tests = sorted((test for outcome in outcomes for test in outcome.tests), reverse=True)
+    if tests:
+        print("\nslowest tests:")
+        for seconds, name in tests[:10]:
+            print(f"  {seconds:8.2f} s  {name}")
+    print("\nsuites:")
+    for outcome in outcomes:
+        print(f"  {outcome.suite.name:14s} {outcome.passed:4d} passed {len(outcome.failures):3d} failed "
+              f"{outcome.seconds:6.0f} s of {outcome.suite.budget} s")
+    failures = [(outcome.suite.name, text) for outcome in outcomes for text in outcome.failures]
+    if failures:
+        print("\nfailed:")
+        for suite, text in failures:
+            print(f"  {suite}: {text}")
+    print(f"\n{sum(outcome.passed for outcome in outcomes)} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="ci/test", description="Builds and tests everything; the table is ci/suites.toml.")
+    parser.add_argument("--only", action="append", metavar="SUITE", default=[], help="run this suite alone; may be repeated")
+    parser.add_argument("--list", action="store_true", help="print the suites and stop")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
+                        help="compilers and tests at a time (default: one per processor)")
+    parser.add_argument("--no-bootstrap", action="store_true", help="do not look for missing Debian packages first")
+    arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error("--jobs must be at least 1")
+
+    suites = read_suites(ROOT / "ci" / "suites.toml")
+    if arguments.list:
+        for suite in suites:
+            what = f"{suite.preset}: {', '.join(suite.labels)}" if suite.preset else " ".join(suite.command)
+            print(f"{suite.name:14s} {suite.budget:4d} s  {what}")
+        return 0
+    names = [suite.name for suite in suites]
+    for name in arguments.only:
+        if name not in names:
+            raise Trouble(f"unknown suite {name}; there are: {', '.join(names)}")
+    if arguments.only:
+        suites = [suite for suite in suites if suite.name in arguments.only]
+
+    LOGS.mkdir(parents=True, exist_ok=True)
+    check_machine(suites)
+    lock = open(LOGS / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Trouble("another ci/test is running in this tree") from None
+
+    def interrupt(number, _):
+        raise Interrupted(number)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+    runner = Runner(arguments.jobs)
+    outcomes = []
+    for suite in suites:
+        outcomes.append(runner.suite(suite))
+    return summary(outcomes)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Trouble as trouble:
+        print(f"ci/test: {trouble}", file=sys.stderr)
+        sys.exit(2)
+    except Interrupted as interrupted:
+        print(f"\nci/test: interrupted by {signal.Signals(interrupted.number).name}; everything it started was ended",
+              file=sys.stderr)
+        sys.exit(128 + interrupted.number)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"ci/test: the disk that holds {ROOT / 'build'} is full", file=sys.stderr)
+        sys.exit(2)
