@@ -5,8 +5,12 @@ import contextlib
 import importlib.machinery
 import importlib.util
 import io
+import json
+import os
 import random
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -204,6 +208,76 @@ class Command(unittest.TestCase):
         self.assertRaises(compare.Failure, runner.prove, "glibc", {**good, "mapped": ["libjemalloc"]}, "", "")
         self.assertRaises(compare.Failure, runner.prove, "glibc", {**good, "free": "/etc/passwd"}, "", "")
         runner.prove("x", {"malloc": "/etc/passwd", "free": "/etc/passwd", "realloc": "/etc/passwd", "mapped": []}, "", "")
+
+
+FAKE = """#!/bin/sh
+if [ "$1" = --list ]; then echo "alpha 1"; echo "beta 2"; exit 0; fi
+library=${LD_PRELOAD:-/lib/libc.so.6}
+sum=7; [ -n "$LD_PRELOAD" ] && [ "$1" = "$WRONG_SUM" ] && sum=8
+[ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
+echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"ns_per_op\\": 5, \\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\","
+echo "\\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
+"""
+
+
+class WholeRuns(unittest.TestCase):
+    """bench/compare as a process, on a program that only pretends to measure."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.programs = self.folder / "programs"
+        self.programs.write_text(FAKE)
+        self.programs.chmod(0o755)
+        self.library = self.folder / "library.so"
+        self.library.write_text("")
+        self.command = [sys.executable, str(HERE / "compare"), "--programs", str(self.programs), "--allocators", "glibc",
+                        "--lib", f"hakmem={self.library.resolve()}", "--resamples", "100"]
+
+    def run_with(self, *argv, **environment):
+        return subprocess.run([*self.command, *argv], capture_output=True, text=True, check=False,
+                              env={**os.environ, **environment}, timeout=60)
+
+    def test_complete(self):
+        result = self.folder / "result.json"
+        done = self.run_with("--pairs", "20", "--workload", "alpha", "--json", str(result))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("round 20 of 20", done.stderr)
+        self.assertIn("alpha", done.stdout)
+        self.assertNotIn("beta", done.stdout)
+        content = json.loads(result.read_text())
+        self.assertEqual(len(content["samples"]["alpha"]["hakmem"]), 20)
+        self.assertEqual({v["verdict"] for v in content["verdicts"]}, {"holds"})
+
+    def test_strict_needs_every_verdict(self):
+        self.assertEqual(self.run_with("--pairs", "1", "--strict").returncode, 1)
+        self.assertEqual(self.run_with("--pairs", "20", "--strict").returncode, 0)
+
+    def test_wrong_checksum(self):
+        done = self.run_with("--pairs", "1", WRONG_SUM="beta")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("beta: checksum", done.stderr)
+
+    def test_crash_names_the_command(self):
+        done = self.run_with("--pairs", "1", CRASH="beta")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ended with 3: ", done.stderr)
+        self.assertIn("again: ", done.stderr)
+        self.assertIn("programs beta --scale", done.stderr)
+
+    def test_interrupt_prints_what_there_is(self):
+        child = subprocess.Popen([*self.command, "--pairs", "10000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = ""
+        while "round 1 of" not in line:
+            line = child.stderr.readline()
+            self.assertTrue(line)
+        child.send_signal(signal.SIGINT)
+        out, errors = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 130, errors)
+        self.assertIn("interrupted", errors)
+        self.assertIn("alpha", out)
+        self.assertIn("undecided", out)
 
 
 if __name__ == "__main__":
