@@ -1,0 +1,33 @@
+"""The command line that ci/traces/run and ci/syscalls share."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from . import traces
+from .stepping import ROOT
+
+
+def run_comparison(name, description, measure, compare):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lib", metavar="PATH", default=str(ROOT / "build" / "release" / "libhakmem.so"))
+    parser.add_argument("--base", metavar="PATH")
+    parser.add_argument("--folder", metavar="DIR", default=str(ROOT / "build" / "gate" / "tools"))
+    parser.add_argument("trace", nargs="*", metavar="TRACE")
+    arguments = parser.parse_args()
+    for path in (arguments.lib, arguments.base):
+        if path and not Path(path).exists():
+            print(f"{name}: {path} is missing", file=sys.stderr)
+            return 2
+    try:
+        head = traces.all_traces(measure, arguments.lib, arguments.folder, only=arguments.trace)
+        base = traces.all_traces(measure, arguments.base, arguments.folder, only=arguments.trace) if arguments.base else {}
+    except (traces.TraceFailed, OSError, subprocess.SubprocessError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    lines, reasons = compare(base, head)
+    print("\n".join(lines))
+    for reason in reasons:
+        print(f"{name}: red: {reason}")
+    return 1 if reasons else 0
