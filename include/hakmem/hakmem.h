@@ -1,0 +1,87 @@
+/* hakmem.h: the C interface of hakmem.
+ *
+ * A program that preloads or links libhakmem needs none of this: malloc and its family, and C++'s operators new and delete, are
+ * replaced. The names below reach the same allocator beside another malloc, report on it, and tune it.
+ *
+ * Sizes are in bytes. Every function is thread-safe; none is async-signal-safe. Blocks are aligned to 16 bytes at least. A block
+ * may be given back by any thread, through any of the freeing functions. Giving back, resizing or measuring a pointer that is not
+ * the start of a live block prints one line on stderr and calls abort(). */
+#ifndef HAKMEM_HAKMEM_H
+#define HAKMEM_HAKMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define HAKMEM_VERSION_MAJOR 0
+#define HAKMEM_VERSION_MINOR 1
+#define HAKMEM_VERSION_PATCH 0
+
+/* Allocation: null with errno == ENOMEM if there is no memory; a request of 0 bytes returns a block of its own. errno is unchanged
+ * on success. Each behaves as the function of the same name without the prefix does in glibc 2.36. */
+void* hak_malloc(size_t size);
+void* hak_calloc(size_t count, size_t size);               /* zeroed; ENOMEM also when count * size overflows */
+void* hak_realloc(void* block, size_t size);               /* (p, 0) frees p and returns null; on failure p is unchanged */
+void* hak_reallocarray(void* block, size_t count, size_t size);
+int hak_posix_memalign(void** out, size_t alignment, size_t size); /* 0, EINVAL or ENOMEM; errno and, on error, *out unchanged */
+void* hak_aligned_alloc(size_t alignment, size_t size);    /* alignment is rounded up to a power of two; EINVAL above SIZE_MAX/2+1 */
+void* hak_memalign(size_t alignment, size_t size);         /* the same */
+void* hak_valloc(size_t size);                             /* aligned to a page */
+void* hak_pvalloc(size_t size);                            /* aligned to a page, size rounded up to pages */
+
+/* Bytes that the block can hold, at least what was asked for; 0 for null. */
+size_t hak_malloc_usable_size(void* block);
+
+/* Freeing never changes errno; null is ignored. The sized forms are hints: a wrong size is not checked. */
+void hak_free(void* block);
+void hak_free_sized(void* block, size_t size);
+void hak_free_aligned_sized(void* block, size_t alignment, size_t size);
+
+/* As hak_malloc and hak_free, with the call site, any address that identifies it. The site is for profiles; it changes no result. */
+void* hak_alloc_at(size_t size, const void* site);
+void hak_free_at(void* block, const void* site);
+
+/* Returns free memory to the operating system now instead of after its delay. 1 if any was returned, else 0. `keep` is accepted for
+ * the likeness to malloc_trim(3); the lists of other live threads keep what they hold. */
+int hak_trim(size_t keep);
+
+/* A snapshot. Fields are read one after the other while other threads run: each is right, sums need not be. Sizes are bytes. */
+struct hak_stats {
+    size_t window_bytes;      /* reserved address space */
+    size_t committed_bytes;   /* of it, readable and writable */
+    size_t units_bytes;       /* of that, superslabs divided into slabs and Large blocks */
+    size_t used_units_bytes;  /* of that, in slabs and Large blocks */
+    size_t big_bytes;         /* committed in Big blocks */
+    size_t cached_bytes;      /* committed free superslabs */
+    size_t heaps;             /* heaps ever made; each has been a thread's */
+    size_t heaps_orphan;      /* of them, without a thread */
+    size_t heaps_frozen;      /* of them, lost to fork in this child */
+    size_t slabs;             /* slabs in use */
+    uint64_t refills;         /* times a thread's list and bump range were empty */
+    uint64_t slab_opens;
+    uint64_t slab_releases;
+    uint64_t remote_drains;   /* slabs drained after other threads freed into them */
+    uint64_t batches_tended;  /* batches taken from heaps without a thread */
+    uint64_t above_small;     /* allocations above 32 KiB, Large and Big */
+    uint64_t commits;         /* system calls that made memory accessible, */
+    uint64_t commit_failures; /* of them refused, */
+    uint64_t decommits;       /* gave memory back with its commit charge, */
+    uint64_t purges;          /* gave pages back */
+    uint64_t purged_bytes;
+};
+
+/* Fills the first `bytes` bytes of *out, so that a program built with an older, shorter struct keeps working. 0, or EINVAL if out is
+ * null. */
+int hak_stats(struct hak_stats* out, size_t bytes);
+
+/* "major.minor.patch" of the library that runs. */
+const char* hak_version(void);
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif

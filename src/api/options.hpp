@@ -1,0 +1,137 @@
+// options.hpp: HAKMEM_OPTIONS="name=value:name=value", read once, before the window is reserved. The only reader of the environment.
+#pragma once
+
+#include <climits>
+
+#include <sys/auxv.h>
+
+#include "api/text.hpp"
+#include "base/config.hpp"
+
+extern "C" char** environ;
+
+namespace hak {
+
+struct Options {
+    Tunables tunables;
+    bool verbose = false;  // one line at exit
+    bool were_read = false;
+};
+inline constinit Options options{};
+
+enum class OptionKind : unsigned char { bytes, milliseconds, flag };
+
+struct OptionRow {
+    const char* name;
+    OptionKind kind;
+    std::uint64_t least, most;
+    const char* help;
+    void (*set)(Options&, std::uint64_t);
+    std::uint64_t (*get)(const Options&);
+};
+
+inline constexpr OptionRow kOptionRows[] = {
+    {"window", OptionKind::bytes, std::uint64_t{64} << 20, std::uint64_t{1} << 46,
+     "address space to reserve; 0 in this list: the larger of 1T and 8 times RAM",
+     [](Options& o, std::uint64_t v) { o.tunables.window_bytes = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.window_bytes; }},
+    {"purge_delay", OptionKind::milliseconds, 0, 3600000, "how long free memory stays resident before its pages are returned",
+     [](Options& o, std::uint64_t v) { o.tunables.purge_delay_ms = v; }, [](const Options& o) { return o.tunables.purge_delay_ms; }},
+    {"decommit_delay", OptionKind::milliseconds, 0, 3600000, "how long after that its commit charge is returned too",
+     [](Options& o, std::uint64_t v) { o.tunables.decommit_delay_ms = v; }, [](const Options& o) { return o.tunables.decommit_delay_ms; }},
+    {"cache", OptionKind::bytes, 0, std::uint64_t{1} << 46, "free resident superslabs above this are purged without delay",
+     [](Options& o, std::uint64_t v) { o.tunables.cache_bytes_max = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.cache_bytes_max; }},
+    {"thp", OptionKind::flag, 0, 1, "advise transparent huge pages for all superslabs",
+     [](Options& o, std::uint64_t v) { o.tunables.huge_pages = v != 0; }, [](const Options& o) -> std::uint64_t { return o.tunables.huge_pages; }},
+    {"verbose", OptionKind::flag, 0, 1, "print a line of counters at exit",
+     [](Options& o, std::uint64_t v) { o.verbose = v != 0; }, [](const Options& o) -> std::uint64_t { return o.verbose; }},
+};
+
+// A number with an optional suffix K, M, G or T for bytes, or ms, s for times. False if it is anything else, or overflows.
+inline bool parse_value(const char* s, std::size_t length, OptionKind kind, std::uint64_t& value) {
+    std::size_t i = 0;
+    value = 0;
+    for (; i < length && s[i] >= '0' && s[i] <= '9'; ++i) {
+        const auto digit = static_cast<std::uint64_t>(s[i] - '0');
+        if (value > (UINT64_MAX - digit) / 10) return false;
+        value = value * 10 + digit;
+    }
+    if (i == 0) return false;
+    const std::size_t rest = length - i;
+    if (rest == 0) return true;
+    std::uint64_t factor = 0;
+    if (kind == OptionKind::bytes && rest == 1) {
+        switch (s[i]) {
+            case 'K': case 'k': factor = std::uint64_t{1} << 10; break;
+            case 'M': case 'm': factor = std::uint64_t{1} << 20; break;
+            case 'G': case 'g': factor = std::uint64_t{1} << 30; break;
+            case 'T': case 't': factor = std::uint64_t{1} << 40; break;
+            default: return false;
+        }
+    } else if (kind == OptionKind::milliseconds) {
+        if (rest == 2 && s[i] == 'm' && s[i + 1] == 's') factor = 1;
+        if (rest == 1 && s[i] == 's') factor = 1000;
+    }
+    if (factor == 0 || value > UINT64_MAX / factor) return false;
+    value *= factor;
+    return true;
+}
+
+inline void print_options_help() {
+    const Options defaults{};
+    Text text;
+    text << "hakmem: HAKMEM_OPTIONS=name=value:name=value\n";
+    for (const OptionRow& row : kOptionRows) {
+        const char* const unit = row.kind == OptionKind::milliseconds ? " ms" : "";
+        text << "  " << row.name << " (" << row.least << " to " << row.most << unit << ", default " << row.get(defaults) << unit << "): "
+             << row.help << "\n";
+    }
+    text.print();
+}
+
+// One name=value; prints a line and changes nothing if it is malformed.
+inline void parse_option(const char* s, std::size_t length, Options& out) {
+    if (length == 4 && std::memcmp(s, "help", 4) == 0) return print_options_help();
+    std::size_t name = 0;
+    while (name < length && s[name] != '=') ++name;
+    Text text;
+    text << "hakmem: HAKMEM_OPTIONS: ";
+    for (const OptionRow& row : kOptionRows) {
+        if (std::strlen(row.name) != name || std::memcmp(row.name, s, name) != 0) continue;
+        std::uint64_t value = 0;
+        if (name == length || !parse_value(s + name + 1, length - name - 1, row.kind, value)) {
+            (text << "malformed value: ").add(s, length) << "\n";
+            return text.print();
+        }
+        if (value < row.least || value > row.most) {
+            (text << "value out of range (" << row.least << " to " << row.most << "): ").add(s, length) << "\n";
+            return text.print();
+        }
+        return row.set(out, value);
+    }
+    (text << "unknown option: ").add(s, name) << " (HAKMEM_OPTIONS=help lists all)\n";
+    text.print();
+}
+
+inline void parse_options(const char* s, Options& out) {
+    while (*s != '\0') {
+        std::size_t length = 0;
+        while (s[length] != '\0' && s[length] != ':') ++length;
+        if (length != 0) parse_option(s, length, out);
+        s += length;
+        if (*s == ':') ++s;
+    }
+}
+
+// Reads the environment if there is one yet: the dynamic loader may allocate before libc has set it, and then the library's
+// constructor reads what is left to read. A privileged program (AT_SECURE) does not listen to its environment.
+inline void read_options() {
+    if (options.were_read || environ == nullptr) return;
+    options.were_read = true;
+    if (::getauxval(AT_SECURE) != 0) return;
+    constexpr char kName[] = "HAKMEM_OPTIONS=";
+    for (char** e = environ; *e != nullptr; ++e) {
+        if (std::strncmp(*e, kName, sizeof kName - 1) == 0) return parse_options(*e + sizeof kName - 1, options);
+    }
+}
+
+}  // namespace hak

@@ -1,0 +1,91 @@
+// override.hpp: the names of libc's malloc family and of C++'s operators. Included by library.cpp alone, at global scope.
+#pragma once
+
+extern "C" {
+
+HAK_EXPORT void* malloc(size_t size) noexcept { return hak::api::malloc(size); }
+HAK_EXPORT void free(void* p) noexcept { hak::api::free(p); }
+HAK_EXPORT void* calloc(size_t count, size_t size) noexcept { return hak::api::calloc(count, size); }
+HAK_EXPORT void* realloc(void* p, size_t size) noexcept { return hak::api::realloc(p, size); }
+HAK_EXPORT void* reallocarray(void* p, size_t count, size_t size) noexcept { return hak::api::reallocarray(p, count, size); }
+HAK_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) noexcept { return hak::api::posix_memalign(out, alignment, size); }
+HAK_EXPORT void* aligned_alloc(size_t alignment, size_t size) noexcept { return hak::api::memalign(alignment, size); }
+HAK_EXPORT void* memalign(size_t alignment, size_t size) noexcept { return hak::api::memalign(alignment, size); }
+HAK_EXPORT void* valloc(size_t size) noexcept { return hak::api::valloc(size); }
+HAK_EXPORT void* pvalloc(size_t size) noexcept { return hak::api::pvalloc(size); }
+HAK_EXPORT size_t malloc_usable_size(void* p) noexcept { return hak::api::malloc_usable_size(p); }
+HAK_EXPORT int malloc_trim(size_t keep) noexcept { return hak::api::malloc_trim(keep); }
+// C23; this libc's headers do not declare them.
+HAK_EXPORT void free_sized(void* p, size_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void free_aligned_sized(void* p, size_t, size_t) noexcept { hak::api::free(p); }
+
+// glibc's parameters describe its own arenas. They are accepted, as by glibc for parameters it does not know, and change nothing.
+HAK_EXPORT int mallopt(int, int) noexcept { return 1; }
+
+HAK_EXPORT struct mallinfo2 mallinfo2(void) noexcept {
+    const struct hak_stats s = hak::collect_stats();
+    struct mallinfo2 m {};
+    m.arena = s.units_bytes + s.cached_bytes;
+    m.hblks = s.big_bytes / hak::RealWorld::kConfig.superslab_bytes();
+    m.hblkhd = s.big_bytes;
+    m.uordblks = s.used_units_bytes + s.big_bytes;
+    m.fordblks = s.committed_bytes - m.uordblks;
+    m.keepcost = s.cached_bytes;
+    return m;
+}
+
+HAK_EXPORT struct mallinfo mallinfo(void) noexcept {
+    const struct mallinfo2 m = ::mallinfo2();
+    const auto cut = [](size_t x) { return static_cast<int>(x > INT_MAX ? INT_MAX : x); };
+    struct mallinfo old {};
+    old.arena = cut(m.arena);
+    old.hblks = cut(m.hblks);
+    old.hblkhd = cut(m.hblkhd);
+    old.uordblks = cut(m.uordblks);
+    old.fordblks = cut(m.fordblks);
+    old.keepcost = cut(m.keepcost);
+    return old;
+}
+
+HAK_EXPORT void malloc_stats(void) noexcept { hak::describe(hak::collect_stats()).print(); }
+
+// EINVAL for options != 0, as the manual says; else an XML document on `stream`.
+HAK_EXPORT int malloc_info(int info_options, FILE* stream) noexcept {
+    if (info_options != 0) return EINVAL;
+    const struct hak_stats s = hak::collect_stats();
+    const auto u = [](size_t x) { return static_cast<std::uint64_t>(x); };
+    hak::Text text;
+    text << "<malloc version=\"hakmem-1\">\n"
+         << "<heaps count=\"" << u(s.heaps) << "\" orphan=\"" << u(s.heaps_orphan) << "\" frozen=\"" << u(s.heaps_frozen) << "\"/>\n"
+         << "<slabs count=\"" << u(s.slabs) << "\" opened=\"" << s.slab_opens << "\" released=\"" << s.slab_releases << "\"/>\n"
+         << "<units used=\"" << u(s.used_units_bytes) << "\" committed=\"" << u(s.units_bytes) << "\"/>\n"
+         << "<big bytes=\"" << u(s.big_bytes) << "\"/>\n"
+         << "<cached bytes=\"" << u(s.cached_bytes) << "\"/>\n"
+         << "<system type=\"current\" size=\"" << u(s.committed_bytes) << "\"/>\n"
+         << "</malloc>\n";
+    return std::fwrite(text.data(), 1, text.size(), stream) == text.size() ? 0 : -1;
+}
+
+}  // extern "C"
+
+HAK_EXPORT void* operator new(std::size_t n) { return hak::api::operator_new(n, true); }
+HAK_EXPORT void* operator new[](std::size_t n) { return hak::api::operator_new(n, true); }
+HAK_EXPORT void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, false); }
+HAK_EXPORT void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, false); }
+HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, true); }
+HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, true); }
+HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, false); }
+HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, false); }
+
+HAK_EXPORT void operator delete(void* p) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete[](void* p) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete(void* p, std::size_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete[](void* p, std::size_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete(void* p, std::align_val_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete[](void* p, std::align_val_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete(void* p, std::size_t, std::align_val_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { hak::api::free(p); }

@@ -1,0 +1,85 @@
+// real_world.hpp: the world that ships, and what it needs of the process: the thread's heap word, the exit hook, the last line
+// before abort. The only thread_local of the library.
+#pragma once
+
+#include <cstdlib>
+
+#include <pthread.h>
+
+#include "api/options.hpp"
+#include "heap/fork.hpp"
+#include "heap/resize.hpp"
+#include "sys/pal_linux_statm.hpp"
+
+#ifndef HAKMEM_PROBE
+#define HAKMEM_PROBE ::hak::NoProbe
+#endif
+
+namespace hak {
+
+struct RealWorld {
+    using Sync = StdSync;
+    using Pal = LinuxPal;
+    using Probe = HAKMEM_PROBE;
+    static constexpr Config kConfig{};
+
+    static void* current_heap();
+    static void set_current_heap(void* heap);
+    static bool arm_exit_hook(void* heap);
+    static Tunables read_tunables() {
+        read_options();
+        return options.tunables;
+    }
+    [[noreturn]] static void fault(Fault fault, Entry entry, const void* p);
+};
+
+using RealHeap = Heap<RealWorld>;
+
+// Eight bytes of static TLS. It starts at a heap whose lists are empty, so that no hit asks whether the thread was initialised.
+inline constinit thread_local RealHeap* tls_heap [[gnu::tls_model("initial-exec")]] = &empty_heap<RealWorld>;
+
+inline void* RealWorld::current_heap() { return tls_heap; }
+inline void RealWorld::set_current_heap(void* heap) { tls_heap = static_cast<RealHeap*>(heap); }
+
+// The key's destructor runs when a thread ends, after the destructors of its thread_locals. Other keys' destructors may run later
+// and allocate: the thread then borrows heaps.
+class ExitHook {
+public:
+    static bool arm(void* heap) {
+        const ErrnoKeeper keep;
+        return has_key_ && ::pthread_setspecific(key_, heap) == 0;
+    }
+    static void make_key() { has_key_ = ::pthread_key_create(&key_, [](void*) { give_up<RealWorld>(); }) == 0; }
+
+private:
+    static inline constinit pthread_key_t key_{};
+    static inline constinit bool has_key_ = false;
+};
+
+inline bool RealWorld::arm_exit_hook(void* heap) { return ExitHook::arm(heap); }
+
+inline const char* name_of(Entry entry) {
+    switch (entry) {
+        case Entry::allocate: return "malloc";
+        case Entry::free: return "free";
+        case Entry::realloc: return "realloc";
+        case Entry::usable_size: return "malloc_usable_size";
+    }
+    return "hakmem";
+}
+
+[[noreturn]] HAK_COLD inline void RealWorld::fault(Fault fault, Entry entry, const void* p) {
+    Text text;
+    text << "hakmem: " << name_of(entry) << "(" << p << "): " << text_of(fault) << "\n";
+    text.print();
+    std::abort();
+}
+
+[[noreturn]] HAK_COLD inline void assertion_failed(const char* condition, const char* file, int line) {
+    Text text;
+    text << "hakmem: assertion failed: " << condition << " at " << file << ":" << static_cast<std::uint64_t>(line) << "\n";
+    text.print();
+    std::abort();
+}
+
+}  // namespace hak

@@ -1,0 +1,51 @@
+// statistics.hpp: one snapshot of the allocator's state, for hak_stats, mallinfo, malloc_stats, malloc_info and the line at exit.
+#pragma once
+
+#include "api/real_world.hpp"
+#include "hakmem/hakmem.h"
+
+namespace hak {
+
+inline struct hak_stats collect_stats() {
+    struct hak_stats s {};
+    if (!window<RealWorld>.is_open()) return s;
+    const Config& c = RealWorld::kConfig;
+    const PoolCounters p = pool<RealWorld>.counters();
+    s.window_bytes = window<RealWorld>.bytes();
+    s.committed_bytes = p.committed_slots * c.superslab_bytes();
+    s.units_bytes = p.units_slots * c.superslab_bytes();
+    s.used_units_bytes = p.used_units * c.unit_bytes;
+    s.big_bytes = p.big_slots * c.superslab_bytes();
+    s.cached_bytes = (p.committed_slots - p.units_slots - p.big_slots) * c.superslab_bytes();
+    s.commits = p.commits;
+    s.commit_failures = p.commit_failures;
+    s.decommits = p.decommits;
+    s.purges = p.purges;
+    s.purged_bytes = p.purged_bytes;
+    s.above_small = p.above_small;
+    s.heaps = heaps<RealWorld>.count();
+    for (unsigned i = 0; i < s.heaps; ++i) {
+        const RealHeap& heap = heaps<RealWorld>.at(i);
+        // relaxed, all of these: each is a counter of its own
+        const Token token = heap.token.load(order::relaxed);
+        s.heaps_orphan += token == Token::orphan;
+        s.heaps_frozen += token == Token::frozen;
+        s.slabs += heap.slabs.load(order::relaxed);
+        s.refills += heap.refills_total.load(order::relaxed);
+        s.slab_opens += heap.slab_opens.load(order::relaxed);
+        s.slab_releases += heap.slab_releases.load(order::relaxed);
+        s.remote_drains += heap.remote_drained.load(order::relaxed);
+        s.batches_tended += heap.batches_tended.load(order::relaxed);
+    }
+    return s;
+}
+
+inline Text describe(const struct hak_stats& s) {
+    Text text;
+    text << "hakmem: served " << s.refills << " refills of thread lists and " << s.above_small << " blocks above 32 KiB; "
+         << static_cast<std::uint64_t>(s.heaps) << " heaps, " << static_cast<std::uint64_t>(s.slabs) << " slabs, "
+         << static_cast<std::uint64_t>(s.committed_bytes >> 10) << " KiB committed, " << (s.purged_bytes >> 10) << " KiB purged\n";
+    return text;
+}
+
+}  // namespace hak

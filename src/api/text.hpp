@@ -1,0 +1,59 @@
+// text.hpp: lines for people, made without memory and without stdio: the allocator reports while its own state may be broken.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <unistd.h>
+
+namespace hak {
+
+// Text of bounded length; what does not fit is cut.
+class Text {
+public:
+    Text& operator<<(const char* s) {
+        while (*s != '\0' && length_ < sizeof buffer_) buffer_[length_++] = *s++;
+        return *this;
+    }
+    Text& operator<<(std::uint64_t value) { return number(value, 10); }
+    Text& operator<<(const void* p) { return (*this << "0x").number(reinterpret_cast<std::uintptr_t>(p), 16); }
+    Text& add(const char* s, std::size_t length) {
+        while (length-- != 0 && length_ < sizeof buffer_) buffer_[length_++] = *s++;
+        return *this;
+    }
+
+    const char* data() const { return buffer_; }
+    std::size_t size() const { return length_; }
+
+    // To stderr, in one call where the system takes it in one, so that lines of two threads do not mix.
+    void print() const {
+        const int saved = errno;
+        std::size_t done = 0;
+        while (done < length_) {
+            const ssize_t n = ::write(STDERR_FILENO, buffer_ + done, length_ - done);
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) break;
+            done += static_cast<std::size_t>(n);
+        }
+        errno = saved;
+    }
+
+private:
+    Text& number(std::uint64_t value, unsigned base) {
+        char digits[20];
+        unsigned n = 0;
+        do {
+            digits[n++] = "0123456789abcdef"[value % base];
+            value /= base;
+        } while (value != 0);
+        while (n != 0 && length_ < sizeof buffer_) buffer_[length_++] = digits[--n];
+        return *this;
+    }
+
+    char buffer_[2048];
+    std::size_t length_ = 0;
+};
+
+}  // namespace hak

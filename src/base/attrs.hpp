@@ -1,0 +1,14 @@
+// attrs.hpp: what the compiler must be told and cannot infer. The only compiler-specific spellings outside sys/.
+#pragma once
+
+#define HAK_INLINE __attribute__((always_inline)) inline
+#define HAK_NOINLINE __attribute__((noinline))
+// Cold functions stay out of the hot text and never lend their register pressure to a caller.
+#define HAK_COLD __attribute__((noinline, cold))
+
+namespace hak {
+
+// Two lines: adjacent-line prefetchers pair them, and Slab relies on this for its remote word.
+inline constexpr unsigned kCacheLine = 64;
+
+}  // namespace hak

@@ -1,0 +1,49 @@
+// bits.hpp: arithmetic on powers of two and on the 32-bit unit masks of a superslab.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace hak {
+
+constexpr bool is_power_of_two(std::size_t x) { return std::has_single_bit(x); }
+constexpr std::size_t align_up(std::size_t x, std::size_t alignment) { return (x + alignment - 1) & ~(alignment - 1); }
+constexpr std::size_t align_down(std::size_t x, std::size_t alignment) { return x & ~(alignment - 1); }
+constexpr std::size_t divide_up(std::size_t x, std::size_t y) { return (x + y - 1) / y; }
+constexpr unsigned log2_floor(std::size_t x) { return static_cast<unsigned>(std::bit_width(x)) - 1; }
+
+// A mask of `count` ones that starts at bit `first`; count may be 32.
+constexpr std::uint32_t unit_mask(unsigned first, unsigned count) {
+    return static_cast<std::uint32_t>(((std::uint64_t{1} << count) - 1) << first);
+}
+
+// Bit i of the result is set if `count` ones of `free` start at i. Doubling: each step joins two runs of equal length.
+constexpr std::uint32_t run_starts(std::uint32_t free, unsigned count) {
+    unsigned have = 1;
+    while (have < count) {
+        const unsigned step = have < count - have ? have : count - have;
+        free &= free >> step;
+        have += step;
+    }
+    return free;
+}
+
+// Length of the longest run of ones.
+constexpr unsigned longest_run(std::uint32_t free) {
+    unsigned length = 0;
+    while (free != 0) {
+        free &= free >> 1;
+        ++length;
+    }
+    return length;
+}
+
+// The number x with x * odd == 1 modulo 2^32 (Newton's iteration; each round doubles the correct low bits).
+constexpr std::uint32_t inverse_of_odd(std::uint32_t odd) {
+    std::uint32_t x = odd;
+    for (int round = 0; round < 5; ++round) x *= 2 - odd * x;
+    return x;
+}
+
+}  // namespace hak

@@ -1,0 +1,52 @@
+// config.hpp: the geometry of a world, as one constexpr value, and the rules it must satisfy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bits.hpp"
+
+namespace hak {
+
+struct Config {
+    std::size_t page_bytes = 4096;                // smallest piece that Pal purges; runtime pages may be larger
+    std::size_t unit_bytes = 64 * 1024;           // piece of a superslab, and of the slab table
+    unsigned units_per_superslab = 32;            // one bit each in a 32-bit mask
+    std::size_t small_bytes_max = 32 * 1024;      // Tiny and Mid: slabs of equal blocks
+    std::size_t linear_bytes_max = 128;           // classes in 16-byte steps up to here, then four per doubling
+    unsigned slab_blocks_min = 8;                 // a slab takes as many units as it needs for this many blocks
+    std::size_t bin_bytes_max = 32 * 1024;        // TLS-SLL of one class: spills above this many bytes ...
+    unsigned bin_blocks_min = 4;                  // ... but never below this many blocks,
+    unsigned bin_blocks_max = 512;                // ... and always above this many
+    std::size_t window_bytes = std::size_t{1} << 40;
+    std::size_t window_bytes_min = std::size_t{1} << 26;
+    unsigned heaps_max = 65536;                   // one per live thread; type-stable
+    unsigned tend_visits_max = 64;                // orphan heaps that one refill may visit
+    unsigned islands_max = 256;                   // committed islands in the window: bounds the number of mappings
+
+    constexpr std::size_t superslab_bytes() const { return unit_bytes * units_per_superslab; }
+    // Above this a block is Big: whole superslabs. Half, so that a Large run never takes a superslab of its own.
+    constexpr std::size_t large_bytes_max() const { return superslab_bytes() / 2; }
+};
+
+inline constexpr std::size_t kMinAlignment = 16;
+
+constexpr bool is_valid(const Config& c) {
+    return is_power_of_two(c.page_bytes) && is_power_of_two(c.unit_bytes) && is_power_of_two(c.units_per_superslab) &&
+           c.units_per_superslab <= 32 && c.unit_bytes >= c.page_bytes && is_power_of_two(c.small_bytes_max) &&
+           is_power_of_two(c.linear_bytes_max) && c.linear_bytes_max <= c.small_bytes_max &&
+           c.small_bytes_max * c.slab_blocks_min <= c.large_bytes_max() && c.small_bytes_max <= c.unit_bytes &&
+           c.unit_bytes / kMinAlignment <= 0xffff && c.bin_blocks_min >= 1 && c.bin_blocks_max >= c.bin_blocks_min &&
+           c.window_bytes % c.superslab_bytes() == 0 && c.window_bytes_min <= c.window_bytes;
+}
+
+// What may change at run time; set once from HAKMEM_OPTIONS before the first heap, read on cold paths only.
+struct Tunables {
+    std::size_t window_bytes = 0;                 // 0: max(Config::window_bytes, 8 x RAM)
+    std::uint64_t purge_delay_ms = 100;           // a dirty free range is purged when it has been free this long
+    std::uint64_t decommit_delay_ms = 2000;       // a purged free superslab is decommitted after this much longer
+    std::size_t cache_bytes_max = std::size_t{512} << 20;  // dirty free bytes kept before the delay is ignored
+    bool huge_pages = false;                      // MADV_HUGEPAGE on every superslab
+};
+
+}  // namespace hak

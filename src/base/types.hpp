@@ -1,0 +1,18 @@
+// types.hpp: integer vocabulary and the only casts between addresses and pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hak {
+
+using Address = std::uintptr_t;
+
+inline Address address_of(const volatile void* pointer) { return reinterpret_cast<Address>(pointer); }
+
+template <class T>
+inline T* pointer_to(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+}  // namespace hak

@@ -1,0 +1,150 @@
+// allocate.hpp: the allocation story, top to bottom.
+//
+//   allocate(heap, n)             a hit: pop the class's list                       thread_cache.hpp   plain
+//     allocate_bump               next untouched block of the current slab          thread_cache.hpp   plain
+//       allocate_after_refill     cold: fill the bin from, in this order,
+//         collect_pending         what other threads gave back                      slabs.hpp          exchange
+//         take_own_partial        a slab of this heap that has room                 here               plain
+//         take_from_orphans       a batch from the heap of a thread that is gone    tend.hpp           token
+//         open_slab               a fresh slab                                      slabs.hpp          pool's lock
+//     allocate_large              a run of units, above small_bytes_max             large.hpp          pool's lock
+//     allocate_big                a run of superslabs, above large_bytes_max        large.hpp          pool's lock
+//
+// Everything returns null when there is no memory, and has changed nothing then. errno is the C API's business.
+#pragma once
+
+#include "heap/large.hpp"
+#include "heap/lifecycle.hpp"
+
+namespace hak {
+
+// Takes room from the heap's first slab of class c that has any: its free list as a batch, its untouched blocks as bump range.
+template <World W>
+HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
+    Slab<W>* const slab = heap.partial[c].get();
+    if (slab == nullptr) return false;
+    Bin<W>& bin = heap.bins[c];
+    if (slab->free_count.get() != 0) fill<W>(bin, slab->take_free());
+    if (const std::uint32_t blocks = slab->untouched.get(); blocks != 0) {
+        const std::size_t block_bytes = Classes<W>::block_bytes(c);
+        const Address at = slab->block_address(slab->carved());
+        bin.bump.set(at);
+        bin.bump_end.set(at + blocks * block_bytes);
+        bin.bump_zero.set(slab->zero_tail.get());
+        slab->untouched.set(0);
+        slab->used.set(static_cast<std::uint16_t>(slab->used.get() + blocks));
+    }
+    leave_partial(heap, slab, c);
+    return true;
+}
+
+// Now and then a refill looks at the clock: lists that lie idle go back to their slabs, so that no slab is held for ever by a block
+// in a list, and what is free long enough is purged.
+template <World W>
+HAK_COLD void housekeep(Heap<W>& heap) {
+    constexpr std::uint64_t kFlushMs = 500;
+    const std::uint64_t now = W::Pal::now_ms();
+    if (now - heap.flushed_ms.get() >= kFlushMs) {
+        heap.flushed_ms.set(now);
+        flush_all(heap);
+        release_empty_slabs(heap);
+    }
+    reclaim<W>.tick();
+}
+
+// Precondition: the bin of class c is empty. False if there is no memory.
+template <World W>
+HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
+    constexpr std::uint32_t kHousekeepEvery = 64;
+    bump_counter<W>(heap.refills_total);
+    heap.refills.set(heap.refills.get() + 1);
+    if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);
+    if (has_pending(heap)) collect_pending(heap);
+    if (take_own_partial(heap, c)) return true;
+    if (const Batch<W> batch = take_from_orphans(heap, c); batch.count != 0) {
+        fill<W>(heap.bins[c], batch);
+        return true;
+    }
+    Slab<W>* const slab = open_slab(heap, c);
+    if (slab == nullptr) return false;
+    join_partial(heap, slab, c);
+    return take_own_partial(heap, c);
+}
+
+template <World W>
+HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
+    Bin<W>& bin = heap.bins[c];
+    if (bin.list.get() != 0) return {pop<W>(bin), false};
+    return {bump<W>(bin, c), bin.bump_zero.get()};
+}
+
+// The bin had nothing, or the thread has no heap.
+template <World W>
+HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c) {
+    if (!has_heap(heap)) [[unlikely]] {
+        const Borrowed<W> borrowed = heap_for_this_call<W>();
+        if (borrowed.heap == nullptr) return {};
+        Fresh fresh = take_from_bin(*borrowed.heap, c);
+        if (fresh.block == nullptr && refill(*borrowed.heap, c)) fresh = take_from_bin(*borrowed.heap, c);
+        finish_call(borrowed);
+        return fresh;
+    }
+    if (!refill(*heap, c)) return {};
+    return take_from_bin(*heap, c);
+}
+
+template <World W>
+HAK_INLINE void* handed_out(void* block, std::size_t bytes, SizeClass c) {
+    if (block != nullptr) W::Probe::on_hand_out(block, bytes, Classes<W>::block_bytes(c));
+    return block;
+}
+
+// Second chance of a hit: the list is empty, untouched blocks are left.
+template <World W>
+HAK_NOINLINE void* allocate_bump(Heap<W>* heap, std::size_t bytes, SizeClass c) {
+    if (Block<W>* const b = bump<W>(heap->bins[c], c)) [[likely]] return handed_out<W>(b, bytes, c);
+    return handed_out<W>(allocate_after_refill(heap, c).block, bytes, c);
+}
+
+template <World W>
+HAK_INLINE void* allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
+    Bin<W>& bin = heap->bins[c];
+    if (bin.list.get() == 0) [[unlikely]] return allocate_bump(heap, bytes, c);
+    return handed_out<W>(pop<W>(bin), bytes, c);
+}
+
+template <World W>
+HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
+    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return allocate_above_small<W>(bytes, kMinAlignment).block;
+    return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
+}
+
+// `bytes` zero bytes.
+template <World W>
+HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
+    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] {
+        const Fresh fresh = allocate_above_small<W>(bytes, kMinAlignment);
+        if (fresh.block != nullptr && !fresh.zero) __builtin_memset(fresh.block, 0, bytes);
+        return fresh.block;
+    }
+    const SizeClass c = Classes<W>::class_of(bytes);
+    Fresh fresh = take_from_bin(*heap, c);
+    if (fresh.block == nullptr) [[unlikely]] {
+        fresh = allocate_after_refill(heap, c);
+        if (fresh.block == nullptr) return nullptr;
+    }
+    handed_out<W>(fresh.block, bytes, c);
+    if (!fresh.zero) __builtin_memset(fresh.block, 0, bytes);
+    return fresh.block;
+}
+
+// Precondition: alignment is a power of two.
+template <World W>
+inline void* allocate_aligned(Heap<W>* heap, std::size_t alignment, std::size_t bytes) {
+    if (alignment <= kMinAlignment) return allocate(heap, bytes);
+    const unsigned c = Classes<W>::class_of_aligned(bytes, alignment);
+    if (c < Classes<W>::kCount) return allocate_small(heap, bytes, static_cast<SizeClass>(c));
+    return allocate_above_small<W>(bytes, alignment).block;
+}
+
+}  // namespace hak

@@ -1,0 +1,58 @@
+// fork.hpp: fork at any moment, from any thread, and the child allocates at once.
+//
+// prepare ends tending and takes every lock, so that the copy holds no half-changed shared state; the forking thread itself passes
+// through the locks it holds (lock.hpp). In the child the other threads are gone: heaps that they OWNED are FROZEN, because their
+// plain fields may be half-changed. They are never drained, tended or adopted; frees into them are posted and stay. The leak is
+// bounded by what those heaps held at fork. A poster may have vanished between setting queued and pushing the slab, so
+// the pending lists of the heaps that live on are built anew from their slabs.
+#pragma once
+
+#include "heap/lifecycle.hpp"
+
+namespace hak {
+
+template <World W>
+void fork_prepare() {
+    heaps<W>.bar_tending();
+    start_lock<W>.acquire();
+    heaps<W>.lock().acquire();
+    reclaim<W>.lock().acquire();
+    pool<W>.lock().acquire();
+    forking_thread<W>.store(W::Pal::thread_id(), order::relaxed);  // relaxed: read by this thread alone
+}
+
+template <World W>
+void fork_parent() {
+    forking_thread<W>.store(0, order::relaxed);  // relaxed: as above
+    pool<W>.lock().release();
+    reclaim<W>.lock().release();
+    heaps<W>.lock().release();
+    start_lock<W>.release();
+    heaps<W>.allow_tending();
+}
+
+template <World W>
+void fork_child() {
+    forking_thread<W>.store(0, order::relaxed);  // relaxed: the child has one thread
+    pool<W>.lock().reset();
+    reclaim<W>.lock().reset();
+    heaps<W>.lock().reset();
+    start_lock<W>.reset();
+    heaps<W>.allow_tending();
+    if (!window<W>.is_open()) return;
+    auto* const mine = static_cast<Heap<W>*>(W::current_heap());
+    for (unsigned i = 0; i < heaps<W>.count(); ++i) {
+        Heap<W>& heap = heaps<W>.at(i);
+        if (heap.token.load(order::relaxed) == Token::owned && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
+        heap.pending.store(nullptr, order::relaxed);  // relaxed, all of these: the child has one thread
+    }
+    const std::size_t units = window<W>.slots_ready() * W::kConfig.units_per_superslab;
+    for (std::size_t u = 0; u < units; ++u) {
+        Slab<W>* const slab = window<W>.record(u);
+        Heap<W>* const owner = slab->owner.load(order::relaxed);
+        if (owner == nullptr || window<W>.head_record(slab) != slab) continue;
+        if ((slab->remote.load(order::relaxed) & kQueued) != 0) push_pending(owner->pending, slab);
+    }
+}
+
+}  // namespace hak

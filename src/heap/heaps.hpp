@@ -1,0 +1,91 @@
+// heaps.hpp: all heaps of the process, type-stable and numbered; birth and adoption happen here, under the registry's lock.
+#pragma once
+
+#include <new>
+
+#include "heap/heap.hpp"
+
+namespace hak {
+
+template <World W>
+class Heaps {
+public:
+    static_assert(sizeof(Heap<W>) <= Window<W>::kHeapStride);
+
+    constexpr Heaps() = default;
+
+    // Heaps [0, count()) exist. acquire: pairs with the store in create(): a heap that is counted is constructed.
+    unsigned count() const { return count_.load(order::acquire); }
+    Heap<W>& at(unsigned i) const { return *std::launder(static_cast<Heap<W>*>(window<W>.heap_memory(i))); }
+    // A hint: how many heaps have no thread.
+    unsigned orphans() const { return orphans_.load(order::relaxed); }
+    void note_orphan(int by) { orphans_.fetch_add(static_cast<unsigned>(by), order::relaxed); }  // relaxed: a hint
+    Lock<W>& lock() { return lock_; }
+
+    // Tending ends before fork copies the process, so that no orphan is left half-changed. Dekker's pattern: a tender announces itself
+    // and then looks for the fork; fork announces itself and then looks for tenders. seq_cst on all four, or both could miss.
+    bool begin_tending() {
+        tenders_.fetch_add(1, order::seq_cst);
+        if (!tending_barred_.load(order::seq_cst)) return true;
+        end_tending();
+        return false;
+    }
+    void end_tending() { tenders_.fetch_sub(1, order::release); }  // release: pairs with the load in bar_tending()
+    void bar_tending() {
+        tending_barred_.store(true, order::seq_cst);
+        while (tenders_.load(order::seq_cst) != 0) W::Pal::yield();  // acquire part: what tenders wrote is in the copy
+    }
+    void allow_tending() { tending_barred_.store(false, order::release); }
+
+    // A heap that the calling thread owns: an orphan with all it has, or a new one. Null if there is no memory for one.
+    Heap<W>* take() {
+        if (Heap<W>* const adopted = adopt()) return adopted;
+        LockGuard<W> guard(lock_);
+        const unsigned i = count();
+        if (i >= window<W>.heaps_max()) return nullptr;
+        if (i >= ready_.get()) return nullptr;
+        Heap<W>* const heap = ::new (window<W>.heap_memory(i)) Heap<W>{};
+        heap->reset_bins();
+        heap->token.store(Token::owned, order::relaxed);  // relaxed: published by the next store
+        count_.store(i + 1, order::release);              // release: pairs with count()
+        return heap;
+    }
+
+    // Makes memory for one more heap; a system call, so outside the lock. False if there is none.
+    bool make_room() {
+        const unsigned i = count();
+        if (i >= window<W>.heaps_max() || !window<W>.make_heap_ready(i)) return false;
+        LockGuard<W> guard(lock_);
+        if (ready_.get() < i + 1) ready_.set(i + 1);
+        return true;
+    }
+
+private:
+    Heap<W>* adopt() {
+        const unsigned n = count();
+        if (orphans() == 0) return nullptr;
+        for (unsigned i = 0; i < n; ++i) {
+            Heap<W>& heap = at(i);
+            Token seen = Token::orphan;
+            if (heap.token.load(order::relaxed) != Token::orphan) continue;  // relaxed: a guess for the CAS
+            // acquire: pairs with let_go() of the exiting thread or of the last tender.
+            if (heap.token.cas_strong(seen, Token::owned, order::acquire, order::relaxed)) {
+                note_orphan(-1);
+                return &heap;
+            }
+        }
+        return nullptr;
+    }
+
+    Lock<W> lock_;
+    Plain<W, unsigned> ready_{};  // heaps whose memory can be written; under the lock
+    Atomic<W, unsigned> count_{};
+    Atomic<W, unsigned> orphans_{};
+    Atomic<W, unsigned> tenders_{};
+    Atomic<W, bool> tending_barred_{};
+};
+
+template <World W>
+inline constinit Heaps<W> heaps{};
+
+}  // namespace hak

@@ -1,0 +1,127 @@
+// large.hpp: blocks above small_bytes_max. Large: a run of units; Big: a run of superslabs. Neither needs a heap.
+//
+// INV large.1  the record of a Large or Big block's first unit says so and holds the block's address; no other record points at it
+// INV large.2  state leaves large/big by one CAS, so that of two frees of one block exactly one succeeds
+#pragma once
+
+#include "heap/lifecycle.hpp"
+
+namespace hak {
+
+// A block fresh from its source, and whether its bytes (behind the first two words of a small block) are known to be zero.
+struct Fresh {
+    void* block = nullptr;
+    bool zero = false;
+};
+
+// Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do not all begin in one cache set.
+// A multiple of a cache line below 4096, spread by Fibonacci hashing over the run's position.
+inline std::size_t color_of(std::size_t position, std::size_t slack) {
+    const std::size_t color = static_cast<std::size_t>(static_cast<std::uint32_t>(position) * 2654435769u >> 26) * kCacheLine;
+    return color <= slack ? color : color % (slack + 1) / kCacheLine * kCacheLine;
+}
+
+template <World W>
+inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units, std::size_t bytes, std::size_t usable) {
+    Slab<W>* const record = window<W>.slab_of(run);
+    record->units.set(static_cast<std::uint8_t>(units));
+    // relaxed: whoever frees the block has it from us through the program's own synchronization
+    record->start.store(run + offset, order::relaxed);
+    record->owner.store(nullptr, order::relaxed);
+    record->state.store(state, order::relaxed);
+    void* const p = pointer_to<void>(run + offset);
+    W::Probe::on_hand_out(p, bytes, usable - offset);
+    return p;
+}
+
+template <World W>
+HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
+    constexpr std::size_t kUnit = W::kConfig.unit_bytes;
+    // Runs of four units and more afford a page for their color even where the size fills them exactly.
+    const bool colored = alignment <= kCacheLine;
+    const std::size_t room = colored && bytes >= 4 * kUnit && bytes + W::kConfig.page_bytes <= W::kConfig.large_bytes_max()
+                                 ? bytes + W::kConfig.page_bytes
+                                 : bytes;
+    const auto units = static_cast<unsigned>(divide_up(room, kUnit));
+    Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
+    if (run.address == 0 && reclaim<W>.everything(true)) run = pool<W>.acquire_units(units, Pool<W>::Use::block);
+    if (run.address == 0) return {};
+    const std::size_t offset = colored ? color_of(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
+    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
+}
+
+template <World W>
+HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
+    constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
+    if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
+    const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
+    Range run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
+    if (run.address == 0 && reclaim<W>.everything(true)) run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
+    if (run.address == 0) return {};
+    const bool colored = alignment <= kCacheLine;
+    const std::size_t offset = colored ? color_of(window<W>.slot_of(run.address), slots * kSlot - bytes) : 0;
+    return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot), run.zero};
+}
+
+template <World W>
+HAK_COLD Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
+    if (!start<W>()) return {};
+    if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(bytes == 0 ? 1 : bytes, alignment);
+    return allocate_big<W>(bytes, alignment);
+}
+
+// First byte of the run, and its length, of a Large or Big block.
+struct Run {
+    Address address;
+    std::size_t bytes;
+};
+template <World W>
+inline Run run_of(const Slab<W>* record, UnitState state) {
+    const Address p = record->start.load(order::relaxed);  // relaxed: the block is live, nobody changes it
+    if (state == UnitState::large) return {align_down(p, W::kConfig.unit_bytes), record->units.get() * W::kConfig.unit_bytes};
+    const Address run = align_down(p, Window<W>::kSuperSlabBytes);
+    return {run, pool<W>.big_slots(run) * Window<W>::kSuperSlabBytes};
+}
+
+// False if the block was not large or big any more: somebody freed it already.
+template <World W>
+HAK_COLD bool release_above_small(Slab<W>* record, UnitState state) {
+    const Run run = run_of(record, state);
+    UnitState expected = state;
+    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else.
+    if (!record->state.cas_strong(expected, UnitState::free, order::relaxed, order::relaxed)) return false;
+    const Address p = record->start.load(order::relaxed);
+    W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
+    if (state == UnitState::large) {
+        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes));
+    } else {
+        pool<W>.release_slots(run.address);
+    }
+    reclaim<W>.tick();
+    return true;
+}
+
+// Changes a run's length in place; false if what lies behind it is not free. `bytes` counts from the block's start.
+template <World W>
+HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t bytes) {
+    const Run run = run_of(record, state);
+    const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
+    const std::size_t needed = p - run.address + bytes;
+    if (state == UnitState::large) {
+        constexpr std::size_t kUnit = W::kConfig.unit_bytes;
+        if (needed > W::kConfig.large_bytes_max()) return false;
+        const auto units = static_cast<unsigned>(divide_up(needed, kUnit)), old = static_cast<unsigned>(run.bytes / kUnit);
+        if (units > old && !pool<W>.extend_units(run.address, old, units)) return false;
+        record->units.set(static_cast<std::uint8_t>(units));
+        if (units < old) pool<W>.release_units(run.address + units * kUnit, old - units);
+        return true;
+    }
+    constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
+    if (needed > window<W>.bytes()) return false;
+    const auto slots = static_cast<std::uint32_t>(divide_up(needed, kSlot)), old = static_cast<std::uint32_t>(run.bytes / kSlot);
+    if (slots > old) return pool<W>.extend_slots(run.address, old, slots);
+    if (slots < old) pool<W>.shrink_slots(run.address, slots);
+    return true;
+}
+
+}  // namespace hak

@@ -1,0 +1,85 @@
+// lifecycle.hpp: the process's first call, a thread's first and last call, and calls after the last.
+#pragma once
+
+#include "heap/tend.hpp"
+
+namespace hak {
+
+// Guards the reservation of the window, the only lock under which the system is called: it happens once.
+template <World W>
+inline constinit Lock<W> start_lock{};
+
+// Opens the window if it is not open yet. False if there is no address space for it; the next call tries again.
+template <World W>
+HAK_COLD bool start_slow() {
+    LockGuard<W> guard(start_lock<W>);
+    if (window<W>.is_open()) return true;
+    tunables<W> = W::read_tunables();
+    return window<W>.open(tunables<W>);
+}
+template <World W>
+HAK_INLINE bool start() {
+    return window<W>.is_open() || start_slow<W>();
+}
+
+// A heap for one call. `borrowed`: it goes back when the call ends, because this thread cannot promise to give it up later.
+template <World W>
+struct Borrowed {
+    Heap<W>* heap = nullptr;
+    bool borrowed = false;
+};
+
+template <World W>
+HAK_COLD Borrowed<W> heap_for_this_call() {
+    if (!start<W>()) return {};
+    Heap<W>* heap = heaps<W>.take();
+    while (heap == nullptr) {
+        if (!heaps<W>.make_room()) return {};
+        heap = heaps<W>.take();
+    }
+    if (W::current_heap() == &exited_heap<W>) return {heap, true};
+    // The heap is set before the hook is armed: arming may allocate.
+    W::set_current_heap(heap);
+    if (W::arm_exit_hook(heap)) return {heap, false};
+    W::set_current_heap(&exited_heap<W>);
+    return {heap, true};
+}
+
+// Everything goes to the slabs and what is empty to the pool; then the token is anybody's.
+template <World W>
+HAK_COLD void abandon(Heap<W>& heap) {
+    if (has_pending(heap)) collect_pending(heap);
+    flush_all(heap);
+    release_empty_slabs(heap);
+    heaps<W>.note_orphan(1);
+    let_go(heap, Token::orphan);
+}
+
+template <World W>
+HAK_COLD void finish_call(const Borrowed<W>& call) {
+    if (call.borrowed) abandon(*call.heap);
+}
+
+// The exit hook: the calling thread will not promise anything any more. Idempotent.
+template <World W>
+HAK_COLD void give_up() {
+    auto* const heap = static_cast<Heap<W>*>(W::current_heap());
+    W::set_current_heap(&exited_heap<W>);
+    if (has_heap(heap)) abandon(*heap);
+}
+
+// Returns what can be returned to the system now; true if anything was.
+template <World W>
+HAK_COLD bool trim(bool decommit) {
+    if (!window<W>.is_open()) return false;
+    auto* const heap = static_cast<Heap<W>*>(W::current_heap());
+    if (has_heap(heap)) {
+        if (has_pending(*heap)) collect_pending(*heap);
+        flush_all(*heap);
+        release_empty_slabs(*heap);
+    }
+    tend_all_orphans<W>();
+    return reclaim<W>.everything(decommit);
+}
+
+}  // namespace hak

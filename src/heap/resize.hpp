@@ -1,0 +1,72 @@
+// resize.hpp: usable size and realloc, told with the words of the two stories.
+//
+//   reallocate(heap, p, n)    in place if the class stays (small), or if the run can shrink or grow where it is (Large, Big);
+//                             else allocate, copy, deallocate
+#pragma once
+
+#include "heap/deallocate.hpp"
+
+namespace hak {
+
+// A live block, as far as its address can tell. Faults in the name of `entry` where no live block starts at p.
+template <World W>
+struct Located {
+    Slab<W>* record;
+    UnitState state;
+    std::size_t usable;
+};
+
+template <World W>
+inline Located<W> locate(const void* p, Entry entry) {
+    const Address a = address_of(p);
+    if (!window<W>.contains(a)) [[unlikely]] W::fault(Fault::foreign, entry, p);
+    Slab<W>* const record = window<W>.slab_of(a);
+    const UnitState state = record->state.load(order::relaxed);  // relaxed: a live block's record does not change
+    if (state == UnitState::slab) {
+        if (!record->is_block_start(a)) [[unlikely]] bad_block<W>(p, entry);
+        if (block_at<W>(a)->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::double_free, entry, p);
+        return {record, state, record->block_bytes()};
+    }
+    if (state == UnitState::free || record->start.load(order::relaxed) != a) [[unlikely]] bad_block<W>(p, entry);
+    const Run run = run_of(record, state);
+    return {record, state, run.address + run.bytes - a};
+}
+
+template <World W>
+inline std::size_t usable_size(const void* p) {
+    return locate<W>(p, Entry::usable_size).usable;
+}
+
+// Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
+inline bool fits(std::size_t usable, std::size_t bytes) { return bytes <= usable && bytes >= usable / 2; }
+
+// Precondition: p is not null. Returns null, and leaves the block as it was, if there is no memory.
+template <World W>
+HAK_NOINLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
+    const Located<W> old = locate<W>(p, Entry::realloc);
+    std::size_t want = bytes;
+    if (old.state == UnitState::slab) {
+        if (fits(old.usable, bytes) || (bytes <= old.usable && old.usable <= kMinAlignment)) {
+            W::Probe::on_hand_out(p, bytes, old.usable);
+            return p;
+        }
+    } else if (bytes > W::kConfig.small_bytes_max) {
+        // A run that grows once will grow again: behind a grown block an eighth stays untouched, which costs address space only, and
+        // keeps the number of copies logarithmic.
+        if (bytes <= old.usable ? bytes >= old.usable / 2 || resize_in_place(old.record, old.state, bytes)
+                                : resize_in_place(old.record, old.state, bytes)) {
+            W::Probe::on_hand_out(p, bytes, locate<W>(p, Entry::realloc).usable);
+            return p;
+        }
+        if (bytes > old.usable && bytes < W::kConfig.window_bytes) want = bytes + bytes / 8;
+    }
+    void* fresh = allocate(heap, want);
+    if (fresh == nullptr && want != bytes) fresh = allocate(heap, bytes);
+    if (fresh == nullptr) return nullptr;
+    __builtin_memcpy(fresh, p, bytes < old.usable ? bytes : old.usable);
+    // The heap may have been born in allocate().
+    deallocate(static_cast<Heap<W>*>(W::current_heap()), p);
+    return fresh;
+}
+
+}  // namespace hak

@@ -1,0 +1,154 @@
+// slabs.hpp: a heap's own slabs: opened, joined to and removed from the partial lists, drained, released. Every function here needs
+// the heap's token.
+#pragma once
+
+#include "heap/heap.hpp"
+#include "mem/reclaim.hpp"
+
+namespace hak {
+
+template <World W>
+inline void join_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
+    Slab<W>* const first = heap.partial[c].get();
+    slab->prev.set(nullptr);
+    slab->next.set(first);
+    if (first != nullptr) first->prev.set(slab);
+    heap.partial[c].set(slab);
+    // relaxed: a hint for tenders; only the holder writes it
+    heap.partial_classes.store(heap.partial_classes.load(order::relaxed) | std::uint64_t{1} << c, order::relaxed);
+}
+
+template <World W>
+inline void leave_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
+    Slab<W>* const next = slab->next.get();
+    Slab<W>* const prev = slab->prev.get();
+    if (next != nullptr) next->prev.set(prev);
+    if (prev != nullptr) {
+        prev->next.set(next);
+    } else {
+        heap.partial[c].set(next);
+        // relaxed: as in join_partial
+        if (next == nullptr) heap.partial_classes.store(heap.partial_classes.load(order::relaxed) & ~(std::uint64_t{1} << c), order::relaxed);
+    }
+}
+
+// A fresh slab of class c, all of it untouched, on no list. Null if there is no memory.
+template <World W>
+HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
+    const auto& shape = Classes<W>::kShapes[c];
+    Range range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
+    if (range.address == 0) {
+        if (!reclaim<W>.everything(true)) return nullptr;
+        range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
+        if (range.address == 0) return nullptr;
+    }
+    const std::size_t unit = window<W>.unit_index(range.address);
+    const auto capacity = static_cast<std::uint16_t>(Classes<W>::capacity(c, unit));
+    Slab<W>* const head = window<W>.record(unit);
+    head->free_head.set(0);
+    head->used.set(0);
+    head->free_count.set(0);
+    head->untouched.set(capacity);
+    head->units.set(shape.units);
+    head->zero_tail.set(range.zero);
+    for (unsigned u = 0; u < shape.units; ++u) {
+        Slab<W>* const record = head + u;
+        // relaxed, all of these: a thread that frees a block of this slab has the block from its owner through the program's own
+        // synchronization, which orders these stores before; any other reader has a wild pointer and may see anything.
+        record->start.store(range.address + Classes<W>::start_offset(c, unit), order::relaxed);
+        record->inverse.store(shape.inverse, order::relaxed);
+        record->capacity.store(capacity, order::relaxed);
+        record->shift.store(shape.shift, order::relaxed);
+        record->size_class.store(c, order::relaxed);
+        record->state.store(UnitState::slab, order::relaxed);
+        record->owner.store(&heap, order::relaxed);
+    }
+    bump_counter<W>(heap.slab_opens);
+    bump_counter<W>(heap.slabs);
+    return head;
+}
+
+// The one place where a slab ends. The slab is on no list of the heap.
+template <World W>
+HAK_COLD void release_slab(Heap<W>& heap, Slab<W>* slab) {
+    // Precondition list of a release (slab.5): nothing is out, nothing is posted, nobody is about to push it.
+    HAK_ASSERT(slab->used.get() == 0);
+    HAK_ASSERT(slab->remote.load(order::relaxed) == 0);  // relaxed: used == 0 means no block is left that anybody could post
+    HAK_ASSERT(slab->owner.load(order::relaxed) == &heap);
+    const unsigned units = slab->units.get();
+    const Address address = align_down(slab->start.load(order::relaxed), W::kConfig.unit_bytes);
+    for (unsigned u = 0; u < units; ++u) {
+        // relaxed: no live block is left; a reader has a wild or stale pointer and is told so by any of the values.
+        slab[u].owner.store(nullptr, order::relaxed);
+        slab[u].state.store(UnitState::free, order::relaxed);
+    }
+    bump_counter<W>(heap.slab_releases);
+    heap.slabs.store(heap.slabs.load(order::relaxed) - 1, order::relaxed);  // relaxed: one writer
+    pool<W>.release_units(address, units);
+}
+
+// Gives one block, which counts as used, back to its slab. The slab is released when it is empty, unless it is the class's last
+// partial one: that one stays for the next refill, so that a single block allocated and freed in turn does not cross the pool.
+template <World W>
+inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+    const SizeClass c = slab->size_class.load(order::relaxed);
+    const bool was_full = !slab->has_room();
+    slab->give(b, window<W>.secret());
+    if (was_full) join_partial(heap, slab, c);
+    if (slab->used.get() == 0 && !(heap.partial[c].get() == slab && slab->next.get() == nullptr)) {
+        leave_partial(heap, slab, c);
+        release_slab(heap, slab);
+        reclaim<W>.tick();
+    }
+}
+
+// Gives a chain of sealed blocks of one slab back; the count is bounded by the capacity, so that a cycle cannot hang us.
+template <World W>
+inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head) {
+    const Address secret = window<W>.secret();
+    std::uint32_t left = slab->used.get();
+    for (Address a = head; a != 0;) {
+        Block<W>* const b = block_at<W>(a);
+        if (left-- == 0 || !slab->holds(a) || !b->is_closed(secret)) [[unlikely]] {
+            W::fault(Fault::overwritten, Entry::free, b);
+        }
+        a = b->link.get();
+        give_back(heap, slab, b);
+    }
+}
+
+// Takes what other threads posted to this heap's slabs.
+template <World W>
+HAK_COLD void collect_pending(Heap<W>& heap) {
+    Slab<W>* slab = pop_pending<W>(heap.pending);
+    while (slab != nullptr) {
+        Slab<W>* const next = slab->pending_next.get();  // before drain() lets the next poster write it
+        const Address head = drain(*slab);
+        bump_counter<W>(heap.remote_drained);
+        give_back_chain(heap, slab, head);
+        slab = next;
+    }
+}
+
+template <World W>
+HAK_INLINE bool has_pending(const Heap<W>& heap) {
+    // relaxed: a hint; what is missed here is met at the next refill
+    return heap.pending.load(order::relaxed) != nullptr;
+}
+
+// Releases the empty slabs that give_back() kept.
+template <World W>
+HAK_COLD void release_empty_slabs(Heap<W>& heap) {
+    for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
+        for (Slab<W>* slab = heap.partial[c].get(); slab != nullptr;) {
+            Slab<W>* const next = slab->next.get();
+            if (slab->used.get() == 0) {
+                leave_partial(heap, slab, static_cast<SizeClass>(c));
+                release_slab(heap, slab);
+            }
+            slab = next;
+        }
+    }
+}
+
+}  // namespace hak

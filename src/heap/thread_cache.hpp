@@ -1,0 +1,94 @@
+// thread_cache.hpp: the TLS-SLL of one class: pop, push, bump, flush. The hits of malloc and free are pop and push.
+#pragma once
+
+#include "heap/slabs.hpp"
+
+namespace hak {
+
+template <World W>
+using Bin = typename Heap<W>::Bin;
+
+// Precondition: bin.list is not empty.
+template <World W>
+HAK_INLINE Block<W>* pop(Bin<W>& bin) {
+    Block<W>* const b = block_at<W>(bin.list.get());
+    if (!b->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, b);
+    bin.list.set(b->link.get());
+    bin.room.set(bin.room.get() + 1);
+    b->open();
+    return b;
+}
+
+// Precondition: bin.room > 0 before the call's decrement, as tested by the caller.
+template <World W>
+HAK_INLINE void push(Bin<W>& bin, Block<W>* b) {
+    b->close(bin.list.get(), window<W>.secret());
+    bin.list.set(address_of(b));
+}
+
+// Puts a batch of sealed blocks where the list is empty.
+template <World W>
+HAK_INLINE void fill(Bin<W>& bin, Batch<W> batch) {
+    HAK_ASSERT(bin.list.get() == 0);
+    bin.list.set(batch.head);
+    bin.room.set(bin.room.get() - static_cast<std::int32_t>(batch.count));
+}
+
+// Next untouched block; null if the range is used up.
+template <World W>
+HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
+    const Address at = bin.bump.get();
+    if (at == bin.bump_end.get()) return nullptr;
+    bin.bump.set(at + Classes<W>::block_bytes(c));
+    Block<W>* const b = new_block_at<W>(at);
+    b->open();  // an earlier life of this memory may have left a seal that holds
+    return b;
+}
+
+// Gives one block, which may belong to any heap, back to its slab.
+template <World W>
+inline void return_block(Heap<W>& heap, Block<W>* b) {
+    Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(address_of(b)));
+    Heap<W>* const owner = slab->owner.load(order::relaxed);  // relaxed: the block is live in its slab, so the owner cannot change
+    if (owner == &heap) {
+        give_back(heap, slab, b);
+    } else if (post(*slab, b, window<W>.secret())) {
+        push_pending(owner->pending, slab);
+    }
+}
+
+// Empties one bin into the slabs that its blocks came from.
+template <World W>
+HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
+    Bin<W>& bin = heap.bins[c];
+    const Address secret = window<W>.secret();
+    const std::int32_t limit = Classes<W>::kShapes[c].bin_blocks;
+    // First the untouched range: its slab takes it back whole, so that it is not carved for nothing.
+    if (const Address at = bin.bump.get(), end = bin.bump_end.get(); at != end) {
+        Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(at));
+        const auto blocks = static_cast<std::uint16_t>((end - at) / Classes<W>::block_bytes(c));
+        const bool was_full = !slab->has_room();
+        slab->untouched.set(blocks);
+        slab->zero_tail.set(bin.bump_zero.get());
+        slab->used.set(static_cast<std::uint16_t>(slab->used.get() - blocks));
+        bin.bump.set(0);
+        bin.bump_end.set(0);
+        if (was_full) join_partial(heap, slab, c);
+    }
+    std::int32_t left = limit - bin.room.get();
+    for (Address a = bin.list.get(); a != 0;) {
+        Block<W>* const b = block_at<W>(a);
+        if (left-- == 0 || !window<W>.contains(a) || !b->is_closed(secret)) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, b);
+        a = b->link.get();
+        return_block(heap, b);
+    }
+    bin.list.set(0);
+    bin.room.set(limit);
+}
+
+template <World W>
+HAK_COLD void flush_all(Heap<W>& heap) {
+    for (unsigned c = 0; c < Classes<W>::kCount; ++c) flush_bin(heap, static_cast<SizeClass>(c));
+}
+
+}  // namespace hak

@@ -1,0 +1,179 @@
+// reclaim.hpp: gives memory back to the operating system, in batches, after it has been free for a while.
+//
+// A free range is in exactly one of: a queue of the pool, a batch in here (its units count as used, its run is in transit), or
+// returned. It is known to be zero only after purge() returned true; after a failed purge it stays dirty and cached.
+// There is no thread of our own: whoever frees something large or releases a slab looks at the clock and works off what is due.
+#pragma once
+
+#include "mem/pool.hpp"
+
+namespace hak {
+
+template <World W>
+class Reclaim {
+public:
+    constexpr Reclaim() = default;
+
+    // After memory became free. Cheap unless something is due.
+    void tick() {
+        const std::uint64_t now = W::Pal::now_ms();
+        const bool over = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes > tunables<W>.cache_bytes_max;
+        // relaxed: a hint; whoever reads an old value comes a little early or late.
+        if (!over && now < next_ms_.load(order::relaxed)) return;
+        if (!lock_.try_acquire()) return;  // somebody is at it
+        next_ms_.store(now + tunables<W>.purge_delay_ms / 4 + 1, order::relaxed);  // relaxed: as above
+        work(now, over ? Mode::purge_all : Mode::due);
+        lock_.release();
+    }
+
+    // Purges every free dirty range now; `decommit` also gives committed free superslabs back. True if anything was returned.
+    bool everything(bool decommit) {
+        LockGuard<W> guard(lock_);
+        return work(W::Pal::now_ms(), decommit ? Mode::return_all : Mode::purge_all);
+    }
+
+    Lock<W>& lock() { return lock_; }
+
+private:
+    enum class Mode : std::uint8_t { due, purge_all, return_all };
+
+    // One range taken out of the pool. mask == 0: a run of slots; else units of one slot.
+    struct Item {
+        std::uint32_t first;
+        std::uint32_t count;
+        std::uint32_t mask;
+        bool decommit;
+        bool was_dirty;
+        bool done;
+    };
+    static constexpr unsigned kBatch = 32;
+
+    static SuperSlab<W>& slot(std::uint32_t i) { return window<W>.superslab(i); }
+
+    bool work(std::uint64_t now, Mode mode) {
+        bool any = false;
+        while (true) {
+            Item items[kBatch];
+            const unsigned count = collect(items, now, mode);
+            if (count == 0) return any;
+            bool all = true;
+            for (unsigned i = 0; i < count; ++i) {
+                items[i].done = return_to_system(items[i]);
+                any |= items[i].done;
+                all &= items[i].done;
+            }
+            put_back(items, count, now);
+            // A range that the system refused waits for another delay; trying it again at once would not end.
+            if (!all) return any;
+        }
+    }
+
+    unsigned collect(Item* items, std::uint64_t now, Mode mode) {
+        LockGuard<W> guard(pool<W>.lock_);
+        Pool<W>& p = pool<W>;
+        unsigned count = 0;
+        while (count < kBatch && !p.to_purge_.is_empty()) {
+            if (mode == Mode::due && !p.to_purge_.is_due(now, tunables<W>.purge_delay_ms)) break;
+            const std::uint32_t i = p.to_purge_.front();
+            if (slot(i).kind.get() == SlotKind::units) {
+                p.to_purge_.remove(i);
+                const std::uint32_t mask = slot(i).purgeable_units();
+                if (mask == 0) continue;
+                p.unlink_bucket(i);
+                slot(i).used_units.set(slot(i).used_units.get() | mask);
+                p.link_bucket(i);
+                items[count++] = {i, 1, mask, false, true, false};
+            } else {
+                items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i));
+            }
+        }
+        while (count < kBatch && !p.to_decommit_.is_empty()) {
+            if (mode == Mode::purge_all) break;
+            if (mode == Mode::due && !p.to_decommit_.is_due(now, tunables<W>.decommit_delay_ms)) break;
+            const std::uint32_t i = p.to_decommit_.front();
+            if (!fits_islands(i)) {
+                // Decommitting would add a mapping too many: the run stays committed and clean, and leaves the queue until it is used.
+                p.to_decommit_.remove(i);
+                continue;
+            }
+            items[count++] = take_run(i, true);
+        }
+        return count;
+    }
+
+    bool fits_islands(std::uint32_t i) const {
+        return pool<W>.islands_.get() + pool<W>.neighbours_committed(i, slot(i).run_slots.get()) <= W::kConfig.islands_max + 1;
+    }
+
+    Item take_run(std::uint32_t i, bool decommit) {
+        const std::uint32_t count = slot(i).run_slots.get();
+        const bool dirty = slot(i).dirty.get();
+        pool<W>.take_cached(i);
+        Runs<W, SlotKind::cached>::form(i, count, SlotKind::transit);
+        return {i, count, 0, decommit, dirty, false};
+    }
+
+    static bool return_to_system(const Item& item) {
+        const Address base = window<W>.slot_address(item.first);
+        if (item.mask == 0) {
+            void* const memory = pointer_to<void>(base);
+            const std::size_t bytes = item.count * Window<W>::kSuperSlabBytes;
+            if (!item.decommit) return W::Pal::purge(memory, bytes);
+            W::Probe::on_unmap(memory, bytes);
+            return W::Pal::decommit(memory, bytes);
+        }
+        bool all = true;
+        for (std::uint32_t mask = item.mask; mask != 0;) {
+            const auto first = static_cast<unsigned>(std::countr_zero(mask));
+            const auto length = static_cast<unsigned>(std::countr_one(mask >> first));
+            all &= W::Pal::purge(pointer_to<void>(base + first * W::kConfig.unit_bytes), length * W::kConfig.unit_bytes);
+            mask &= ~unit_mask(first, length);
+        }
+        return all;
+    }
+
+    void put_back(const Item* items, unsigned count, std::uint64_t now) {
+        LockGuard<W> guard(pool<W>.lock_);
+        Pool<W>& p = pool<W>;
+        for (unsigned k = 0; k < count; ++k) {
+            const Item& item = items[k];
+            SuperSlab<W>& s = slot(item.first);
+            if (item.mask == 0) {
+                if (item.decommit && item.done) {
+                    p.counters_.decommits += 1;
+                    p.put_reserved(item.first, item.count);
+                } else {
+                    note_purge(item, item.count * Window<W>::kSuperSlabBytes);
+                    p.put_cached(item.first, item.count, item.was_dirty && !item.done, now);
+                }
+                continue;
+            }
+            note_purge(item, static_cast<std::size_t>(std::popcount(item.mask)) * W::kConfig.unit_bytes);
+            p.unlink_bucket(item.first);
+            s.used_units.set(s.used_units.get() & ~item.mask);
+            if (item.done) s.dirty_units.set(s.dirty_units.get() & ~item.mask);
+            if (s.used_units.get() == 0) {
+                if (s.in_decay.get()) p.to_purge_.remove(item.first);
+                p.counters_.units_slots -= 1;
+                p.put_cached(item.first, 1, s.dirty_units.get() != 0, now);
+            } else {
+                p.link_bucket(item.first);
+                if (s.purgeable_units() != 0) p.wait_for_purge(item.first, now);
+            }
+        }
+    }
+
+    void note_purge(const Item& item, std::size_t bytes) {
+        if (!item.done) return;
+        pool<W>.counters_.purges += 1;
+        pool<W>.counters_.purged_bytes += bytes;
+    }
+
+    Lock<W> lock_;
+    Atomic<W, std::uint64_t> next_ms_{};
+};
+
+template <World W>
+inline constinit Reclaim<W> reclaim{};
+
+}  // namespace hak

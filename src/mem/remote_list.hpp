@@ -1,0 +1,56 @@
+// remote_list.hpp: blocks of a slab that threads other than its owner gave back, and the notification of the owner.
+//
+// The remote word is {head, queued}. Any thread posts a block with one CAS. The CAS that turns queued from 0 to 1 owes the owner
+// one push of the slab onto its pending list; nobody else may push it until the popper of that list has cleared the bit.
+//
+// INV remote.1  the list holds each posted, not yet drained block exactly once; they count as used in the slab
+// INV remote.2  between the CAS that sets queued and the exchange that clears it the slab is pushed exactly once
+// INV remote.3  the poster's last access to slab and block is the CAS, or the pending push if that CAS set queued
+#pragma once
+
+#include "mem/slab.hpp"
+
+namespace hak {
+
+inline constexpr Address kQueued = 1;  // blocks are aligned to 16, so the bit is free
+
+// True if the caller must now push the slab onto its owner's pending list.
+template <World W>
+[[nodiscard]] inline bool post(Slab<W>& slab, Block<W>* b, Address secret) {
+    // relaxed: the value is only a guess for the CAS; its blocks are not dereferenced.
+    Address seen = slab.remote.load(order::relaxed);
+    do {
+        b->close(seen & ~kQueued, secret);
+        // release: the client's last writes to the block and its link are visible to whoever drains it. The list may be extended
+        // by others before it is drained: their CAS continues the release sequence.
+        // acquire: where this CAS sets queued it must come after the popper's read of pending_next, which the popper's exchange
+        // released; else the push could overwrite the link while it is being read.
+    } while (!slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed));
+    return (seen & kQueued) == 0;
+}
+
+// Pushes a slab whose queued bit the caller has just set. After this the caller must not touch the slab again.
+template <World W>
+inline void push_pending(Atomic<W, Slab<W>*>& pending, Slab<W>* slab) {
+    Slab<W>* head = pending.load(order::relaxed);  // relaxed: a guess for the CAS, never dereferenced here
+    do {
+        slab->pending_next.set(head);
+        // release: pairs with pop_pending: the link is visible to the popper.
+    } while (!pending.cas_weak(head, slab, order::release, order::relaxed));
+}
+
+// Takes the whole pending list. Only the holder of the heap's token may call this.
+template <World W>
+[[nodiscard]] inline Slab<W>* pop_pending(Atomic<W, Slab<W>*>& pending) {
+    return pending.exchange(nullptr, order::acquire);  // acquire: pairs with push_pending
+}
+
+// Takes the remote list of a slab that was popped from the pending list and clears queued, in that order of meaning: the caller
+// has read pending_next before.
+template <World W>
+[[nodiscard]] inline Address drain(Slab<W>& slab) {
+    // acquire: the posted blocks' contents and links. release: the caller's read of pending_next comes before the next poster's push.
+    return slab.remote.exchange(0, order::acq_rel) & ~kQueued;
+}
+
+}  // namespace hak

@@ -1,0 +1,102 @@
+// slab.hpp: the record of one unit in the slab table: who owns it, what it holds, and the remote word.
+//
+// A slab is one unit or several; the record of its first unit is the slab's, the others repeat what a free needs to read.
+// Fields are grouped by writer. `owner`, `start`, `capacity`, `inverse`, `shift`, `size_class` and `state` may be read by any
+// thread at any time (a wild or double free reads them), so they are relaxed atomics; the rest of the first line is touched by the
+// holder of the owner heap's token alone. The remote word has a line of its own, because other threads write it.
+//
+// INV slab.1   state == slab  =>  owner != null and the unit belongs to exactly one slab
+// INV slab.2   used + free_count + untouched == capacity, for a slab (used: with the client, in a TLS-SLL, or on the remote list)
+// INV slab.3   the free list holds free_count blocks of this slab, each once, closed (block.1)
+// INV slab.4   the slab is on its owner's partial list of its class  <=>  free_count + untouched > 0
+// INV slab.5   a slab is released only with used == 0 and remote == {null, not queued}
+// INV slab.6   remote.queued  <=>  the slab is on its owner's pending list, or the thread that set the bit is about to push it
+#pragma once
+
+#include "mem/block.hpp"
+
+namespace hak {
+
+template <World W>
+struct Heap;
+
+// What a unit is, seen from an address. A Large or Big record stands at the block's first unit only.
+enum class UnitState : std::uint8_t { free = 0, slab, large, big };
+
+template <World W>
+struct alignas(2 * kCacheLine) Slab {
+    // Any thread reads; written by the slab's opener and at release.
+    Atomic<W, Heap<W>*> owner;
+    Atomic<W, Address> start;            // first block; for Large and Big the block itself
+    Atomic<W, std::uint32_t> inverse;
+    Atomic<W, std::uint16_t> capacity;
+    Atomic<W, std::uint8_t> shift;
+    Atomic<W, std::uint8_t> size_class;
+
+    // Holder of the owner's token only. For Large: `units` alone, under the pool's lock.
+    Plain<W, Address> free_head;
+    Plain<W, Slab*> next;                // partial list of the owner, per class
+    Plain<W, Slab*> prev;
+    Plain<W, std::uint16_t> used;
+    Plain<W, std::uint16_t> free_count;
+    Plain<W, std::uint16_t> untouched;   // blocks at the end that were never carved
+    Plain<W, std::uint8_t> units;
+    Atomic<W, UnitState> state;          // any thread reads
+    Plain<W, bool> zero_tail;            // the untouched blocks are known to be zero
+
+    // Any thread writes.
+    alignas(kCacheLine) Atomic<W, Address> remote;  // head of the remote list | queued bit
+    Plain<W, Slab*> pending_next;        // written by the thread that set queued, read by the popper of the pending list
+
+    static constexpr std::uint32_t kNotABlock = UINT32_MAX;
+
+    // Index of the block that starts at `p`; >= capacity if none does. One multiplication: an offset that is a multiple of
+    // 2^shift * odd becomes its quotient when multiplied by odd's inverse and rotated; any other offset becomes a number above every
+    // quotient that fits (Granlund & Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
+    HAK_INLINE std::uint32_t index_of(Address p) const {
+        const auto offset = static_cast<std::uint32_t>(p - start.load(order::relaxed));
+        return std::rotr(offset * inverse.load(order::relaxed), shift.load(order::relaxed));
+    }
+    // Precondition: p lies in this slab's units.
+    HAK_INLINE bool is_block_start(Address p) const { return index_of(p) < capacity.load(order::relaxed); }
+    // For any address at all, such as a link that may have been overwritten.
+    bool holds(Address p) const { return (p - start.load(order::relaxed)) >> 32 == 0 && is_block_start(p); }
+
+    std::size_t block_bytes() const { return Classes<W>::block_bytes(size_class.load(order::relaxed)); }
+    Address block_address(std::uint32_t index) const { return start.load(order::relaxed) + index * block_bytes(); }
+    bool has_room() const { return free_count.get() + untouched.get() > 0; }
+    // How many blocks have been carved: they are the first ones.
+    std::uint32_t carved() const { return capacity.load(order::relaxed) - untouched.get(); }
+
+    // Puts a block that the holder has on the free list. Precondition: b is a block of this slab that counts as used.
+    void give(Block<W>* b, Address secret) {
+        b->close(free_head.get(), secret);
+        free_head.set(address_of(b));
+        free_count.set(static_cast<std::uint16_t>(free_count.get() + 1));
+        used.set(static_cast<std::uint16_t>(used.get() - 1));
+    }
+
+    // Takes the whole free list; its blocks count as used from here on.
+    Batch<W> take_free() {
+        const Batch<W> batch{free_head.get(), free_count.get()};
+        used.set(static_cast<std::uint16_t>(used.get() + batch.count));
+        free_head.set(0);
+        free_count.set(0);
+        return batch;
+    }
+
+    // Carves up to `count` untouched blocks onto the free list, lowest address first to be taken.
+    void carve(std::uint32_t count, Address secret) {
+        if (count > untouched.get()) count = untouched.get();
+        const std::uint32_t first = carved();
+        for (std::uint32_t i = count; i-- > 0;) {
+            Block<W>* b = new_block_at<W>(block_address(first + i));
+            b->close(free_head.get(), secret);
+            free_head.set(address_of(b));
+        }
+        untouched.set(static_cast<std::uint16_t>(untouched.get() - count));
+        free_count.set(static_cast<std::uint16_t>(free_count.get() + count));
+    }
+};
+
+}  // namespace hak

@@ -1,0 +1,149 @@
+// window.hpp: the one reserved address range. An address is ours if and only if it lies in here; nothing outside is dereferenced.
+//
+// Layout of the reservation, each part aligned to a superslab:
+//   [ window: slots of one superslab | slab table: one Slab per unit | superslab table: one SuperSlab per slot | heaps ]
+// The slab table is readable from the start and says "free" (zero) wherever nobody wrote. The tables become writable from
+// their beginning, in steps, as the highest slot in use rises (`slots_ready`), and never shrink: two mappings each.
+//
+// INV window.1  window.base and window.bytes change once, from zero, before the first block is handed out
+// INV window.2  slot s is used only if s < slots_ready
+// INV window.3  nothing in the window is ever unmapped
+#pragma once
+
+#include "mem/slab.hpp"
+#include "mem/superslab.hpp"
+#include "sys/lock.hpp"
+
+namespace hak {
+
+template <World W>
+class Window {
+public:
+    static constexpr Config kConfig = W::kConfig;
+    static constexpr std::size_t kSuperSlabBytes = kConfig.superslab_bytes();
+    static constexpr unsigned kUnitShift = log2_floor(kConfig.unit_bytes);
+    static constexpr std::size_t kHeapStride = 4096;
+
+    constexpr Window() = default;
+
+    // relaxed loads of base_, bytes_ and table_: a thread that has a block got it from somebody to whom the window was open
+    // (happens-before through the program's own hand-over); a thread with a foreign pointer reads zero or the final value, and both
+    // say "not ours" for an address outside.
+    HAK_INLINE bool contains(Address p) const { return p - base_.load(order::relaxed) < bytes_.load(order::relaxed); }
+    // Precondition: contains(p).
+    HAK_INLINE Slab<W>* slab_of(Address p) const {
+        return table_.load(order::relaxed) + ((p - base_.load(order::relaxed)) >> kUnitShift);
+    }
+    HAK_INLINE Address secret() const { return secret_.load(order::relaxed); }
+
+    Address base() const { return base_.load(order::relaxed); }
+    std::size_t bytes() const { return bytes_.load(order::relaxed); }
+    bool is_open() const { return base_.load(order::acquire) != 0; }  // acquire: pairs with the last store of open()
+
+    std::size_t slot_count() const { return bytes() / kSuperSlabBytes; }
+    Address slot_address(std::size_t slot) const { return base() + slot * kSuperSlabBytes; }
+    std::size_t slot_of(Address p) const { return (p - base()) / kSuperSlabBytes; }
+    std::size_t unit_index(Address p) const { return (p - base()) >> kUnitShift; }
+    Slab<W>* record(std::size_t unit) const { return table_.load(order::relaxed) + unit; }
+    Slab<W>* head_record(const Slab<W>* any) const { return slab_of(any->start.load(order::relaxed)); }
+    SuperSlab<W>& superslab(std::size_t slot) const { return superslabs_[slot]; }
+    void* heap_memory(std::size_t index) const { return pointer_to<void>(heaps_ + index * kHeapStride); }
+    unsigned heaps_max() const { return heaps_max_; }
+
+    std::size_t slots_ready() const { return slots_ready_.load(order::acquire); }  // acquire: pairs with make_ready
+    bool make_ready(std::size_t slots);
+    bool make_heap_ready(std::size_t index);
+
+    // Reserves the window; false if not even the smallest fits. Caller holds the process's start-up lock.
+    bool open(const Tunables& tunables);
+
+private:
+    bool try_reserve(std::size_t window_bytes);
+    static std::size_t to_superslab(std::size_t bytes) { return align_up(bytes, kSuperSlabBytes); }
+
+    Atomic<W, Address> base_{};
+    Atomic<W, std::size_t> bytes_{};
+    Atomic<W, Slab<W>*> table_{};
+    Atomic<W, Address> secret_{};
+    SuperSlab<W>* superslabs_ = nullptr;
+    Address heaps_ = 0;
+    unsigned heaps_max_ = 0;
+    Atomic<W, std::size_t> slots_ready_{};
+};
+
+template <World W>
+inline constinit Window<W> window{};
+
+template <World W>
+bool Window<W>::try_reserve(std::size_t window_bytes) {
+    const std::size_t slots = window_bytes / kSuperSlabBytes;
+    const std::size_t table_bytes = to_superslab(slots * kConfig.units_per_superslab * sizeof(Slab<W>));
+    const std::size_t superslabs_bytes = to_superslab(slots * sizeof(SuperSlab<W>));
+    // A heap is a thread's; small windows belong to processes with little address space, which cannot have many threads.
+    std::size_t heaps = kConfig.heaps_max;
+    while (heaps > 64 && heaps * kHeapStride > window_bytes / 16) heaps /= 2;
+    const std::size_t heaps_bytes = to_superslab(heaps * kHeapStride);
+    const std::size_t total = window_bytes + table_bytes + superslabs_bytes + heaps_bytes;
+    void* const memory = W::Pal::reserve(total, kSuperSlabBytes);
+    if (memory == nullptr) return false;
+    const Address base = address_of(memory), table = base + window_bytes;
+    if (!W::Pal::expose(pointer_to<void>(table), table_bytes)) {
+        W::Pal::unreserve(memory, total);
+        return false;
+    }
+    W::Pal::advise_no_huge(pointer_to<void>(table), table_bytes + superslabs_bytes + heaps_bytes);
+    superslabs_ = pointer_to<SuperSlab<W>>(table + table_bytes);
+    heaps_ = table + table_bytes + superslabs_bytes;
+    heaps_max_ = static_cast<unsigned>(heaps);
+    secret_.store(W::Pal::entropy() | 1, order::relaxed);  // odd: no block, link or seal of zeros is ever closed
+    table_.store(pointer_to<Slab<W>>(table), order::relaxed);
+    bytes_.store(window_bytes, order::relaxed);
+    base_.store(base, order::release);  // release: pairs with is_open()
+    return true;
+}
+
+template <World W>
+bool Window<W>::open(const Tunables& tunables) {
+    std::size_t want = tunables.window_bytes;
+    if (want == 0) {
+        want = kConfig.window_bytes;
+        if (const std::size_t ram = W::Pal::ram_bytes(); ram < SIZE_MAX / 16 && ram * 8 > want) want = ram * 8;
+    }
+    // With a finite RLIMIT_AS at most half of what is left: the program's own mappings and thread stacks need the rest.
+    const std::size_t left = W::Pal::address_space_left();
+    if (left != SIZE_MAX && want > left / 2) want = left / 2;
+    for (want = align_down(want, kSuperSlabBytes); want >= kConfig.window_bytes_min; want = align_down(want / 2, kSuperSlabBytes)) {
+        if (try_reserve(want)) return true;
+    }
+    return false;
+}
+
+// Makes records and superslab state writable for slots [0, slots). Idempotent; may run in several threads at once, because it
+// only ever adds access to a prefix. Calls the system: no lock may be held.
+template <World W>
+bool Window<W>::make_ready(std::size_t slots) {
+    std::size_t ready = slots_ready();
+    if (slots <= ready) return true;
+    // In steps of 1/8 of what is ready, so that a growing heap makes few calls; at least one page of superslab state.
+    constexpr std::size_t kStep = divide_up(kConfig.page_bytes, sizeof(SuperSlab<W>));
+    std::size_t target = align_up(slots > ready + ready / 8 ? slots : ready + ready / 8, kStep);
+    if (target > slot_count()) target = slot_count();
+    const std::size_t page = W::Pal::page_bytes();
+    const std::size_t table_bytes = align_up(target * kConfig.units_per_superslab * sizeof(Slab<W>), page);
+    const std::size_t superslabs_bytes = align_up(target * sizeof(SuperSlab<W>), page);
+    if (!W::Pal::commit(table_.load(order::relaxed), table_bytes) || !W::Pal::commit(superslabs_, superslabs_bytes)) return false;
+    // release: pairs with slots_ready(): who sees the new count sees pages that can be written.
+    while (ready < target && !slots_ready_.cas_weak(ready, target, order::release, order::relaxed)) {
+    }
+    return true;
+}
+
+template <World W>
+bool Window<W>::make_heap_ready(std::size_t index) {
+    const std::size_t page = W::Pal::page_bytes();
+    const Address begin = align_down(heaps_ + index * kHeapStride, page);
+    const Address end = align_up(heaps_ + (index + 1) * kHeapStride, page);
+    return W::Pal::commit(pointer_to<void>(begin), end - begin);
+}
+
+}  // namespace hak

@@ -1,0 +1,133 @@
+// pal_linux.hpp: the operating system that ships. Every function keeps errno, because malloc's success and free must.
+#pragma once
+
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bits.hpp"
+#include "base/types.hpp"
+
+namespace hak {
+
+class ErrnoKeeper {
+public:
+    ErrnoKeeper() : saved_(errno) {}
+    ~ErrnoKeeper() { errno = saved_; }
+    ErrnoKeeper(const ErrnoKeeper&) = delete;
+    ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
+
+private:
+    int saved_;
+};
+
+struct LinuxPal {
+    static std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+
+    static std::size_t ram_bytes() {
+        struct sysinfo info;
+        ErrnoKeeper keep;
+        if (::sysinfo(&info) != 0) return std::size_t{1} << 30;
+        return static_cast<std::size_t>(info.totalram) * info.mem_unit;
+    }
+
+    // How much address space RLIMIT_AS leaves; SIZE_MAX without a limit. What is mapped already is the first number of
+    // /proc/self/statm; where it cannot be read, a quarter of the limit is taken to be in use.
+    static std::size_t address_space_left() {
+        ErrnoKeeper keep;
+        struct rlimit limit;
+        if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+        const std::size_t total = static_cast<std::size_t>(limit.rlim_cur);
+        const std::size_t used = mapped_bytes(total / 4);
+        return used >= total ? 0 : total - used;
+    }
+
+    static void* reserve(std::size_t bytes, std::size_t alignment) {
+        ErrnoKeeper keep;
+        // No MAP_NORESERVE: under strict overcommit what is committed later must be counted.
+        void* raw = ::mmap(nullptr, bytes + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (raw == MAP_FAILED) return nullptr;
+        const Address begin = address_of(raw), aligned = align_up(begin, alignment);
+        if (aligned != begin) ::munmap(raw, aligned - begin);
+        if (const std::size_t tail = begin + alignment - aligned; tail != 0) ::munmap(pointer_to<void>(aligned + bytes), tail);
+        return pointer_to<void>(aligned);
+    }
+    static void unreserve(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        ::munmap(p, bytes);
+    }
+    static bool expose(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        return ::mprotect(p, bytes, PROT_READ) == 0;
+    }
+    static bool commit(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        return ::mprotect(p, bytes, PROT_READ | PROT_WRITE) == 0;
+    }
+    // mprotect(PROT_NONE) would keep the commit charge; a fresh mapping over the range returns it and is one call.
+    static bool decommit(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        return ::mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    }
+    static bool purge(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        return ::madvise(p, bytes, MADV_DONTNEED) == 0;
+    }
+    static void advise_huge(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        ::madvise(p, bytes, MADV_HUGEPAGE);
+    }
+    static void advise_no_huge(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        ::madvise(p, bytes, MADV_NOHUGEPAGE);
+    }
+
+    // Milliseconds suffice for decay; the coarse clock is a read of the vdso page.
+    static std::uint64_t now_ms() {
+        ErrnoKeeper keep;
+        timespec t{};
+        ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+        return static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_nsec) / 1000000;
+    }
+
+    static std::uint64_t entropy() {
+        ErrnoKeeper keep;
+        std::uint64_t bits = 0;
+        if (::syscall(SYS_getrandom, &bits, sizeof bits, GRND_NONBLOCK) == static_cast<long>(sizeof bits)) return bits;
+        timespec t{};
+        ::clock_gettime(CLOCK_MONOTONIC, &t);
+        return (static_cast<std::uint64_t>(t.tv_nsec) * 0x9e3779b97f4a7c15u) ^ address_of(&t);
+    }
+
+    static void yield() {
+        ErrnoKeeper keep;
+        ::sched_yield();
+    }
+
+    static std::uintptr_t thread_id() { return address_of(__builtin_thread_pointer()); }
+
+    static void sleep_while(std::uint32_t* word, std::uint32_t value) {
+        ErrnoKeeper keep;
+        ::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+    }
+    static void wake_one(std::uint32_t* word) {
+        ErrnoKeeper keep;
+        ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    }
+
+private:
+    static std::size_t mapped_bytes(std::size_t unknown);
+};
+
+}  // namespace hak

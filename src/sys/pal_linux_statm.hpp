@@ -1,0 +1,21 @@
+// pal_linux_statm.hpp: how much address space the process has mapped, read without stdio.
+#pragma once
+
+#include <fcntl.h>
+
+#include "sys/pal_linux.hpp"
+
+namespace hak {
+
+inline std::size_t LinuxPal::mapped_bytes(std::size_t unknown) {
+    const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return unknown;
+    char text[32];
+    const ssize_t got = ::read(file, text, sizeof text);
+    ::close(file);
+    std::size_t pages = 0;
+    for (ssize_t i = 0; i < got && text[i] >= '0' && text[i] <= '9'; ++i) pages = pages * 10 + static_cast<std::size_t>(text[i] - '0');
+    return pages == 0 ? unknown : pages * page_bytes();
+}
+
+}  // namespace hak

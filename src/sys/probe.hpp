@@ -1,0 +1,30 @@
+// probe.hpp: where observers see user bytes begin and end. NoProbe ships and costs nothing.
+#pragma once
+
+#include <cstddef>
+
+#include "base/attrs.hpp"
+
+namespace hak {
+
+struct NoProbe {
+    // The block [p, p + usable) is about to be the client's, who asked for `requested` bytes of it.
+    static HAK_INLINE void on_hand_out(void* /*p*/, std::size_t /*requested*/, std::size_t /*usable*/) {}
+    // The client gave the block back; nothing of it may be read as user data any more. Called before any other thread can have it.
+    static HAK_INLINE void on_retire(void* /*p*/, std::size_t /*usable*/) {}
+    // Memory leaves or enters the allocator's own hands as a whole (commit, decommit): no history of its bytes holds.
+    static HAK_INLINE void on_map(void* /*p*/, std::size_t /*bytes*/) {}
+    static HAK_INLINE void on_unmap(void* /*p*/, std::size_t /*bytes*/) {}
+    // What a read of a live block may rely on: true where usable_size must report the requested size.
+    static constexpr bool kExactSizes = false;
+};
+
+template <class P>
+concept ProbePolicy = requires(void* p, std::size_t n) {
+    P::on_hand_out(p, n, n);
+    P::on_retire(p, n);
+    P::on_map(p, n);
+    P::on_unmap(p, n);
+};
+
+}  // namespace hak

@@ -1,0 +1,85 @@
+// sync.hpp: every word that two threads may touch is an Atomic or a Plain of the world's Sync policy.
+// StdSync, the policy that ships, compiles to bare std::atomic and bare words. A policy must keep sizeof(Atomic<T>) ==
+// sizeof(Plain<T>) == sizeof(T), so that links inside free blocks and the layout of records are the same in every world.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+
+#include "base/attrs.hpp"
+
+namespace hak {
+
+// Orders are spelled order::acquire at each call; there is no default, so a call without an order does not compile.
+namespace order {
+inline constexpr std::memory_order relaxed = std::memory_order_relaxed;
+inline constexpr std::memory_order acquire = std::memory_order_acquire;
+inline constexpr std::memory_order release = std::memory_order_release;
+inline constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
+inline constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
+}  // namespace order
+
+struct StdSync {
+    template <class T>
+    class Atomic {
+    public:
+        constexpr Atomic() = default;
+        explicit constexpr Atomic(T value) : value_(value) {}
+
+        HAK_INLINE T load(std::memory_order o) const { return value_.load(o); }
+        HAK_INLINE void store(T value, std::memory_order o) { value_.store(value, o); }
+        HAK_INLINE T exchange(T value, std::memory_order o) { return value_.exchange(value, o); }
+        HAK_INLINE T fetch_add(T value, std::memory_order o) { return value_.fetch_add(value, o); }
+        HAK_INLINE T fetch_sub(T value, std::memory_order o) { return value_.fetch_sub(value, o); }
+        // May fail spuriously; on failure `expected` holds the value that was read.
+        HAK_INLINE bool cas_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+            return value_.compare_exchange_weak(expected, desired, success, failure);
+        }
+        HAK_INLINE bool cas_strong(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+            return value_.compare_exchange_strong(expected, desired, success, failure);
+        }
+
+    private:
+        std::atomic<T> value_{};
+    };
+
+    // A non-atomic word that changes hands between threads: the protocol around it must order its accesses.
+    template <class T>
+    class Plain {
+    public:
+        constexpr Plain() = default;
+        explicit constexpr Plain(T value) : value_(value) {}
+
+        HAK_INLINE T get() const { return value_; }
+        HAK_INLINE void set(T value) { value_ = value; }
+
+    private:
+        T value_{};
+    };
+
+    static HAK_INLINE void pause() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    }
+};
+
+template <class S>
+concept SyncPolicy = requires(typename S::template Atomic<std::uintptr_t>& a, typename S::template Plain<std::uintptr_t>& p,
+                              std::uintptr_t& x) {
+    { a.load(order::relaxed) } -> std::same_as<std::uintptr_t>;
+    a.store(x, order::release);
+    { a.exchange(x, order::acq_rel) } -> std::same_as<std::uintptr_t>;
+    { a.cas_weak(x, x, order::acq_rel, order::relaxed) } -> std::same_as<bool>;
+    { p.get() } -> std::same_as<std::uintptr_t>;
+    p.set(x);
+    S::pause();
+    requires sizeof(a) == sizeof(x) && sizeof(p) == sizeof(x);
+};
+
+static_assert(SyncPolicy<StdSync>);
+
+}  // namespace hak

@@ -1,0 +1,40 @@
+// world.hpp: the one type parameter of the allocator. A world bundles geometry, atomics, operating system and observation, and
+// says how a logical thread finds its heap; the allocator's source is the same in all of them.
+#pragma once
+
+#include "base/check.hpp"
+#include "base/config.hpp"
+#include "base/size_class.hpp"
+#include "sys/pal.hpp"
+#include "sys/probe.hpp"
+#include "sys/sync.hpp"
+
+namespace hak {
+
+// current_heap()      the thread's heap word: a Heap<W>*, kept as void* because Heap is not complete here.
+// arm_exit_hook(heap) asks that give_up() be called when this thread ends; false if that cannot be promised.
+// fault(...)          reports a client's broken contract and does not return.
+// read_tunables()     called once, before the window is reserved.
+template <class W>
+concept World = SyncPolicy<typename W::Sync> && PalPolicy<typename W::Pal> && ProbePolicy<typename W::Probe> &&
+                is_valid(W::kConfig) && requires(void* p) {
+                    { W::current_heap() } -> std::same_as<void*>;
+                    W::set_current_heap(p);
+                    { W::arm_exit_hook(p) } -> std::same_as<bool>;
+                    { W::read_tunables() } -> std::same_as<Tunables>;
+                    W::fault(Fault{}, Entry{}, p);
+                };
+
+// Written once at start-up, before the window is open; read on cold paths.
+template <World W>
+inline constinit Tunables tunables{};
+
+template <World W>
+using Classes = SizeClasses<W::kConfig>;
+
+template <World W, class T>
+using Atomic = typename W::Sync::template Atomic<T>;
+template <World W, class T>
+using Plain = typename W::Sync::template Plain<T>;
+
+}  // namespace hak
