@@ -1,0 +1,6 @@
+// bad.hpp: a case of ci/tidy.
+#pragma once
+
+#ifdef HAKMEM_FAST
+inline int fast;
+#endif

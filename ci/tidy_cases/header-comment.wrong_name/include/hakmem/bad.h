@@ -1,0 +1,1 @@
+/* other.h: a case of ci/tidy. */

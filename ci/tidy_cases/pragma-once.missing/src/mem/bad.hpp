@@ -1,0 +1,1 @@
+// bad.hpp: a case of ci/tidy.
