@@ -1,6 +1,7 @@
 """The command line that ci/traces/run and ci/syscalls share."""
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ def run_comparison(name, description, measure, compare):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lib", metavar="PATH", default=str(ROOT / "build" / "release" / "libhakmem.so"))
     parser.add_argument("--base", metavar="PATH")
+    parser.add_argument("--json", metavar="FILE", help="write the counts of --lib")
     parser.add_argument("--folder", metavar="DIR", default=str(ROOT / "build" / "gate" / "tools"))
     parser.add_argument("trace", nargs="*", metavar="TRACE")
     arguments = parser.parse_args()
@@ -20,12 +22,19 @@ def run_comparison(name, description, measure, compare):
         if path and not Path(path).exists():
             print(f"{name}: {path} is missing", file=sys.stderr)
             return 2
+
+    def all_of(library):
+        return traces.all_traces(measure, library, arguments.folder, only=arguments.trace,
+                                 progress=lambda line: print(f"{name}: measured {line}", flush=True))
+
     try:
-        head = traces.all_traces(measure, arguments.lib, arguments.folder, only=arguments.trace)
-        base = traces.all_traces(measure, arguments.base, arguments.folder, only=arguments.trace) if arguments.base else {}
+        head = all_of(arguments.lib)
+        base = all_of(arguments.base) if arguments.base else {}
     except (traces.TraceFailed, OSError, subprocess.SubprocessError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(head, indent=1) + "\n")
     lines, reasons = compare(base, head)
     print("\n".join(lines))
     for reason in reasons:

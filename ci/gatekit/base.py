@@ -1,0 +1,103 @@
+"""Which commit the change is compared with, and its library."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .stepping import ROOT
+
+
+class NoSuchCommit(Exception):
+    """The reference that was asked for names no commit of this repository."""
+
+
+@dataclass(frozen=True)
+class Base:
+    commit: str
+    said: str
+
+
+def git(*arguments, root=ROOT):
+    """Output of a git command, or None where it fails."""
+    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def is_dirty(root=ROOT):
+    return bool(git("status", "--porcelain", "--untracked-files=no", root=root))
+
+
+def main_branch_of_origin(root=ROOT):
+    for name in (git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", root=root), "origin/main", "origin/master"):
+        if name and git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", root=root):
+            return name
+    return None
+
+
+def choose(reference, root=ROOT):
+    """(Base or None, why): the reference; else the merge base with origin's main branch; else the last tag; else none.
+
+    A commit that is the head itself compares nothing, unless the working copy has changes.
+    """
+    head = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", root=root)
+    if reference is not None:
+        commit = None if reference.startswith("-") else git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", root=root)
+        if not commit:
+            raise NoSuchCommit(f"--base {reference}: no such commit in {root}")
+        return Base(commit, f"base is {reference} ({commit[:12]})"), ""
+    if not head:
+        return None, "this is no git repository, or it has no commit"
+    passed_over = []
+    branch = main_branch_of_origin(root)
+    if branch:
+        commit = git("merge-base", "HEAD", branch, root=root)
+        if commit and (commit != head or is_dirty(root)):
+            return Base(commit, f"base is the merge base with {branch} ({commit[:12]})"), ""
+        passed_over.append(f"the merge base with {branch} is the head itself" if commit else f"nothing in common with {branch}")
+    else:
+        passed_over.append("there is no origin/main")
+    tag = git("describe", "--tags", "--abbrev=0", root=root)
+    commit = git("rev-parse", f"{tag}^{{commit}}", root=root) if tag else None
+    if commit and (commit != head or is_dirty(root)):
+        return Base(commit, f"base is the last tag, {tag} ({commit[:12]}): {passed_over[0]}"), ""
+    passed_over.append(f"the last tag, {tag}, is the head itself" if tag else "there is no tag")
+    return None, " and ".join(passed_over)
+
+
+def has_library(commit, root=ROOT):
+    return all(git("cat-file", "-e", f"{commit}:{path}", root=root) is not None
+               for path in ("CMakeLists.txt", "CMakePresets.json", "src/api/library.cpp"))
+
+
+def extract(commit, folder):
+    """The commit's tree in a folder of its own; trees of other commits beside it are removed."""
+    target = Path(folder) / commit[:12]
+    for other in Path(folder).glob("*"):
+        if other != target:
+            shutil.rmtree(other)
+    complete = target / ".complete"
+    if complete.exists():
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    archive = subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE)
+    subprocess.run(["tar", "-x", "-C", str(target)], stdin=archive.stdout, check=True)
+    archive.stdout.close()
+    if archive.wait():
+        raise subprocess.CalledProcessError(archive.returncode, "git archive")
+    complete.touch()
+    return target
+
+
+def working_copy(folder):
+    """The sources of the library as they are in the working copy, copied to a folder."""
+    folder = Path(folder)
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "CMakeLists.txt",
+                             "CMakePresets.json", "LICENSE", "cmake", "include", "sanitizers", "src"],
+                            cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder

@@ -1,0 +1,170 @@
+"""ci/gate --self-test: each patch of ci/slowdowns must turn the limits red that it names.
+
+A patch begins with lines of comment; those of the form `Turns-red: TOOL PATTERN` name a limit:
+
+  Turns-red: fast_path free: loads          an increase of loads in a row of free
+  Turns-red: callgrind small_lifo           instructions of this trace
+  Turns-red: syscalls large_churn: madvise  system calls of this kind in this trace
+
+The same sources without a patch, built the same way, must keep every limit green; a limit that is red without a cause
+proves nothing.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import base as base_of
+from .stepping import ROOT
+
+PATCHES = ROOT / "ci" / "slowdowns"
+FOLDER = ROOT / "build" / "gate" / "self"
+TOOLS = FOLDER / "tools"
+BUILD_TIMEOUT = 300
+MEASURE_TIMEOUT = 300
+
+
+@dataclass(frozen=True)
+class Expectation:
+    tool: str
+    subject: str
+    kind: str
+
+    def __str__(self):
+        return f"{self.tool} {self.subject}" + (f": {self.kind}" if self.kind else "")
+
+
+class SelfTestFailed(Exception):
+    pass
+
+
+def expectations(text):
+    """What a patch promises to turn red, from its head."""
+    found = []
+    for line in text.split("\n--- ")[0].splitlines():
+        match = re.fullmatch(r"Turns-red: (fast_path|callgrind|syscalls) (\w+)(?:: (\w+))?", line)
+        if match:
+            found.append(Expectation(match[1], match[2], match[3] or ""))
+        elif line.startswith("Turns-red"):
+            raise SelfTestFailed(f"not understood: {line}")
+    if not found:
+        raise SelfTestFailed("the patch names no limit (Turns-red:)")
+    return found
+
+
+def is_met(expectation, preset, output):
+    """Whether a tool's output says that the named limit is red."""
+    e = expectation
+    pattern = {
+        "fast_path": rf"^fast_path: increase: {preset} {e.subject}\(\d+\): {e.kind or 'insns'} ",
+        "callgrind": rf"^traces: red: {e.subject}: library instructions ",
+        "syscalls": rf"^syscalls: red: {e.subject}: {e.kind} ",
+    }[e.tool]
+    return re.search(pattern, output, re.MULTILINE) is not None
+
+
+def build(folder, preset):
+    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "MAKEFLAGS")}
+    for command in (["cmake", "--preset", preset, "-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"],
+                    ["cmake", "--build", f"build/{preset}", "-j", "1", "--target", "hakmem"]):
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+        if done.returncode:
+            raise SelfTestFailed(f"does not build with {preset}:\n{(done.stdout + done.stderr)[-2000:]}")
+    return folder / "build" / preset / "libhakmem.so"
+
+
+def prepare(name, patch, presets):
+    """A copy of the library's sources, patched and built; {preset: library}."""
+    folder = FOLDER / name
+    folder.mkdir(parents=True)
+    base_of.working_copy(folder)
+    if patch:
+        # Without a ceiling git would take the enclosing repository for the one to patch, and skip every file.
+        environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(FOLDER))
+        done = subprocess.run(["git", "apply", "--whitespace=nowarn", str(patch)], cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SelfTestFailed(f"does not apply: {done.stderr.strip()}")
+    return {preset: build(folder, preset) for preset in presets}
+
+
+def measure(tool, preset, library, control, subjects):
+    """(exit status, output) of one tool that compares a library with the control."""
+    golden = FOLDER / f"control.{preset}.golden"
+    command = {
+        "fast_path": ["ci/fast_path", "--check", "--lib", f"{preset}={library}", "--golden", str(golden), "--folder", str(TOOLS)],
+        "callgrind": ["ci/traces/run", "--lib", str(library), "--base", str(control), "--folder", str(TOOLS), *subjects],
+        "syscalls": ["ci/syscalls", "--lib", str(library), "--base", str(control), "--folder", str(TOOLS), *subjects],
+    }[tool]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=MEASURE_TIMEOUT)
+    return done.returncode, done.stdout + done.stderr
+
+
+def demand(condition, message):
+    if not condition:
+        raise SelfTestFailed(message)
+
+
+def check(name, promised, preset, library, control):
+    """Every promised limit is red; without promises every limit is green."""
+    by_tool = {}
+    for expectation in promised:
+        by_tool.setdefault(expectation.tool, []).append(expectation)
+    if not promised:
+        by_tool = {"fast_path": [], "callgrind": [], "syscalls": []}
+    said = []
+    for tool, expected in by_tool.items():
+        subjects = sorted({e.subject for e in expected}) or ["small_lifo", "large_churn"]
+        status, output = measure(tool, preset, library, control, subjects)
+        if not expected:
+            demand(status == 0, f"{name} {preset}: {tool} is not green without a slowdown (status {status}):\n{output}")
+            said.append(f"{tool} green")
+            continue
+        for e in expected:
+            demand(status == 1 and is_met(e, preset, output), f"{name} {preset}: {e} did not turn red (status {status}):\n{output}")
+            said.append(f"red at {e}")
+    return ", ".join(said)
+
+
+def run(presets, jobs):
+    began = time.monotonic()
+    patches = sorted(PATCHES.glob("*.patch"))
+    if not patches:
+        print("gate --self-test: ci/slowdowns holds no patch")
+        return 1
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    TOOLS.mkdir(parents=True)
+    failures = []
+
+    def guarded(name, function):
+        try:
+            return function()
+        except (SelfTestFailed, subprocess.SubprocessError) as error:
+            failures.append(f"{name}: {error}")
+            return None
+
+    promised = {"control": []} | {patch.stem: guarded(patch.name, lambda p=patch: expectations(p.read_text())) for patch in patches}
+    sources = {"control": None} | {patch.stem: patch for patch in patches}
+    with ThreadPoolExecutor(jobs) as pool:
+        built = dict(zip(sources, pool.map(lambda item: guarded(item[0], lambda: prepare(*item, presets)), sources.items())))
+    control = built["control"]
+    if control:
+        for preset in presets:
+            # The control's own table is the golden one, so that the self-test judges the gate and not the committed table.
+            table = subprocess.run(["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", str(TOOLS)], cwd=ROOT,
+                                   capture_output=True, text=True, timeout=MEASURE_TIMEOUT).stdout
+            (FOLDER / f"control.{preset}.golden").write_text("".join(
+                line for line in table.splitlines(keepends=True) if not line.startswith("fast_path:")))
+        for name, libraries in built.items():
+            for preset in presets if libraries and promised[name] is not None else ():
+                said = guarded(name, lambda: check(name, promised[name], preset, libraries[preset], control[preset]))
+                if said:
+                    print(f"gate --self-test: {name} {preset}: {said}", flush=True)
+    for failure in failures:
+        print(f"gate --self-test: FAILED {failure}")
+    print(f"gate --self-test: {len(patches)} slowdowns, {len(failures)} failures, {time.monotonic() - began:.0f} s")
+    return 1 if failures else 0

@@ -1,0 +1,327 @@
+"""The steps of ci/gate: each runs commands within its budget and says why it is red."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import base as base_of
+from .stepping import ROOT
+
+sys.path.insert(0, str(ROOT / "ci"))
+from suites import Runner  # noqa: E402
+
+FOLDER = ROOT / "build" / "gate"
+COMPILERS = ("release", "release-clang")
+SANITIZERS = ("asan", "ubsan", "tsan")
+STRESS_SECONDS = 20
+FUZZ_SECONDS = 60
+WALL_ROUNDS = 20
+
+
+class Overrun(Exception):
+    """The step's budget is spent."""
+
+
+@dataclass
+class Outcome:
+    name: str
+    budget: int
+    hard: bool
+    seconds: float = 0.0
+    reasons: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    summary: str = ""
+    skipped: bool = False
+
+    @property
+    def verdict(self):
+        if self.skipped:
+            return "skipped"
+        return "red" if self.reasons else "green"
+
+
+class Step:
+    """One step while it runs: its deadline, its log, and the commands it starts."""
+
+    def __init__(self, gate, name, budget, hard):
+        self.gate, self.name, self.budget = gate, name, budget
+        self.outcome = Outcome(name, budget, hard)
+        self.begin = time.monotonic()
+        self.deadline = self.begin + budget
+
+    def say(self, text):
+        self.gate.runner.console.say(self.name, text)
+
+    def red(self, reason):
+        self.outcome.reasons.append(reason)
+        self.say(f"RED {reason}")
+
+    def command(self, command, on_line=None, show=True, budget=None):
+        """Exit status of a command, with every line shown and given to on_line."""
+        def line(text):
+            if show and text.strip():
+                self.say(text)
+            if on_line:
+                on_line(text)
+        deadline = min(self.deadline, time.monotonic() + budget) if budget else self.deadline
+        status = self.gate.runner.run(self, [str(word) for word in command], self.log, deadline, line)
+        if status is None and time.monotonic() >= self.deadline:
+            raise Overrun
+        return status
+
+    def build(self, preset, targets, source=ROOT, options=()):
+        """True if the targets of a preset were built from a source folder."""
+        # The presets of another folder are found only by a cmake that runs in it.
+        inside = [] if source == ROOT else ["env", "-C", source]
+        configure = ["cmake", "--preset", preset, *options]
+        compile = ["cmake", "--build", f"build/{preset}", "-j", self.gate.runner.jobs, "--target", *targets]
+        for command in (configure, compile):
+            lines = []
+            if self.command([*inside, *command], lines.append, show=False) != 0:
+                for text in lines[-15:]:
+                    self.say(text)
+                return False
+        return True
+
+    def judged(self, command, marks):
+        """Runs a measuring command; the lines that begin with a mark are the reasons to be red."""
+        reasons = []
+
+        def collect(text):
+            for mark in marks:
+                if text.startswith(mark):
+                    reasons.append(text.removeprefix(mark).strip())
+        status = self.command(command, collect, show=False)
+        for reason in reasons:
+            self.red(reason)
+        if status == 0 and reasons or status != 0 and not reasons:
+            self.red(f"`{' '.join(map(str, command))}` ended with status {status}; log in {self.log_path.relative_to(ROOT)}")
+        return status
+
+
+def library(preset):
+    return ROOT / "build" / preset / "libhakmem.so"
+
+
+def base_library(gate, preset):
+    return gate.base_tree / "build" / preset / "libhakmem.so"
+
+
+def step_build(gate, step):
+    """Head's libraries, workloads and fuzz harnesses; base's libraries."""
+    for preset in COMPILERS:
+        step.say(f"building head, {preset}")
+        targets = ["hakmem"] + (["bench_workloads"] if preset == "release" and "wall" in gate.chosen else [])
+        if not step.build(preset, targets):
+            step.red(f"the head does not build with {preset}")
+    if gate.base:
+        gate.base_tree = base_of.extract(gate.base.commit, FOLDER / "base")
+        for preset in COMPILERS:
+            step.say(f"building base, {preset}")
+            if not step.build(preset, ["hakmem"], gate.base_tree, ["-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"]):
+                step.red(f"the base does not build with {preset}; choose another commit with --base")
+    gate.built = not step.outcome.reasons
+
+
+def step_tests(gate, step):
+    """ci/test of the head."""
+    status = step.command(["ci/test"])
+    if status != 0:
+        step.red(f"ci/test ended with status {status}")
+
+
+def stress_programs(step, preset):
+    """(name, command, environment) of the stress tests whose first parameter is the number of seconds to run."""
+    listed = subprocess.run(["ctest", "--test-dir", str(ROOT / "build" / preset), "-L", "^stress$", "--show-only=json-v1"],
+                            capture_output=True, text=True, check=True).stdout
+    chosen = {}
+    for test in json.loads(listed)["tests"]:
+        command = test.get("command", [])
+        if not command or not os.access(command[0], os.X_OK) or not Path(command[0]).is_relative_to(ROOT / "build" / preset):
+            continue
+        usage = subprocess.run([command[0], "usage"], capture_output=True, text=True, errors="replace", timeout=60)
+        if usage.returncode != 2 or not re.search(r"^usage: \S+ \[seconds=", usage.stderr, re.MULTILINE):
+            continue
+        environment = next((p["value"] for p in test.get("properties", []) if p["name"] == "ENVIRONMENT"), [])
+        chosen[test["name"]] = ([command[0], str(STRESS_SECONDS), *command[2:]], [pair for pair in environment if "=" in pair])
+    return chosen
+
+
+def step_stress(gate, step):
+    """Every stress program for longer, under each sanitizer."""
+    ran = 0
+    for preset in SANITIZERS:
+        step.say(f"building {preset}")
+        if not step.build(preset, ["stress/all"]):
+            step.red(f"{preset} does not build")
+            continue
+        programs = stress_programs(step, preset)
+        if not programs:
+            step.red(f"{preset}: no stress program takes a number of seconds: nothing was stressed")
+        for name, (command, environment) in programs.items():
+            step.say(f"{preset} {name}: {STRESS_SECONDS} s")
+            began = time.monotonic()
+            status = step.command(["env", *environment, *command], show=False, budget=STRESS_SECONDS * 4)
+            ran += 1
+            if status != 0:
+                how = "did not end" if status is None else f"ended with status {status}"
+                step.red(f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env {' '.join(environment)} {' '.join(command)}")
+    step.outcome.summary = f"{ran} runs of {STRESS_SECONDS} s"
+
+
+def fuzz_harnesses():
+    folder = ROOT / "build" / "fuzz"
+    return sorted(path for path in folder.rglob("*_fuzz") if path.is_file() and os.access(path, os.X_OK))
+
+
+def corpus_of(harness):
+    for name in (harness.name, harness.name.removesuffix("_fuzz")):
+        if (ROOT / "fuzz" / "corpus" / name).is_dir():
+            return ROOT / "fuzz" / "corpus" / name
+    return None
+
+
+def step_fuzz(gate, step):
+    """Each libFuzzer harness from its corpus, with a time limit; what it finds is kept in build/gate/fuzz."""
+    step.say("building fuzz")
+    if not step.build("fuzz", ["fuzz/all"]):
+        return step.red("the fuzz harnesses do not build")
+    harnesses = fuzz_harnesses()
+    if not harnesses:
+        step.red("build/fuzz holds no *_fuzz: nothing was fuzzed")
+    executed = 0
+    for harness in harnesses:
+        found = FOLDER / "fuzz" / harness.name
+        shutil.rmtree(found, ignore_errors=True)
+        (found / "corpus").mkdir(parents=True)
+        corpus = corpus_of(harness)
+        if corpus is None:
+            step.red(f"{harness.name}: fuzz/corpus/{harness.name} is missing")
+        step.say(f"{harness.name}: {FUZZ_SECONDS} s")
+        units = []
+        command = [harness, f"-max_total_time={FUZZ_SECONDS}", "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=3072",
+                   f"-artifact_prefix={found}/", found / "corpus", *([corpus] if corpus else [])]
+        status = step.command(command, lambda text: units.extend(re.findall(r"number_of_executed_units:\s*(\d+)", text)), show=False,
+                              budget=FUZZ_SECONDS + 60)
+        executed += sum(map(int, units))
+        if status != 0:
+            artifacts = [path for path in found.iterdir() if path.is_file()]
+            again = f"; again: {harness} {artifacts[0]}" if artifacts else ""
+            step.red(f"{harness.name} {'did not end' if status is None else f'ended with status {status}'}{again}")
+        elif not units:
+            step.red(f"{harness.name} reports no executed unit")
+    step.outcome.summary = f"{len(harnesses)} harnesses, {executed} inputs"
+
+
+def step_fast_path(gate, step):
+    """The golden table of hit paths, for both compilers."""
+    step.judged(["ci/fast_path", "--check"], ("fast_path: increase:", "fast_path: missing:", "fast_path: rule broken:"))
+    if gate.base and base_of.git("diff", "--quiet", gate.base.commit, "--", "ci/fast_path.golden") is None:
+        step.outcome.notes.append(f"ci/fast_path.golden differs from base's: git diff {gate.base.commit[:12]} -- ci/fast_path.golden")
+
+
+def step_traces(gate, step, program, kind):
+    lines = []
+    for preset in COMPILERS:
+        figures = FOLDER / f"{kind}.{preset}.json"
+        compared = ["--base", base_library(gate, preset)] if gate.base else []
+        lines.clear()
+        name = Path(program).name
+        step.judged([program, "--lib", library(preset), *compared, "--json", figures, "--folder", FOLDER / "tools"],
+                    ("traces: red:", "syscalls: red:"))
+        if figures.exists():
+            gate.record.setdefault(kind, {})[preset] = json.loads(figures.read_text())
+        step.say(f"{preset}: {len(gate.record.get(kind, {}).get(preset, {}))} traces measured by {name}")
+    step.outcome.summary = "compared with base" if gate.base else "recorded"
+
+
+def step_callgrind(gate, step):
+    """Instructions of the fixed traces: at most +0.5 % each."""
+    step_traces(gate, step, "ci/traces/run", "callgrind")
+
+
+def step_syscalls(gate, step):
+    """System calls of the fixed traces by kind: none more."""
+    step_traces(gate, step, "ci/syscalls", "syscalls")
+
+
+def step_wall(gate, step):
+    """Interleaved rounds of the workloads under base, a copy of base, and head."""
+    if not gate.base:
+        step.outcome.skipped = True
+        step.outcome.summary = "no base to compare with"
+        return
+    from . import wall
+    twin = FOLDER / "twin" / "libhakmem.so"
+    twin.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(base_library(gate, "release").resolve(), twin)
+    figures = FOLDER / "wall.json"
+    figures.unlink(missing_ok=True)
+    status = step.command(["bench/compare", "--allocators", "base,twin,head", "--subject", "head", "--pairs", WALL_ROUNDS, "--json",
+                           figures, "--lib", f"base={base_library(gate, 'release')}", "--lib", f"twin={twin}", "--lib",
+                           f"head={library('release')}", "--programs", ROOT / "build/release/bench/bench_workloads"],
+                          lambda text: step.say(text) if text.startswith("compare:") else None, show=False)
+    if status != 0 or not figures.exists():
+        return step.red(f"bench/compare ended with status {status}")
+    lines, reasons, notes = wall.report(figures)
+    for line in lines:
+        step.say(line)
+    step.outcome.notes += notes
+    for reason in reasons:
+        step.red(reason)
+    step.outcome.summary = f"{WALL_ROUNDS} rounds, {len(lines) - 1} workloads"
+
+
+# name, seconds, whether its limit is hard (the others are red only on a significant and large change), function.
+# The seconds add up to less than eighty minutes.
+STEPS = (
+    ("build", 420, True, step_build),
+    ("fast_path", 90, True, step_fast_path),
+    ("callgrind", 360, True, step_callgrind),
+    ("syscalls", 60, True, step_syscalls),
+    ("tests", 1860, True, step_tests),
+    ("stress", 660, True, step_stress),
+    ("fuzz", 420, True, step_fuzz),
+    ("wall", 900, False, step_wall),
+)
+QUICK = ("build", "fast_path", "callgrind", "syscalls")
+LIMIT = 80 * 60
+
+
+class Gate:
+    def __init__(self, base, chosen, jobs):
+        self.base, self.chosen = base, chosen
+        self.runner = Runner(jobs)
+        self.base_tree = None
+        self.built = True
+        self.record = {}
+        self.outcomes = []
+
+    def run_step(self, name, budget, hard, function):
+        step = Step(self, name, budget, hard)
+        step.log_path = FOLDER / f"{name}.log"
+        step.say(f"begins, budget {budget} s")
+        with open(step.log_path, "w", encoding="utf-8") as step.log:
+            try:
+                function(self, step)
+            except Overrun:
+                step.red(f"the budget of {budget} s is spent")
+        step.outcome.seconds = time.monotonic() - step.begin
+        step.say(f"{step.outcome.verdict} after {step.outcome.seconds:.0f} s of {budget} s")
+        self.outcomes.append(step.outcome)
+
+    def run(self):
+        for name, budget, hard, function in STEPS:
+            if name not in self.chosen:
+                continue
+            if not self.built and name in ("fast_path", "callgrind", "syscalls", "wall"):
+                self.outcomes.append(Outcome(name, budget, hard, skipped=True, summary="the build failed"))
+                continue
+            self.run_step(name, budget, hard, function)
+        return self.outcomes
