@@ -14,10 +14,16 @@ HAK_COLD inline void* out_of_memory() {
     return nullptr;
 }
 
-HAK_INLINE void* malloc(std::size_t size) {
-    void* const p = hak::allocate<RealWorld>(tls_heap, size);
+HAK_NOINLINE inline void* malloc_missed(std::size_t size) {
+    void* const p = hak::allocate_missed<RealWorld>(tls_heap, size).block;
     if (p == nullptr) [[unlikely]] return out_of_memory();
     return p;
+}
+
+HAK_INLINE void* malloc(std::size_t size) {
+    void* const p = hak::allocate_hit<RealWorld>(tls_heap, size);
+    if (p != nullptr) [[likely]] return p;
+    return malloc_missed(size);
 }
 
 HAK_INLINE void free(void* p) { hak::deallocate<RealWorld>(tls_heap, p); }

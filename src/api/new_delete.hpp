@@ -30,10 +30,15 @@ HAK_COLD inline void* new_again(std::size_t size, std::size_t alignment, bool ma
     }
 }
 
-HAK_INLINE void* operator_new(std::size_t size, bool may_throw) {
-    void* const p = hak::allocate<RealWorld>(tls_heap, size);
+HAK_NOINLINE inline void* operator_new_missed(std::size_t size, bool may_throw) {
+    void* const p = hak::allocate_missed<RealWorld>(tls_heap, size).block;
     if (p == nullptr) [[unlikely]] return new_again(size, kMinAlignment, may_throw);
     return p;
+}
+HAK_INLINE void* operator_new(std::size_t size, bool may_throw) {
+    void* const p = hak::allocate_hit<RealWorld>(tls_heap, size);
+    if (p != nullptr) [[likely]] return p;
+    return operator_new_missed(size, may_throw);
 }
 HAK_INLINE void* operator_new(std::size_t size, std::align_val_t alignment, bool may_throw) {
     const auto align = static_cast<std::size_t>(alignment);

@@ -1,12 +1,14 @@
 // allocate.hpp: the allocation story, top to bottom.
 //
-//   allocate(heap, n)             a hit: pop the class's list                       thread_cache.hpp   plain
-//     allocate_bump               next untouched block of the current slab          thread_cache.hpp   plain
-//       allocate_after_refill     cold: fill the bin from, in this order,
-//         collect_pending         what other threads gave back                      slabs.hpp          exchange
-//         take_own_partial        a slab of this heap that has room                 here               plain
-//         take_from_orphans       a batch from the heap of a thread that is gone    tend.hpp           token
-//         open_slab               a fresh slab                                      slabs.hpp          pool's lock
+//   allocate_hit(heap, n)         pop the class's list                              thread_cache.hpp   plain
+//   allocate_missed(heap, n)      everything else:
+//     bump                        next untouched block of the current slab          thread_cache.hpp   plain
+//     allocate_after_refill       cold: fill the bin from, in this order,
+//       collect_pending           what other threads gave back                      slabs.hpp          exchange
+//       take_own_partial          a slab of this heap that has room                 here               plain
+//       move_to_orphan            the whole heap of a thread that is gone           tend.hpp           token
+//       take_from_orphans         a batch from such a heap                          tend.hpp           token
+//       open_slab                 a fresh slab                                      slabs.hpp          pool's lock
 //     allocate_large              a run of units, above small_bytes_max             large.hpp          pool's lock
 //     allocate_big                a run of superslabs, above large_bytes_max        large.hpp          pool's lock
 //
@@ -52,88 +54,96 @@ HAK_COLD void housekeep(Heap<W>& heap) {
     reclaim<W>.tick();
 }
 
-// Precondition: the bin of class c is empty. False if there is no memory.
+// Precondition: the bin of class c is empty. Returns the heap whose bin is filled: `heap`, or the orphan that the thread moved to;
+// null if there is no memory.
 template <World W>
-HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
+HAK_COLD Heap<W>* refill(Heap<W>& heap, SizeClass c, bool may_move) {
     constexpr std::uint32_t kHousekeepEvery = 64;
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
     if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);
     if (has_pending(heap)) collect_pending(heap);
-    if (take_own_partial(heap, c)) return true;
-    if (const Batch<W> batch = take_from_orphans(heap, c); batch.count != 0) {
-        fill<W>(heap.bins[c], batch);
-        return true;
+    if (take_own_partial(heap, c)) return &heap;
+    if (heaps<W>.orphans() != 0) {
+        if (may_move) {
+            if (Heap<W>* const larger = move_to_orphan(heap)) return refill(*larger, c, false);
+        }
+        if (const Batch<W> batch = take_from_orphans(heap, c); batch.count != 0) {
+            fill<W>(heap.bins[c], batch);
+            return &heap;
+        }
     }
     Slab<W>* const slab = open_slab(heap, c);
-    if (slab == nullptr) return false;
+    if (slab == nullptr) return nullptr;
     join_partial(heap, slab, c);
-    return take_own_partial(heap, c);
+    take_own_partial(heap, c);
+    return &heap;
 }
 
+// A block from the bin without a refill; null if the bin is empty.
 template <World W>
 HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
-    if (bin.list.get() != 0) return {pop<W>(bin), false};
+    if (Block<W>* const b = pop<W>(bin)) return {b, false};
+    if (const Address at = bin.list.get(); at != 0) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, block_at<W>(at));
     return {bump<W>(bin, c), bin.bump_zero.get()};
 }
 
 // The bin had nothing, or the thread has no heap.
 template <World W>
 HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c) {
-    if (!has_heap(heap)) [[unlikely]] {
-        const Borrowed<W> borrowed = heap_for_this_call<W>();
-        if (borrowed.heap == nullptr) return {};
-        Fresh fresh = take_from_bin(*borrowed.heap, c);
-        if (fresh.block == nullptr && refill(*borrowed.heap, c)) fresh = take_from_bin(*borrowed.heap, c);
-        finish_call(borrowed);
-        return fresh;
+    if (has_heap(heap)) [[likely]] {
+        heap = refill(*heap, c, true);
+        return heap == nullptr ? Fresh{} : take_from_bin(*heap, c);
     }
-    if (!refill(*heap, c)) return {};
-    return take_from_bin(*heap, c);
+    const Borrowed<W> borrowed = heap_for_this_call<W>();
+    if (borrowed.heap == nullptr) return {};
+    Fresh fresh = take_from_bin(*borrowed.heap, c);
+    if (fresh.block == nullptr && refill(*borrowed.heap, c, false) != nullptr) fresh = take_from_bin(*borrowed.heap, c);
+    finish_call(borrowed);
+    return fresh;
 }
 
+// A block of class c for `bytes`, which fit, whether the bin has one or not.
 template <World W>
-HAK_INLINE void* handed_out(void* block, std::size_t bytes, SizeClass c) {
-    if (block != nullptr) W::Probe::on_hand_out(block, bytes, Classes<W>::block_bytes(c));
-    return block;
+HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
+    Fresh fresh = take_from_bin(*heap, c);
+    if (fresh.block == nullptr) [[unlikely]] fresh = allocate_after_refill(heap, c);
+    if (fresh.block != nullptr) W::Probe::on_hand_out(fresh.block, bytes, Classes<W>::block_bytes(c));
+    return fresh;
 }
 
-// Second chance of a hit: the list is empty, untouched blocks are left.
+// The hit: null if the size is not small, or if the class's list has nothing to give.
 template <World W>
-HAK_NOINLINE void* allocate_bump(Heap<W>* heap, std::size_t bytes, SizeClass c) {
-    if (Block<W>* const b = bump<W>(heap->bins[c], c)) [[likely]] return handed_out<W>(b, bytes, c);
-    return handed_out<W>(allocate_after_refill(heap, c).block, bytes, c);
+HAK_INLINE void* allocate_hit(Heap<W>* heap, std::size_t bytes) {
+    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return nullptr;
+    const SizeClass c = Classes<W>::class_of(bytes);
+    Block<W>* const b = pop<W>(heap->bins[c]);
+    if (b != nullptr) [[likely]] W::Probe::on_hand_out(b, bytes, Classes<W>::block_bytes(c));
+    return b;
 }
 
+// What a hit could not serve.
 template <World W>
-HAK_INLINE void* allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
-    Bin<W>& bin = heap->bins[c];
-    if (bin.list.get() == 0) [[unlikely]] return allocate_bump(heap, bytes, c);
-    return handed_out<W>(pop<W>(bin), bytes, c);
+HAK_NOINLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
+    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return allocate_above_small<W>(bytes, kMinAlignment);
+    return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
 }
 
 template <World W>
 HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
-    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return allocate_above_small<W>(bytes, kMinAlignment).block;
-    return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
+    void* const hit = allocate_hit(heap, bytes);
+    return hit != nullptr ? hit : allocate_missed(heap, bytes).block;
 }
 
 // `bytes` zero bytes.
 template <World W>
 HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
-    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] {
-        const Fresh fresh = allocate_above_small<W>(bytes, kMinAlignment);
-        if (fresh.block != nullptr && !fresh.zero) __builtin_memset(fresh.block, 0, bytes);
-        return fresh.block;
-    }
-    const SizeClass c = Classes<W>::class_of(bytes);
-    Fresh fresh = take_from_bin(*heap, c);
+    Fresh fresh{allocate_hit(heap, bytes), false};
     if (fresh.block == nullptr) [[unlikely]] {
-        fresh = allocate_after_refill(heap, c);
+        fresh = allocate_missed(heap, bytes);
         if (fresh.block == nullptr) return nullptr;
     }
-    handed_out<W>(fresh.block, bytes, c);
     if (!fresh.zero) __builtin_memset(fresh.block, 0, bytes);
     return fresh.block;
 }
@@ -143,7 +153,7 @@ template <World W>
 inline void* allocate_aligned(Heap<W>* heap, std::size_t alignment, std::size_t bytes) {
     if (alignment <= kMinAlignment) return allocate(heap, bytes);
     const unsigned c = Classes<W>::class_of_aligned(bytes, alignment);
-    if (c < Classes<W>::kCount) return allocate_small(heap, bytes, static_cast<SizeClass>(c));
+    if (c < Classes<W>::kCount) return allocate_small(heap, bytes, static_cast<SizeClass>(c)).block;
     return allocate_above_small<W>(bytes, alignment).block;
 }
 

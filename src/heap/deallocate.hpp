@@ -1,14 +1,14 @@
 // deallocate.hpp: the free story, top to bottom.
 //
 //   deallocate(heap, p)           a hit: seal the block and push it onto the class's list         thread_cache.hpp  plain
-//     deallocate_overflow         the list is full: the block goes to its slab                    slabs.hpp         plain
-//     deallocate_elsewhere        not a block of this heap:
+//     deallocate_missed           everything else, decided anew from the address:
+//       give_back                 the list is full: the block goes to its slab                    slabs.hpp         plain
 //       post, push_pending        another heap's slab                                             remote_list.hpp   one CAS, or two
 //       release_above_small       Large or Big                                                    large.hpp         pool's lock
-//       fault                     no block starts here
+//       fault                     no block starts here, or it is free already
 //
 // What is checked on a hit: the address lies in the window, its unit is a slab of this heap, a block starts there, and it is not
-// sealed, that is, not free already.
+// sealed, that is, not free already. A hit calls nothing; a miss is one tail jump.
 #pragma once
 
 #include "heap/allocate.hpp"
@@ -24,53 +24,48 @@ template <World W>
     W::fault(state == UnitState::free ? Fault::not_allocated : Fault::interior, entry, p);
 }
 
+// Precondition: the unit that `slab` describes is no slab.
 template <World W>
-HAK_COLD void deallocate_overflow(Heap<W>* heap, Slab<W>* slab, Block<W>* b) {
-    Slab<W>* const head = window<W>.head_record(slab);
-    give_back(*heap, head, b);
+HAK_COLD void deallocate_above_small(Slab<W>* slab, void* p) {
+    const UnitState state = slab->state.load(order::relaxed);  // relaxed: a live block's record does not change
+    if ((state != UnitState::large && state != UnitState::big) || slab->start.load(order::relaxed) != address_of(p)) {
+        bad_block<W>(p, Entry::free);
+    }
+    if (!release_above_small(slab, state)) W::fault(Fault::double_free, Entry::free, p);
 }
 
 template <World W>
-HAK_NOINLINE void deallocate_elsewhere(Slab<W>* slab, void* p) {
+HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
+    if (p == nullptr) return;
     const Address a = address_of(p);
+    Slab<W>* const slab = window<W>.find(a);
+    if (slab == nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
     Heap<W>* const owner = slab->owner.load(order::relaxed);  // relaxed: a live block's slab does not change hands
-    if (owner == nullptr) {
-        const UnitState state = slab->state.load(order::relaxed);  // relaxed: as above
-        if ((state != UnitState::large && state != UnitState::big) || slab->start.load(order::relaxed) != a) bad_block<W>(p, Entry::free);
-        if (!release_above_small(slab, state)) W::fault(Fault::double_free, Entry::free, p);
-        return;
-    }
+    if (owner == nullptr) return deallocate_above_small(slab, p);
     if (!slab->is_block_start(a)) [[unlikely]] bad_block<W>(p, Entry::free);
+    const Address secret = window<W>.secret();
     Block<W>* const b = block_at<W>(a);
-    if (b->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::double_free, Entry::free, p);
+    if (b->is_closed(secret)) [[unlikely]] W::fault(Fault::double_free, Entry::free, p);
     Slab<W>* const head = window<W>.head_record(slab);
     W::Probe::on_retire(p, head->block_bytes());
-    if (post(*head, b, window<W>.secret())) push_pending(owner->pending, head);
-}
-
-template <World W>
-HAK_COLD void deallocate_outside(void* p) {
-    if (p != nullptr) W::fault(Fault::foreign, Entry::free, p);
+    if (owner == heap) {
+        give_back(*heap, head, b);
+    } else if (post(*head, b, secret)) {
+        push_pending(owner->pending, head);
+    }
 }
 
 // `p` may be null. Changes no errno.
 template <World W>
 HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
     const Address a = address_of(p);
-    if (!window<W>.contains(a)) [[unlikely]] return deallocate_outside<W>(p);
-    Slab<W>* const slab = window<W>.slab_of(a);
+    Slab<W>* const slab = window<W>.find(a);
     // relaxed: only this thread makes a slab belong to this heap; any other value, stale or not, says "not mine".
-    if (slab->owner.load(order::relaxed) != heap) [[unlikely]] return deallocate_elsewhere(slab, p);
-    if (!slab->is_block_start(a)) [[unlikely]] bad_block<W>(p, Entry::free);
-    Block<W>* const b = block_at<W>(a);
-    if (b->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::double_free, Entry::free, p);
-    const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by this thread when it opened the slab
-    W::Probe::on_retire(p, Classes<W>::block_bytes(c));
-    Bin<W>& bin = heap->bins[c];
-    const std::int32_t room = bin.room.get() - 1;
-    if (room < 0) [[unlikely]] return deallocate_overflow(heap, slab, b);
-    bin.room.set(room);
-    push<W>(bin, b);
+    if (slab != nullptr && slab->owner.load(order::relaxed) == heap && slab->is_block_start(a)) [[likely]] {
+        const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by this thread when it opened the slab
+        if (push<W>(heap->bins[c], block_at<W>(a))) [[likely]] return W::Probe::on_retire(p, Classes<W>::block_bytes(c));
+    }
+    deallocate_missed(heap, p);
 }
 
 }  // namespace hak

@@ -45,16 +45,6 @@ HAK_COLD Borrowed<W> heap_for_this_call() {
     return {heap, true};
 }
 
-// Everything goes to the slabs and what is empty to the pool; then the token is anybody's.
-template <World W>
-HAK_COLD void abandon(Heap<W>& heap) {
-    if (has_pending(heap)) collect_pending(heap);
-    flush_all(heap);
-    release_empty_slabs(heap);
-    heaps<W>.note_orphan(1);
-    let_go(heap, Token::orphan);
-}
-
 template <World W>
 HAK_COLD void finish_call(const Borrowed<W>& call) {
     if (call.borrowed) abandon(*call.heap);

@@ -22,6 +22,38 @@ HAK_INLINE void let_go(Heap<W>& heap, Token to) {
     heap.token.store(to, order::release);  // release: pairs with try_take_token()
 }
 
+// Everything goes to the slabs and what is empty to the pool; then the token is anybody's. The caller holds the token.
+template <World W>
+HAK_COLD void abandon(Heap<W>& heap) {
+    if (has_pending(heap)) collect_pending(heap);
+    flush_all(heap);
+    release_empty_slabs(heap);
+    heaps<W>.note_orphan(1);
+    let_go(heap, Token::orphan);
+}
+
+// A thread that was born before its predecessor died finds that one's heap as an orphan: moving to it makes the predecessor's
+// blocks local. Pays where the orphan has more to offer than the thread's own heap; null if none has.
+template <World W>
+HAK_COLD Heap<W>* move_to_orphan(Heap<W>& heap) {
+    const std::uint64_t own = heap.slabs.load(order::relaxed);  // relaxed: our own counter
+    const unsigned count = heaps<W>.count();
+    unsigned visits = 0;
+    for (unsigned i = 0; i < count && visits < W::kConfig.tend_visits_max; ++i) {
+        Heap<W>& orphan = heaps<W>.at(i);
+        if (orphan.slabs.load(order::relaxed) <= 2 * own) continue;  // relaxed: a hint
+        if (!try_take_token(orphan, Token::orphan, Token::owned)) {
+            visits += 1;
+            continue;
+        }
+        heaps<W>.note_orphan(-1);
+        W::set_current_heap(&orphan);
+        abandon(heap);
+        return &orphan;
+    }
+    return nullptr;
+}
+
 // Up to a bin's worth of blocks of class c from a heap whose token the caller holds.
 template <World W>
 Batch<W> take_batch(Heap<W>& heap, SizeClass c) {

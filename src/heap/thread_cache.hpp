@@ -8,22 +8,31 @@ namespace hak {
 template <World W>
 using Bin = typename Heap<W>::Bin;
 
-// Precondition: bin.list is not empty.
+// The block that was freed last; null if the list is empty, or if its first block was overwritten: the slow path tells which.
 template <World W>
 HAK_INLINE Block<W>* pop(Bin<W>& bin) {
-    Block<W>* const b = block_at<W>(bin.list.get());
-    if (!b->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, b);
-    bin.list.set(b->link.get());
+    const Address at = bin.list.get();
+    if (at == 0) [[unlikely]] return nullptr;
+    Block<W>* const b = block_at<W>(at);
+    const Address link = b->link.get();
+    if ((link ^ b->seal.get() ^ at) != window<W>.secret()) [[unlikely]] return nullptr;
+    bin.list.set(link);
     bin.room.set(bin.room.get() + 1);
     b->open();
     return b;
 }
 
-// Precondition: bin.room > 0 before the call's decrement, as tested by the caller.
+// False, with nothing changed, if the list is full or the block is sealed already.
 template <World W>
-HAK_INLINE void push(Bin<W>& bin, Block<W>* b) {
-    b->close(bin.list.get(), window<W>.secret());
+HAK_INLINE bool push(Bin<W>& bin, Block<W>* b) {
+    const Address secret = window<W>.secret();
+    if (b->is_closed(secret)) [[unlikely]] return false;
+    const std::int32_t room = bin.room.get() - 1;
+    if (room < 0) [[unlikely]] return false;
+    bin.room.set(room);
+    b->close(bin.list.get(), secret);
     bin.list.set(address_of(b));
+    return true;
 }
 
 // Puts a batch of sealed blocks where the list is empty.

@@ -26,14 +26,19 @@ public:
 
     constexpr Window() = default;
 
-    // relaxed loads of base_, bytes_ and table_: a thread that has a block got it from somebody to whom the window was open
-    // (happens-before through the program's own hand-over); a thread with a foreign pointer reads zero or the final value, and both
-    // say "not ours" for an address outside.
-    HAK_INLINE bool contains(Address p) const { return p - base_.load(order::relaxed) < bytes_.load(order::relaxed); }
-    // Precondition: contains(p).
-    HAK_INLINE Slab<W>* slab_of(Address p) const {
-        return table_.load(order::relaxed) + ((p - base_.load(order::relaxed)) >> kUnitShift);
+    // The record of the unit that holds p; null if p lies outside the window.
+    // relaxed loads: a thread that has a block got it from somebody to whom the window was open (happens-before through the
+    // program's own hand-over); a thread with a foreign pointer reads zero or the final value, and both say "not ours".
+    HAK_INLINE Slab<W>* find(Address p) const {
+        const Address offset = p - base_.load(order::relaxed);
+        if (offset >= bytes_.load(order::relaxed)) [[unlikely]] return nullptr;
+        Slab<W>* const record = table_.load(order::relaxed) + (offset >> kUnitShift);
+        if (record == nullptr) __builtin_unreachable();  // spares the hit a second test
+        return record;
     }
+    bool contains(Address p) const { return find(p) != nullptr; }
+    // Precondition: contains(p).
+    Slab<W>* slab_of(Address p) const { return table_.load(order::relaxed) + ((p - base_.load(order::relaxed)) >> kUnitShift); }
     HAK_INLINE Address secret() const { return secret_.load(order::relaxed); }
 
     Address base() const { return base_.load(order::relaxed); }
