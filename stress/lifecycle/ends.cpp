@@ -49,18 +49,22 @@ struct Local {
     }
 };
 template <size_t N>
-struct Holder {
-    static inline thread_local Local local;
-};
+uintptr_t touch_one() {
+    static thread_local Local local;
+    return reinterpret_cast<uintptr_t>(&local);
+}
 template <size_t... N>
 uintptr_t touch(std::index_sequence<N...>) {
-    return (reinterpret_cast<uintptr_t>(&Holder<N>::local) + ...);
+    return (touch_one<N>() + ...);
 }
-template <size_t... Hundreds>
-void touch_thousand(std::index_sequence<Hundreds...>) {
-    stress::opaque(static_cast<size_t>((touch(std::index_sequence<Hundreds * 10, Hundreds * 10 + 1, Hundreds * 10 + 2, Hundreds * 10 + 3,
-                                                                Hundreds * 10 + 4, Hundreds * 10 + 5, Hundreds * 10 + 6,
-                                                                Hundreds * 10 + 7, Hundreds * 10 + 8, Hundreds * 10 + 9>{}) + ...)));
+template <size_t... Tens>
+void touch_thousand(std::index_sequence<Tens...>) {
+    // In groups of ten, because compilers limit the depth of a fold.
+    const size_t sum = (touch(std::index_sequence<Tens * 10, Tens * 10 + 1, Tens * 10 + 2, Tens * 10 + 3, Tens * 10 + 4,
+                                                  Tens * 10 + 5, Tens * 10 + 6, Tens * 10 + 7, Tens * 10 + 8,
+                                                  Tens * 10 + 9>{}) +
+                        ...);
+    subject::opaque(sum);
 }
 
 void thousand_thread_locals() {
@@ -249,29 +253,27 @@ void fork_from_main_busy() { with_busy_threads([] { fork_rounds(100, 0); }); }
 void fork_from_worker() { with_busy_threads([] { std::thread([] { fork_rounds(100, 0); }).join(); }); }
 void fork_in_child() { with_busy_threads([] { std::thread([] { fork_rounds(20, 3); }).join(); }); }
 
-// A thread whose first act is to fork, and one that forks in its last moments.
+void fork_and_work(const char* what) {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        mixed_work(18, 60);
+        _exit(0);
+    }
+    await(child, what);
+}
+struct ForkAtEnd {
+    bool armed = false;
+    ~ForkAtEnd() {
+        if (armed) fork_and_work("fork in a thread_local destructor");
+    }
+};
+thread_local ForkAtEnd fork_at_end;
+
 void fork_at_the_edges() {
-    static thread_local std::unique_ptr<int, void (*)(int*)> last(nullptr, [](int* p) {
-        delete p;
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            mixed_work(18, 60);
-            _exit(0);
-        }
-        await(child, "fork in a thread_local destructor");
-    });
     for (int i = 0; i < 50; ++i) {
-        std::thread([] {
-            const pid_t child = fork();
-            if (child == 0) {
-                alarm(20);
-                mixed_work(19, 60);
-                _exit(0);
-            }
-            await(child, "fork as the first act");
-        }).join();
-        std::thread([] { last.reset(); last = {new int(1), last.get_deleter()}; }).join();
+        std::thread([] { fork_and_work("fork as a thread's first act"); }).join();
+        std::thread([] { fork_at_end.armed = true; }).join();
     }
 }
 

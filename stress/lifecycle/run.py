@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
+
+usage: run.py first_op|ends PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
+       run.py loader PROGRAM LIBRARY PLUGIN
+"""
+import concurrent.futures
+import os
+import struct
+import subprocess
+import sys
+
+PLACES = ("preinit", "constructor", "main", "atexit", "quick_exit", "destructor")
+SIZES = (0, 1, 100, 5000, 40000, 300000, 3000000)
+
+
+def run(command, preload):
+    """What is wrong with the run; empty if nothing is."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS")}
+    shown = " ".join(command)
+    if preload:
+        environment["LD_PRELOAD"] = preload
+        shown = f"LD_PRELOAD={preload} {shown}"
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        return f"hangs\n  reproduce: {shown}"
+    if done.returncode == 0 and not done.stderr:
+        return ""
+    return f"ended with {done.returncode}, wrote {done.stderr.decode(errors='replace')[:600]!r}\n  reproduce: {shown}"
+
+
+def listed(program):
+    return subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout.split()
+
+
+def first_op_commands(program):
+    for function in listed(program):
+        yield [program, "threads", function]
+        if function.endswith("_other"):
+            continue
+        for place in PLACES:
+            for size in SIZES:
+                yield [program, place, function, str(size)]
+
+
+def thread_local_bytes(library):
+    """The size of the library's TLS segment, read from its program headers."""
+    with open(library, "rb") as file:
+        image = file.read()
+    offset, = struct.unpack_from("<Q", image, 32)
+    entry_bytes, count = struct.unpack_from("<HH", image, 54)
+    kinds = [struct.unpack_from("<IIQQQQQQ", image, offset + i * entry_bytes) for i in range(count)]
+    return sum(header[6] for header in kinds if header[0] == 7)
+
+
+def main():
+    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "loader"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    family, program, library = sys.argv[1:4]
+    preload = None if library == "-" else os.path.abspath(library)
+    failures = []
+    if family == "first_op":
+        commands = [(command, preload) for command in first_op_commands(program)]
+    elif family == "ends":
+        names = sys.argv[4:] or listed(program)
+        commands = [([program, name], preload) for name in names]
+    else:
+        plugin = sys.argv[4]
+        commands = [
+            ([program, "cycles", preload], None),
+            ([program, "threads", preload], None),
+            ([program, "plain", plugin], preload),
+            ([program, "deepbind", plugin], preload),
+        ]
+        size = thread_local_bytes(preload)
+        if size > 16:
+            failures.append(f"the library asks for {size} bytes of static TLS; the budget is 16")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        failures += [wrong for wrong in pool.map(lambda c: run(*c), commands) if wrong]
+    for failure in failures[:20]:
+        print("FAIL " + failure, file=sys.stderr)
+    print(f"{family}: {len(commands)} runs, {len(failures)} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

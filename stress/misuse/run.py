@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Death tests: each case of the program `misuse` in a process of its own, under the preloaded library.
+
+usage: run.py PROGRAM LIBRARY [CASE...]
+
+A case must end by SIGABRT with exactly one line on stderr that names the function, the pointer and the reason; a control must end
+with 0 and silence. Every case also runs under the system's malloc: what that detects the library must detect, too. The options'
+messages are checked in the same way. Failures print the command that reproduces them.
+"""
+import concurrent.futures
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+REASONS = {
+    "foreign": r"not allocated by hakmem",
+    "start": r"not the start of a block( \(misaligned\))?",
+    "never": r"not allocated \(never handed out, or returned already\)",
+    "double": r"already free \(double free\)",
+    "overwritten": r"a free block was overwritten",
+}
+DEATHS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
+
+
+def run(command, preload=None, options=None):
+    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS")}
+    if preload:
+        environment["LD_PRELOAD"] = preload
+    if options is not None:
+        environment["HAKMEM_OPTIONS"] = options
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def judge(function, reason, code, out, err):
+    """What is wrong with one run under the library; empty if nothing is."""
+    if reason == "silent":
+        if code != 0 or err:
+            return f"ended with {code} and wrote {err!r}; a control ends with 0 and silence"
+        return ""
+    if reason == "unseen":
+        if code == -signal.SIGALRM:
+            return "hangs"
+        return ""
+    if code != -signal.SIGABRT:
+        return f"ended with {code} instead of SIGABRT, and wrote {err!r}"
+    pointer = re.escape(out.split()[-1]) if out.split() else r"0x[0-9a-f]+"
+    if reason == "overwritten":
+        pointer = r"0x[0-9a-f]+"
+    texts = "|".join(REASONS[key] for key in reason.split("|"))
+    if not re.fullmatch(rf"hakmem: ({function})\({pointer}\): ({texts})\n", err):
+        return f"wrote {err!r}; wanted: hakmem: {function}({out.split()[-1] if out.split() else '0x...'}): {texts}"
+    return ""
+
+
+def check_misuse(program, library, wanted):
+    code, out, _ = run([program, "list"])
+    assert code == 0, "misuse list failed"
+    cases = [line.split("\t") for line in out.splitlines()]
+    if wanted:
+        cases = [case for case in cases if case[0] in wanted]
+    if not cases:
+        return ["no case has that name"]
+
+    def both(case):
+        return run([program, case[0]], preload=library), run([program, case[0]])
+
+    failures = []
+    seen_by = {"glibc": 0, "hakmem": 0}
+    unseen = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for (name, function, reason), (ours, theirs) in zip(cases, pool.map(both, cases)):
+            wrong = judge(function, reason, *ours)
+            if wrong:
+                failures.append(f"{name}: {wrong}\n  reproduce: LD_PRELOAD={library} {program} {name}")
+            if reason == "silent":
+                continue
+            seen_by["glibc"] += theirs[0] in DEATHS
+            seen_by["hakmem"] += ours[0] in DEATHS
+            if ours[0] not in DEATHS:
+                unseen.append(name + (" (seen by glibc)" if theirs[0] in DEATHS else " (nor by glibc)"))
+    print(f"misuse: {len(cases)} cases; deaths under hakmem {seen_by['hakmem']}, under glibc {seen_by['glibc']}")
+    for name in unseen:
+        print(f"  not detected: {name}")
+    return failures
+
+
+# HAKMEM_OPTIONS, and a pattern that all of stderr must match.
+OPTION_CASES = [
+    ("", r""),
+    (":", r""),
+    ("cache=64M", r""),
+    ("cache=64M:purge_delay=100:thp=0", r""),
+    ("purge_delay=100ms", r""),
+    ("nonsense=1", r"hakmem: HAKMEM_OPTIONS: unknown option: nonsense[^\n]*\n"),
+    ("nonsense", r"hakmem: HAKMEM_OPTIONS: unknown option: nonsense[^\n]*\n"),
+    ("=5", r"hakmem: HAKMEM_OPTIONS: [^\n]+\n"),
+    ("cache", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache\n"),
+    ("cache=", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=\n"),
+    ("cache=x", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=x\n"),
+    ("cache=-1", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=-1\n"),
+    ("cache=1Q", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1Q\n"),
+    ("cache=99999999999999999999999", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=99999999999999999999999\n"),
+    ("cache=18446744073709551615T", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=18446744073709551615T\n"),
+    ("window=1", r"hakmem: HAKMEM_OPTIONS: [^\n]*window=1\n"),
+    ("thp=2", r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\n"),
+    ("verbose=yes", r"hakmem: HAKMEM_OPTIONS: [^\n]*verbose=yes\n"),
+    ("thp=2:nonsense=1", r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\nhakmem: HAKMEM_OPTIONS: unknown option: nonsense[^\n]*\n"),
+    ("nonsense=" + "x" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]+\n"),
+    ("help", r"hakmem: [^\n]*\n(  [a-z_]+ \([^\n]+default [^\n]+\): [^\n]+\n)+"),
+]
+
+
+def check_options(program, library):
+    failures = []
+    listed = run(["/bin/sh", "-c", "exit 0"], preload=library, options="help")[2]
+    for name in ("window", "purge_delay", "cache", "thp", "verbose"):
+        if not re.search(rf"^  {name} ", listed, re.MULTILINE):
+            failures.append(f"HAKMEM_OPTIONS=help does not list {name}")
+    for options, pattern in OPTION_CASES:
+        code, out, err = run(["/bin/sh", "-c", "echo works"], preload=library, options=options)
+        if code != 0 or out != "works\n" or not re.fullmatch(pattern, err):
+            failures.append(
+                f"HAKMEM_OPTIONS={options[:60]!r}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}\n"
+                f"  reproduce: HAKMEM_OPTIONS={shlex.quote(options)} LD_PRELOAD={library} sh -c 'echo works'"
+            )
+    # A shell may leave by _exit, at which nothing is printed.
+    code, _, err = run([program, "list"], preload=library, options="verbose=1")
+    if code != 0 or not re.fullmatch(r"hakmem: served [^\n]+\n", err):
+        failures.append(f"HAKMEM_OPTIONS=verbose=1: ended with {code}, wrote {err[:300]!r} instead of one line")
+    print(f"options: {len(OPTION_CASES) + 1} cases")
+    return failures
+
+
+def main():
+    if len(sys.argv) < 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    program, library, wanted = sys.argv[1], os.path.abspath(sys.argv[2]), sys.argv[3:]
+    failures = check_misuse(program, library, wanted)
+    if not wanted:
+        failures += check_options(program, library)
+    for failure in failures:
+        print("FAIL " + failure, file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
