@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOGS = ROOT / "build" / "ci"
 LIMIT = 1800  # seconds for all suites together
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 3 << 30  # what the build trees of all presets need, with room for the tests' own files
@@ -87,7 +86,7 @@ def session_members(session):
             except OSError:
                 continue
             fields = stat[stat.rindex(")") + 2:].split()
-            if int(fields[3]) == session:
+            if int(fields[3]) == session and fields[0] != "Z":
                 yield int(entry)
 
 
@@ -108,12 +107,22 @@ def end_session(process):
 
 
 class Runner:
-    def __init__(self, jobs):
+    def __init__(self, jobs, logs):
         self.jobs = jobs
+        self.logs = logs
         self.console = Console()
+        self.interrupted_by = 0
         self.environment = {name: value for name, value in os.environ.items()
                             if name not in ("LD_PRELOAD", "MAKEFLAGS") and not name.startswith("HAKMEM_")}
         self.environment["LC_ALL"] = "C"
+
+    def note_interrupt(self, number, _):
+        """A signal handler. It raises nothing, because between fork and the return of Popen nobody knows the child to be ended."""
+        self.interrupted_by = number
+
+    def stop_if_interrupted(self):
+        if self.interrupted_by:
+            raise Interrupted(self.interrupted_by)
 
     def run(self, suite, command, log, deadline, on_line, running=lambda: ""):
         """Runs one command, gives each line of its output to the log and to on_line. Returns the exit status, None on overrun."""
@@ -131,7 +140,8 @@ class Runner:
                     left = deadline - time.monotonic()
                     if left <= 0:
                         return None
-                    ready = selector.select(min(left, 1.0))
+                    ready = selector.select(min(left, 0.2))
+                    self.stop_if_interrupted()
                     if ready:
                         data = os.read(process.stdout.fileno(), 65536)
                         if not data:
@@ -143,10 +153,15 @@ class Runner:
                             on_line(text)
                     elif time.monotonic() - self.console.last > HEARTBEAT:
                         self.console.say(suite.name, f"... {running() or command[0]}")
+            if pending:
+                log.write(pending.decode("utf-8", "replace") + "\n")
+                on_line(pending.decode("utf-8", "replace"))
             while process.poll() is None:
+                self.stop_if_interrupted()
                 if time.monotonic() > deadline:
                     return None
                 time.sleep(0.01)
+            self.stop_if_interrupted()
             return process.returncode
         finally:
             end_session(process)
@@ -218,7 +233,7 @@ class Runner:
         outcome = Outcome(suite)
         begin = time.monotonic()
         deadline = begin + suite.budget
-        with open(LOGS / f"{suite.name}.log", "w", encoding="utf-8") as log:
+        with open(self.logs / f"{suite.name}.log", "w", encoding="utf-8") as log:
             if suite.command:
                 status = self.run(suite, suite.command, log, deadline, lambda text: self.console.say(suite.name, text))
                 if status == 0:
@@ -230,12 +245,12 @@ class Runner:
                 self.tests(suite, outcome, log, deadline)
         outcome.seconds = time.monotonic() - begin
         verdict = "failed" if outcome.failures else "passed"
-        self.console.say(suite.name, f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in build/ci/{suite.name}.log")
+        self.console.say(suite.name, f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in {os.path.relpath(self.logs, ROOT)}/{suite.name}.log")
         return outcome
 
 
-def check_machine(suites):
-    needed = {"cmake", "ctest", "ninja"}
+def check_machine(suites, logs):
+    needed = {"cmake", "ctest", "ninja"} if any(suite.preset for suite in suites) else set()
     for suite in suites:
         if suite.preset == "release":
             needed |= {"gcc", "g++"}
@@ -244,9 +259,9 @@ def check_machine(suites):
     missing = sorted(name for name in needed if not shutil.which(name))
     if missing:
         raise Trouble(f"not installed: {', '.join(missing)}; ci/bootstrap installs what is needed")
-    free = shutil.disk_usage(LOGS).free
+    free = shutil.disk_usage(logs).free
     if free < FREE_BYTES:
-        raise Trouble(f"only {free >> 20} MiB are free in {ROOT / 'build'}, {FREE_BYTES >> 20} MiB are needed")
+        raise Trouble(f"only {free >> 20} MiB are free in {logs}, {FREE_BYTES >> 20} MiB are needed")
 
 
 def summary(outcomes):
@@ -275,11 +290,14 @@ def main():
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="compilers and tests at a time (default: one per processor)")
     parser.add_argument("--no-bootstrap", action="store_true", help="do not look for missing Debian packages first")
+    parser.add_argument("--table", type=Path, default=ROOT / "ci" / "suites.toml", help="another table of suites")
+    parser.add_argument("--logs", type=Path, default=ROOT / "build" / "ci", help="another folder for the logs")
     arguments = parser.parse_args()
+    arguments.logs = arguments.logs.absolute()
     if arguments.jobs < 1:
         parser.error("--jobs must be at least 1")
 
-    suites = read_suites(ROOT / "ci" / "suites.toml")
+    suites = read_suites(arguments.table)
     if arguments.list:
         for suite in suites:
             what = f"{suite.preset}: {', '.join(suite.labels)}" if suite.preset else " ".join(suite.command)
@@ -292,20 +310,17 @@ def main():
     if arguments.only:
         suites = [suite for suite in suites if suite.name in arguments.only]
 
-    LOGS.mkdir(parents=True, exist_ok=True)
-    check_machine(suites)
-    lock = open(LOGS / "lock", "w")
+    arguments.logs.mkdir(parents=True, exist_ok=True)
+    check_machine(suites, arguments.logs)
+    lock = open(arguments.logs / "lock", "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Trouble("another ci/test is running in this tree") from None
 
-    def interrupt(number, _):
-        raise Interrupted(number)
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-
-    runner = Runner(arguments.jobs)
+    runner = Runner(arguments.jobs, arguments.logs)
+    signal.signal(signal.SIGINT, runner.note_interrupt)
+    signal.signal(signal.SIGTERM, runner.note_interrupt)
     outcomes = []
     for suite in suites:
         outcomes.append(runner.suite(suite))
