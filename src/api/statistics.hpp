@@ -35,7 +35,7 @@ inline struct hak_stats collect_stats() {
         s.slab_opens += heap.slab_opens.load(order::relaxed);
         s.slab_releases += heap.slab_releases.load(order::relaxed);
         s.remote_drains += heap.remote_drained.load(order::relaxed);
-        s.batches_tended += heap.batches_tended.load(order::relaxed);
+        s.slabs_tended += heap.slabs_tended.load(order::relaxed);
     }
     return s;
 }

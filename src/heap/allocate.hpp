@@ -6,8 +6,7 @@
 //     allocate_after_refill       cold: fill the bin from, in this order,
 //       collect_pending           what other threads gave back                      slabs.hpp          exchange
 //       take_own_partial          a slab of this heap that has room                 here               plain
-//       move_to_orphan            the whole heap of a thread that is gone           tend.hpp           token
-//       take_from_orphans         a batch from such a heap                          tend.hpp           token
+//       take_from_orphans         a slab of the heap of a thread that is gone       tend.hpp           token
 //       open_slab                 a fresh slab                                      slabs.hpp          pool's lock
 //     allocate_large              a run of units, above small_bytes_max             large.hpp          pool's lock
 //     allocate_big                a run of superslabs, above large_bytes_max        large.hpp          pool's lock
@@ -54,30 +53,20 @@ HAK_COLD void housekeep(Heap<W>& heap) {
     reclaim<W>.tick();
 }
 
-// Precondition: the bin of class c is empty. Returns the heap whose bin is filled: `heap`, or the orphan that the thread moved to;
-// null if there is no memory.
+// Precondition: the bin of class c is empty. False if there is no memory.
 template <World W>
-HAK_COLD Heap<W>* refill(Heap<W>& heap, SizeClass c, bool may_move) {
+HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     constexpr std::uint32_t kHousekeepEvery = 64;
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
     if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);
     if (has_pending(heap)) collect_pending(heap);
-    if (take_own_partial(heap, c)) return &heap;
-    if (heaps<W>.orphans() != 0) {
-        if (may_move) {
-            if (Heap<W>* const larger = move_to_orphan(heap)) return refill(*larger, c, false);
-        }
-        if (const Batch<W> batch = take_from_orphans(heap, c); batch.count != 0) {
-            fill<W>(heap.bins[c], batch);
-            return &heap;
-        }
-    }
+    if (take_own_partial(heap, c)) return true;
+    if (take_from_orphans(heap, c)) return take_own_partial(heap, c);
     Slab<W>* const slab = open_slab(heap, c);
-    if (slab == nullptr) return nullptr;
+    if (slab == nullptr) return false;
     join_partial(heap, slab, c);
-    take_own_partial(heap, c);
-    return &heap;
+    return take_own_partial(heap, c);
 }
 
 // A block from the bin without a refill; null if the bin is empty.
@@ -92,14 +81,11 @@ HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
 // The bin had nothing, or the thread has no heap.
 template <World W>
 HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c) {
-    if (has_heap(heap)) [[likely]] {
-        heap = refill(*heap, c, true);
-        return heap == nullptr ? Fresh{} : take_from_bin(*heap, c);
-    }
+    if (has_heap(heap)) [[likely]] return refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{};
     const Borrowed<W> borrowed = heap_for_this_call<W>();
     if (borrowed.heap == nullptr) return {};
     Fresh fresh = take_from_bin(*borrowed.heap, c);
-    if (fresh.block == nullptr && refill(*borrowed.heap, c, false) != nullptr) fresh = take_from_bin(*borrowed.heap, c);
+    if (fresh.block == nullptr && refill(*borrowed.heap, c)) fresh = take_from_bin(*borrowed.heap, c);
     finish_call(borrowed);
     return fresh;
 }

@@ -40,7 +40,8 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
     if (slab == nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
-    Heap<W>* const owner = slab->owner.load(order::relaxed);  // relaxed: a live block's slab does not change hands
+    // relaxed: null or not cannot change while the block is live, and only this thread makes a slab belong to this heap.
+    Heap<W>* const owner = slab->owner.load(order::relaxed);
     if (owner == nullptr) return deallocate_above_small(slab, p);
     if (!slab->is_block_start(a)) [[unlikely]] bad_block<W>(p, Entry::free);
     const Address secret = window<W>.secret();
@@ -51,7 +52,8 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
     if (owner == heap) {
         give_back(*heap, head, b);
     } else if (post(*head, b, secret)) {
-        push_pending(owner->pending, head);
+        // relaxed: while queued is set the owner does not change; a change before was acquired by the CAS in post().
+        push_pending(head->owner.load(order::relaxed)->pending, head);
     }
 }
 

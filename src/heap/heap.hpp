@@ -39,7 +39,7 @@ struct Heap {
     Plain<W, std::uint32_t> tend_next;               // where the last round over the orphans ended
 
     // Slow-path counters, holder only; read by statistics as hints.
-    Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, batches_tended, refills_total;
+    Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, slabs_tended, refills_total;
     Atomic<W, std::uint64_t> slabs;                  // slabs of this heap
     Atomic<W, std::uint64_t> partial_classes;        // bit c: partial[c] is not empty; a hint for tenders
 

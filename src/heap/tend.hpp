@@ -1,7 +1,7 @@
 // tend.hpp: the token of a heap, and what a thread does with the heaps of threads that are gone.
 //
-// A tender holds an orphan for a moment: it drains what was posted to it, takes a batch of blocks that it needs, and lets go.
-// The blocks stay blocks of the orphan's slabs: when they are freed they are posted there. Empty slabs go to the pool on the way.
+// A tender holds an orphan for a moment: it drains what was posted to it, gives its empty slabs to the pool, and takes over one slab
+// that has room for the class it needs. From then on the slab is the tender's own, and so are frees into it.
 #pragma once
 
 #include "heap/heaps.hpp"
@@ -32,64 +32,61 @@ HAK_COLD void abandon(Heap<W>& heap) {
     let_go(heap, Token::orphan);
 }
 
-// A thread that was born before its predecessor died finds that one's heap as an orphan: moving to it makes the predecessor's
-// blocks local. Pays where the orphan has more to offer than the thread's own heap; null if none has.
+// Makes a slab of `from` one of `to`; the caller holds both tokens, and the slab is on no list. False if a poster is just
+// notifying `from` of it.
+//
+// The claim of the queued bit is what makes this sound: while it is ours nobody may push the slab onto a pending list, and a poster
+// who sets it afterwards loads the owner after its CAS, which has read our drain() and so sees the new owner.
 template <World W>
-HAK_COLD Heap<W>* move_to_orphan(Heap<W>& heap) {
-    const std::uint64_t own = heap.slabs.load(order::relaxed);  // relaxed: our own counter
-    const unsigned count = heaps<W>.count();
-    unsigned visits = 0;
-    for (unsigned i = 0; i < count && visits < W::kConfig.tend_visits_max; ++i) {
-        Heap<W>& orphan = heaps<W>.at(i);
-        if (orphan.slabs.load(order::relaxed) <= 2 * own) continue;  // relaxed: a hint
-        if (!try_take_token(orphan, Token::orphan, Token::owned)) {
-            visits += 1;
-            continue;
-        }
-        heaps<W>.note_orphan(-1);
-        W::set_current_heap(&orphan);
-        abandon(heap);
-        return &orphan;
+inline bool take_over(Heap<W>& to, Heap<W>& from, Slab<W>* slab) {
+    if (!try_claim(*slab)) return false;
+    for (unsigned u = 0; u < slab->units.get(); ++u) {
+        slab[u].owner.store(&to, order::relaxed);  // relaxed: released by drain() to posters, and by let_go() to an adopter of `from`
     }
-    return nullptr;
+    from.slabs.store(from.slabs.load(order::relaxed) - 1, order::relaxed);  // relaxed: one writer each, readers want a hint
+    bump_counter<W>(to.slabs);
+    join_partial(to, slab, slab->size_class.load(order::relaxed));  // it had room, so it belongs there before more blocks come back
+    give_back_chain(to, slab, drain(*slab));
+    return true;
 }
 
-// Up to a bin's worth of blocks of class c from a heap whose token the caller holds.
+// Takes over the first slab of class c with room; false if there is none. The caller holds both tokens.
 template <World W>
-Batch<W> take_batch(Heap<W>& heap, SizeClass c) {
-    Slab<W>* const slab = heap.partial[c].get();
-    if (slab == nullptr) return {};
-    if (slab->free_count.get() == 0) slab->carve(Classes<W>::kShapes[c].bin_blocks, window<W>.secret());
-    const Batch<W> batch = slab->take_free();
-    if (!slab->has_room()) leave_partial(heap, slab, c);
-    return batch;
+inline bool take_over_partial(Heap<W>& to, Heap<W>& from, SizeClass c) {
+    for (Slab<W>* slab = from.partial[c].get(); slab != nullptr; slab = slab->next.get()) {
+        // A slab that a poster is notifying of stays where it is.
+        if ((slab->remote.load(order::relaxed) & kQueued) != 0) continue;  // relaxed: a guess; try_claim() decides
+        leave_partial(from, slab, c);
+        if (take_over(to, from, slab)) return true;
+        join_partial(from, slab, c);
+        return false;
+    }
+    return false;
 }
 
-// A batch of class c from some orphan; empty if none was found within the bounded number of visits. `heap` is the caller's.
+// True if a slab of class c with room was taken over from an orphan, within the bounded number of visits.
 template <World W>
-HAK_COLD Batch<W> take_from_orphans(Heap<W>& heap, SizeClass c) {
+HAK_COLD bool take_from_orphans(Heap<W>& heap, SizeClass c) {
     const unsigned count = heaps<W>.count();
-    if (heaps<W>.orphans() == 0 || !heaps<W>.begin_tending()) return {};
-    Batch<W> batch;
+    if (heaps<W>.orphans() == 0 || !heaps<W>.begin_tending()) return false;
+    bool taken = false;
     unsigned i = heap.tend_next.get();
-    for (unsigned seen = 0, visits = 0; seen < count && visits < W::kConfig.tend_visits_max && batch.count == 0; ++seen) {
-        i = i + 1 < count ? i + 1 : 0;
+    for (unsigned seen = 0, visits = 0; seen < count && visits < W::kConfig.tend_visits_max && !taken; ++seen) {
+        if (i >= count) i = 0;
         Heap<W>& orphan = heaps<W>.at(i);
         const bool promising = (orphan.partial_classes.load(order::relaxed) >> c & 1) != 0 || has_pending(orphan);  // relaxed: a hint
-        if (!promising || !try_take_token(orphan, Token::orphan, Token::tended)) continue;
-        ++visits;
-        if (has_pending(orphan)) collect_pending(orphan);
-        batch = take_batch(orphan, c);
-        let_go(orphan, Token::orphan);
+        if (promising && try_take_token(orphan, Token::orphan, Token::tended)) {
+            ++visits;
+            if (has_pending(orphan)) collect_pending(orphan);
+            taken = take_over_partial(heap, orphan, c);
+            let_go(orphan, Token::orphan);
+        }
+        if (!taken) ++i;  // where a round ends well the next one begins
     }
     heaps<W>.end_tending();
-    // Where this round ended well the next one begins with the same orphan.
-    if (batch.count != 0) {
-        i = i == 0 ? count - 1 : i - 1;
-        bump_counter<W>(heap.batches_tended);
-    }
     heap.tend_next.set(i);
-    return batch;
+    if (taken) bump_counter<W>(heap.slabs_tended);
+    return taken;
 }
 
 // Drains every orphan and releases its empty slabs.

@@ -54,19 +54,8 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
     return b;
 }
 
-// Gives one block, which may belong to any heap, back to its slab.
-template <World W>
-inline void return_block(Heap<W>& heap, Block<W>* b) {
-    Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(address_of(b)));
-    Heap<W>* const owner = slab->owner.load(order::relaxed);  // relaxed: the block is live in its slab, so the owner cannot change
-    if (owner == &heap) {
-        give_back(heap, slab, b);
-    } else if (post(*slab, b, window<W>.secret())) {
-        push_pending(owner->pending, slab);
-    }
-}
-
-// Empties one bin into the slabs that its blocks came from.
+// Empties one bin into the slabs that its blocks came from, all of them this heap's: a heap gets blocks from its own slabs alone, and
+// a slab leaves a heap only while no thread holds that (heap.4).
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
@@ -89,7 +78,7 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
         Block<W>* const b = block_at<W>(a);
         if (left-- == 0 || !window<W>.contains(a) || !b->is_closed(secret)) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, b);
         a = b->link.get();
-        return_block(heap, b);
+        give_back(heap, window<W>.head_record(window<W>.slab_of(address_of(b))), b);
     }
     bin.list.set(0);
     bin.room.set(limit);

@@ -1,11 +1,13 @@
 // remote_list.hpp: blocks of a slab that threads other than its owner gave back, and the notification of the owner.
 //
 // The remote word is {head, queued}. Any thread posts a block with one CAS. The CAS that turns queued from 0 to 1 owes the owner
-// one push of the slab onto its pending list; nobody else may push it until the popper of that list has cleared the bit.
+// one push of the slab onto its pending list; nobody else may push it until the popper of that list has cleared the bit. While the
+// bit is set the slab keeps its owner; so the poster that set it loads the owner after its CAS, never before.
 //
 // INV remote.1  the list holds each posted, not yet drained block exactly once; they count as used in the slab
 // INV remote.2  between the CAS that sets queued and the exchange that clears it the slab is pushed exactly once
 // INV remote.3  the poster's last access to slab and block is the CAS, or the pending push if that CAS set queued
+// INV remote.4  the slab's owner changes, and the slab is released, only while queued is clear or claimed by the changer
 #pragma once
 
 #include "mem/slab.hpp"
@@ -23,10 +25,22 @@ template <World W>
         b->close(seen & ~kQueued, secret);
         // release: the client's last writes to the block and its link are visible to whoever drains it. The list may be extended
         // by others before it is drained: their CAS continues the release sequence.
-        // acquire: where this CAS sets queued it must come after the popper's read of pending_next, which the popper's exchange
-        // released; else the push could overwrite the link while it is being read.
+        // acquire: where this CAS sets queued it reads what drain() wrote, and so comes after the popper's read of pending_next, which
+        // our push overwrites, and after a change of the owner, which we load next.
     } while (!slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed));
     return (seen & kQueued) == 0;
+}
+
+// Sets queued without posting, which makes the caller the one who may change the slab's owner; drain() ends it. False if the slab
+// is queued already. Only the holder of the owner's token may call this.
+template <World W>
+[[nodiscard]] inline bool try_claim(Slab<W>& slab) {
+    Address seen = slab.remote.load(order::relaxed);  // relaxed: a guess for the CAS
+    do {
+        if ((seen & kQueued) != 0) return false;
+        // relaxed: the claim publishes nothing and reads nothing; drain() acquires what was posted and releases the change of owner.
+    } while (!slab.remote.cas_weak(seen, seen | kQueued, order::relaxed, order::relaxed));
+    return true;
 }
 
 // Pushes a slab whose queued bit the caller has just set. After this the caller must not touch the slab again.

@@ -84,19 +84,6 @@ struct alignas(2 * kCacheLine) Slab {
         free_count.set(0);
         return batch;
     }
-
-    // Carves up to `count` untouched blocks onto the free list, lowest address first to be taken.
-    void carve(std::uint32_t count, Address secret) {
-        if (count > untouched.get()) count = untouched.get();
-        const std::uint32_t first = carved();
-        for (std::uint32_t i = count; i-- > 0;) {
-            Block<W>* b = new_block_at<W>(block_address(first + i));
-            b->close(free_head.get(), secret);
-            free_head.set(address_of(b));
-        }
-        untouched.set(static_cast<std::uint16_t>(untouched.get() - count));
-        free_count.set(static_cast<std::uint16_t>(free_count.get() + count));
-    }
 };
 
 }  // namespace hak
