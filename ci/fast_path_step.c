@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum {
-  kRounds = 12,
+  kRounds = 6,
   kMaxBatch = 8,
   kRecordWords = 1 << 23,
   kMaxCalls = 1 << 14,

@@ -25,6 +25,8 @@ from .stepping import ROOT
 PATCHES = ROOT / "ci" / "slowdowns"
 FOLDER = ROOT / "build" / "gate" / "self"
 TOOLS = FOLDER / "tools"
+# Taken once, so that an edit in the working copy while the self-test runs reaches either every copy or none.
+SNAPSHOT = FOLDER / "snapshot"
 BUILD_TIMEOUT = 300
 MEASURE_TIMEOUT = 300
 
@@ -81,8 +83,7 @@ def build(folder, preset):
 def prepare(name, patch, presets):
     """A copy of the library's sources, patched and built; {preset: library}."""
     folder = FOLDER / name
-    folder.mkdir(parents=True)
-    base_of.working_copy(folder)
+    shutil.copytree(SNAPSHOT, folder)
     if patch:
         # Without a ceiling git would take the enclosing repository for the one to patch, and skip every file.
         environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(FOLDER))
@@ -138,6 +139,7 @@ def run(presets, jobs):
         return 1
     shutil.rmtree(FOLDER, ignore_errors=True)
     TOOLS.mkdir(parents=True)
+    base_of.working_copy(SNAPSHOT)
     failures = []
 
     def guarded(name, function):

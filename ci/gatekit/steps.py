@@ -297,7 +297,7 @@ LIMIT = 80 * 60
 class Gate:
     def __init__(self, base, chosen, jobs):
         self.base, self.chosen = base, chosen
-        self.runner = Runner(jobs)
+        self.runner = Runner(jobs, FOLDER)
         self.base_tree = None
         self.built = True
         self.record = {}

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Tests of the gate's own parts: what it counts and how it decides. The whole is tested by ci/gate --self-test."""
+
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "ci"))
+sys.dont_write_bytecode = True
+
+from gatekit import base, instructions, selftest, steps, stepping, traces, wall  # noqa: E402
+
+
+class Instructions(unittest.TestCase):
+    def counts(self, text):
+        effect, _ = instructions.effect_of(text)
+        return effect.loads, effect.stores, effect.branches, effect.calls, effect.locked
+
+    def test_effects(self):
+        table = {
+            "mov    %fs:0x0,%rax": (1, 0, 0, 0, 0),
+            "mov    0x8(%rdi),%rax": (1, 0, 0, 0, 0),
+            "mov    %rax,(%rdi,%rsi,8)": (0, 1, 0, 0, 0),
+            "movq   $0x0,0x10(%rax)": (0, 1, 0, 0, 0),
+            "movzwl 0x4(%rdx),%eax": (1, 0, 0, 0, 0),
+            "movups %xmm0,(%rdi)": (0, 1, 0, 0, 0),
+            "lea    0x0(,%rax,8),%rcx": (0, 0, 0, 0, 0),
+            "nopw   %cs:0x0(%rax,%rax,1)": (0, 0, 0, 0, 0),
+            "add    %rax,0x20(%rbx)": (1, 1, 0, 0, 0),
+            "add    0x20(%rbx),%rax": (1, 0, 0, 0, 0),
+            "incq   0x8(%rax)": (1, 1, 0, 0, 0),
+            "cmpq   $0x0,0x8(%rax)": (1, 0, 0, 0, 0),
+            "test   %al,(%rdx)": (1, 0, 0, 0, 0),
+            "cmp    %rdi,%fs:(%rax)": (1, 0, 0, 0, 0),
+            "imul   0x10(%rdx),%rax": (1, 0, 0, 0, 0),
+            "cmovb  (%rax),%rcx": (1, 0, 0, 0, 0),
+            "sete   0x1(%rdi)": (0, 1, 0, 0, 0),
+            "push   %rbx": (0, 1, 0, 0, 0),
+            "push   0x8(%rax)": (1, 1, 0, 0, 0),
+            "pop    %rbx": (1, 0, 0, 0, 0),
+            "popcnt %rax,%rcx": (0, 0, 0, 0, 0),
+            "je     1234 <f+0x10>": (0, 0, 1, 0, 0),
+            "jmp    1234 <f+0x10>": (0, 0, 0, 0, 0),
+            "jmp    *%rax": (0, 0, 1, 0, 0),
+            "jmp    *0x2fe2(%rip)        # 4000 <x>": (1, 0, 1, 0, 0),
+            "call   1000 <g>": (0, 0, 0, 1, 0),
+            "call   *0x2fe2(%rip)        # 3ff8 <memset@GLIBC_2.2.5>": (1, 0, 0, 1, 0),
+            "ret": (0, 0, 0, 0, 0),
+            "lock cmpxchg %rcx,(%rdx)": (1, 1, 0, 0, 1),
+            "lock xadd %rax,0x8(%rdi)": (1, 1, 0, 0, 1),
+            "lock incq 0x8(%rdi)": (1, 1, 0, 0, 1),
+            "xchg   %rax,(%rdi)": (1, 1, 0, 0, 1),
+            "xchg   %ax,%ax": (0, 0, 0, 0, 0),
+            "rep stos %rax,%es:(%rdi)": (0, 1, 0, 0, 0),
+            "prefetcht0 (%rax)": (0, 0, 0, 0, 0),
+            "endbr64": (0, 0, 0, 0, 0),
+            "shr    $0x10,%rax": (0, 0, 0, 0, 0),
+        }
+        for text, expected in table.items():
+            with self.subTest(text):
+                self.assertEqual(self.counts(text), expected)
+
+    def test_an_unknown_store_is_an_error(self):
+        with self.assertRaises(instructions.UnknownInstruction):
+            instructions.effect_of("frobnicate %rax,(%rdi)")
+
+    def test_a_real_library_is_understood(self):
+        source = ("static unsigned long n; unsigned long f(unsigned long *p, unsigned long k)"
+                  "{ __atomic_fetch_add(&n, 1, 0); if (k > 9) p[k] += 3; return p[0]; }")
+        with tempfile.TemporaryDirectory() as folder:
+            library = Path(folder) / "f.so"
+            subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-xc", "-", "-o", str(library)], input=source, text=True, check=True)
+            listing = instructions.disassemble(str(library))
+            body = [instructions.instruction_at(listing, at) for at, (_, function) in listing.items() if function == "f"]
+            self.assertEqual(sum(i.effect.locked for i in body), 1)
+            self.assertEqual(sum(i.effect.branches for i in body), 1)
+            self.assertEqual(sum(i.effect.loads for i in body), 3)
+            self.assertEqual(sum(i.effect.stores for i in body), 2)
+            with self.assertRaises(KeyError):
+                instructions.instruction_at(listing, 1)
+
+
+class Tables(unittest.TestCase):
+    def row(self, entry="malloc", counts=(20, 5, 2, 3, 0, 0), compiler="release"):
+        return stepping.Row(compiler, entry, 16, counts)
+
+    def test_format_and_parse_agree(self):
+        rows = [self.row(), self.row("free", (30, 9, 3, 5, 0, 0))]
+        parsed, compilers = stepping.parse_table(stepping.format_table(rows, {"release": "GCC: (Debian) 12"}))
+        self.assertEqual(list(parsed.values()), rows)
+        self.assertEqual(compilers["release"], "GCC: (Debian) 12")
+
+    def test_every_column_can_be_red(self):
+        golden = {self.row().key: self.row()}
+        for at, column in enumerate(stepping.COLUMNS):
+            counts = list(self.row().counts)
+            counts[at] += 1
+            increases, decreases, missing = stepping.compare(golden, [self.row(counts=tuple(counts))], {"release"})
+            self.assertEqual((len(increases), decreases, missing), (1, [], []), column)
+            self.assertIn(column, increases[0])
+
+    def test_missing_rows(self):
+        golden = {self.row().key: self.row()}
+        self.assertEqual(len(stepping.compare(golden, [], {"release"})[2]), 1)
+        self.assertEqual(len(stepping.compare({}, [self.row()], {"release"})[2]), 1)
+        self.assertEqual(stepping.compare(golden, [], {"release-clang"})[2], [])
+
+    def test_rules_stand_above_the_table(self):
+        self.assertEqual(stepping.broken_rules([self.row()]), [])
+        self.assertEqual(len(stepping.broken_rules([self.row(counts=(20, 5, 2, 3, 0, 1))])), 1)
+        self.assertEqual(len(stepping.broken_rules([self.row("free", (20, 5, 2, 3, 1, 0))])), 1)
+        self.assertEqual(stepping.broken_rules([self.row("free_remote", (20, 5, 2, 3, 0, 1))]), [])
+        self.assertEqual(len(stepping.broken_rules([self.row("free_remote", (20, 5, 2, 3, 0, 2))])), 1)
+
+    def test_hit_path_needs_a_majority(self):
+        self.assertEqual(stepping.hit_path([(1, 2), (1, 2), (1, 3)]), (1, 2))
+        with self.assertRaises(stepping.NoSteadyPath):
+            stepping.hit_path([(1,), (2,), (3,)])
+
+
+class Traces(unittest.TestCase):
+    def test_self_costs(self):
+        lines = ["positions: line", "events: Ir", "ob=(1) /lib/a.so", "fl=(1) a.c", "fn=(1) malloc", "10 5", "+2 7", "cob=(2) /lib/libc.so",
+                 "cfn=(2) memset", "calls=3 0", "* 900", "- 1", "ob=(2)", "fn=(2)", "20 900", "ob=(1)", "fn=(3) free", "30 2", "totals: 915"]
+        self.assertEqual(dict(traces.self_costs(lines)), {"/lib/a.so": 15, "/lib/libc.so": 900})
+
+    def test_instruction_limit(self):
+        base_figures = {"t": {"library": 1000000, "process": 2000000}}
+        for library, red in ((1005000, 0), (1005001, 1), (990000, 0)):
+            head = {"t": {"library": library, "process": 2000000}}
+            self.assertEqual(len(traces.compare_instructions(base_figures, head)[1]), red, library)
+        head = {"t": {"library": 1000000, "process": 2020000}}
+        self.assertEqual(len(traces.compare_instructions(base_figures, head)[1]), 1)
+        self.assertEqual(len(traces.compare_instructions(base_figures, {})[1]), 1)
+        self.assertEqual(traces.compare_instructions({}, head)[1], [])
+
+    def test_one_system_call_more_is_red(self):
+        base_calls = {"t": {"mmap": 3, "madvise": 5}}
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3, "madvise": 5}})[1], [])
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3}})[1], [])
+        # Fewer of one kind do not pay for one more of another.
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 4, "madvise": 1}})[1], ["t: mmap 3 -> 4"])
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3, "futex": 1}})[1], ["t: futex 0 -> 1"])
+
+    def test_a_preload_that_fails_is_no_measurement(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program, clock = traces.build_program(folder)
+            with self.assertRaises(traces.TraceFailed):
+                traces.count_system_calls(program, clock, Path(folder) / "missing.so", "small_lifo")
+            with self.assertRaises(traces.TraceFailed):
+                traces.count_system_calls(program, clock, clock, "no_such_trace")
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.root = Path(self.folder.name)
+        self.git("init", "-q", "-b", "main")
+        self.first = self.commit("one")
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def git(self, *arguments):
+        return subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments], cwd=self.root, check=True, capture_output=True,
+                              text=True).stdout.strip()
+
+    def commit(self, text):
+        (self.root / "file").write_text(text)
+        self.git("add", "file")
+        self.git("commit", "-q", "-m", text)
+        return self.git("rev-parse", "HEAD")
+
+    def test_choice(self):
+        self.assertIsNone(base.choose(None, self.root)[0])
+        self.assertIn("no tag", base.choose(None, self.root)[1])
+        with self.assertRaises(base.NoSuchCommit):
+            base.choose("no-such-branch", self.root)
+        with self.assertRaises(base.NoSuchCommit):
+            base.choose("--output=x", self.root)
+        self.git("tag", "v1")
+        self.assertIsNone(base.choose(None, self.root)[0])
+        second = self.commit("two")
+        chosen = base.choose(None, self.root)[0]
+        self.assertEqual(chosen.commit, self.first)
+        self.assertIn("v1", chosen.said)
+        self.git("update-ref", "refs/remotes/origin/main", second)
+        self.assertEqual(base.choose(None, self.root)[0].commit, self.first)
+        third = self.commit("three")
+        self.assertEqual(base.choose(None, self.root)[0].commit, second)
+        self.assertEqual(base.choose("HEAD", self.root)[0].commit, third)
+        self.git("update-ref", "refs/remotes/origin/main", third)
+        (self.root / "file").write_text("changed")
+        self.assertEqual(base.choose(None, self.root)[0].commit, third)
+
+
+class Decisions(unittest.TestCase):
+    def test_wall_clock(self):
+        wave = [1.0, 1.01, 0.99, 1.005, 0.995] * 4
+        self.assertEqual(wall.judge([100.0] * 20, [100 * w for w in wave], [100 * w for w in wave[::-1]])[0], "no large change")
+        self.assertEqual(wall.judge([100.0] * 20, [100 * w for w in wave], [106 * w for w in wave])[0], "slower")
+        self.assertEqual(wall.judge([100.0] * 20, [100 * w for w in wave], [102 * w for w in wave])[0], "no large change")
+        self.assertEqual(wall.judge([100.0] * 20, [108 * w for w in wave], [120 * w for w in wave])[0], "noisy")
+        self.assertEqual(wall.judge([100.0] * 20, [100 * w for w in wave], [90 * w for w in wave])[0], "faster")
+        self.assertEqual(wall.judge([100.0] * 5, [100.0] * 5, [200.0] * 5)[0], "too few rounds")
+
+    def test_budgets_fit_into_eighty_minutes(self):
+        self.assertLessEqual(sum(budget for _, budget, _, _ in steps.STEPS), steps.LIMIT)
+
+    def test_a_step_that_overruns_is_red(self):
+        gate = steps.Gate(None, {"x"}, 1)
+
+        def slow(gate, step):
+            step.command(["sleep", "30"])
+        steps.FOLDER.mkdir(parents=True, exist_ok=True)
+        gate.run_step("overrun_test", 1, True, slow)
+        (steps.FOLDER / "overrun_test.log").unlink()
+        self.assertEqual(gate.outcomes[0].verdict, "red")
+        self.assertLess(gate.outcomes[0].seconds, 15)
+
+    def test_expectations_of_a_patch(self):
+        found = selftest.expectations("Why.\n\nTurns-red: fast_path free: loads\nTurns-red: callgrind tree\n\n--- a/x\n")
+        self.assertEqual([str(e) for e in found], ["fast_path free: loads", "callgrind tree"])
+        self.assertTrue(selftest.is_met(found[0], "release", "fast_path: increase: release free(16): loads 3 -> 4"))
+        self.assertFalse(selftest.is_met(found[0], "release", "fast_path: increase: release free_remote(16): loads 3 -> 4"))
+        self.assertFalse(selftest.is_met(found[0], "release", "fast_path: decrease: release free(16): loads 4 -> 3"))
+        for text in ("Nothing is promised.\n--- a/x\n", "Turns-red: nonsense\n--- a/x\n"):
+            with self.assertRaises(selftest.SelfTestFailed):
+                selftest.expectations(text)
+
+
+if __name__ == "__main__":
+    unittest.main()
