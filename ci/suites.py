@@ -20,7 +20,7 @@ LIMIT = 1800  # seconds for all suites together
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 3 << 30  # what the build trees of all presets need, with room for the tests' own files
 
-TEST_LINE = re.compile(r"\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(?:\*\*\*)?(Passed|.*?)\s+([\d.]+) sec")
+TEST_LINE = re.compile(r"\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(.*?)\s+([\d.]+) sec")
 START_LINE = re.compile(r"\s*Start\s+\d+: (\S+)")
 NINJA_LINE = re.compile(r"\[\d+/\d+\] ")
 
@@ -206,7 +206,7 @@ class Runner:
                 return
             match = TEST_LINE.match(text)
             if match:
-                name, verdict, seconds = match[1], match[2], float(match[3])
+                name, verdict, seconds = match[1], match[2].replace("***", " ").strip(" :"), float(match[3])
                 running.pop(name, None)
                 outcome.tests.append((seconds, f"{suite.name} {name}"))
                 if verdict == "Passed":

@@ -14,9 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE_CTEST = """#!/bin/sh
 echo '    Start 1: kit.good'
 echo '    Start 2: kit.bad'
-echo '1/2 Test #1: kit.good ..................   Passed    0.50 sec'
-echo '2/2 Test #2: kit.bad ...................***Failed    1.25 sec'
+echo '1/3 Test #1: kit.good ..................   Passed    0.50 sec'
+echo '2/3 Test #2: kit.bad ...................***Failed    1.25 sec'
 echo 'seed 42'
+echo '3/3 Test #3: kit.worse .................Subprocess aborted***Exception:   0.25 sec'
 exit 8
 """
 
@@ -93,7 +94,8 @@ class Suites(unittest.TestCase):
             (programs / name).chmod(0o755)
         table = '[[suite]]\nname = "kit"\npreset = "dev"\ntargets = ["all"]\nlabels = ["kit"]\nbudget = 20\n'
         result = self.run_table(table, PATH=f"{programs}:{os.environ['PATH']}")
-        self.assertEqual((result.returncode, result.stdout.splitlines()[-1]), (1, "1 passed, 1 failed"))
+        self.assertEqual((result.returncode, result.stdout.splitlines()[-1]), (1, "1 passed, 2 failed"))
+        self.assertIn("kit.worse: Subprocess aborted Exception after 0.2 s", result.stdout)
         self.assertIn("kit.bad: Failed after 1.2 s; again: ctest --test-dir build/dev", result.stdout)
         self.assertIn("seed 42", result.stdout)
         slowest = result.stdout.split("slowest tests:")[1]
