@@ -87,34 +87,43 @@ HAK_COLD void release_slab(Heap<W>& heap, Slab<W>* slab) {
     pool<W>.release_units(address, units);
 }
 
-// Gives one block, which counts as used, back to its slab. The slab is released when it is empty, unless it is the class's last
-// partial one: that one stays for the next refill, so that a single block allocated and freed in turn does not cross the pool.
+// After blocks came back to a slab. The slab is released when it is empty, unless it is the class's last partial one: that one
+// stays for the next refill, so that a single block allocated and freed in turn does not cross the pool.
 template <World W>
-inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
-    const SizeClass c = slab->size_class.load(order::relaxed);
-    const bool was_full = !slab->has_room();
-    slab->give(b, window<W>.secret());
+HAK_INLINE void settle(Heap<W>& heap, Slab<W>* slab, bool was_full) {
+    const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by the holder of the token, who calls this
     if (was_full) join_partial(heap, slab, c);
-    if (slab->used.get() == 0 && !(heap.partial[c].get() == slab && slab->next.get() == nullptr)) {
-        leave_partial(heap, slab, c);
-        release_slab(heap, slab);
-        reclaim<W>.tick();
-    }
+    if (slab->used.get() != 0 || (heap.partial[c].get() == slab && slab->next.get() == nullptr)) [[likely]] return;
+    leave_partial(heap, slab, c);
+    release_slab(heap, slab);
+    reclaim<W>.tick();
 }
 
-// Gives a chain of sealed blocks of one slab back; the count is bounded by the capacity, so that a cycle cannot hang us.
+// Gives one block, which counts as used, back to its slab.
+template <World W>
+inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+    const bool was_full = !slab->has_room();
+    slab->give(b, window<W>.secret());
+    settle(heap, slab, was_full);
+}
+
+// Gives a chain of sealed blocks of one slab back, as it is: only its last link changes. The walk follows no link before it knows
+// that a sealed block of this slab lies there, and is bounded by the blocks that are out, so that a cycle cannot hang us.
 template <World W>
 inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head) {
+    if (head == 0) return;
     const Address secret = window<W>.secret();
-    std::uint32_t left = slab->used.get();
-    for (Address a = head; a != 0;) {
-        Block<W>* const b = block_at<W>(a);
-        if (left-- == 0 || !slab->holds(a) || !b->is_closed(secret)) [[unlikely]] {
-            W::fault(Fault::overwritten, Entry::free, b);
+    std::uint32_t count = 0;
+    Block<W>* last = nullptr;
+    for (Address a = head; a != 0; a = last->link.get()) {
+        last = block_at<W>(a);
+        if (++count > slab->used.get() || !slab->holds(a) || !last->is_closed(secret)) [[unlikely]] {
+            W::fault(Fault::overwritten, Entry::free, last);
         }
-        a = b->link.get();
-        give_back(heap, slab, b);
     }
+    const bool was_full = !slab->has_room();
+    slab->give_chain(head, last, count, secret);
+    settle(heap, slab, was_full);
 }
 
 // Takes what other threads posted to this heap's slabs.

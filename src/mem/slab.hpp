@@ -76,6 +76,14 @@ struct alignas(2 * kCacheLine) Slab {
         used.set(static_cast<std::uint16_t>(used.get() - 1));
     }
 
+    // The same for a chain of `count` sealed blocks that ends with `last`.
+    void give_chain(Address head, Block<W>* last, std::uint32_t count, Address secret) {
+        last->close(free_head.get(), secret);
+        free_head.set(head);
+        free_count.set(static_cast<std::uint16_t>(free_count.get() + count));
+        used.set(static_cast<std::uint16_t>(used.get() - count));
+    }
+
     // Takes the whole free list; its blocks count as used from here on.
     Batch<W> take_free() {
         const Batch<W> batch{free_head.get(), free_count.get()};
