@@ -89,14 +89,14 @@ class Step:
                 return False
         return True
 
-    def judged(self, command, marks):
-        """Runs a measuring command; the lines that begin with a mark are the reasons to be red."""
+    def judged(self, command, marks, about=""):
+        """Runs a measuring command; the lines that begin with a mark are the reasons to be red, said to be about something."""
         reasons = []
 
         def collect(text):
             for mark in marks:
                 if text.startswith(mark):
-                    reasons.append(text.removeprefix(mark).strip())
+                    reasons.append(about + text.removeprefix(mark).strip())
         status = self.command(command, collect, show=False)
         for reason in reasons:
             self.red(reason)
@@ -227,17 +227,14 @@ def step_fast_path(gate, step):
 
 
 def step_traces(gate, step, program, kind):
-    lines = []
     for preset in COMPILERS:
         figures = FOLDER / f"{kind}.{preset}.json"
         compared = ["--base", base_library(gate, preset)] if gate.base else []
-        lines.clear()
-        name = Path(program).name
         step.judged([program, "--lib", library(preset), *compared, "--json", figures, "--folder", FOLDER / "tools"],
-                    ("traces: red:", "syscalls: red:"))
+                    ("traces: red:", "syscalls: red:"), f"{preset} ")
         if figures.exists():
             gate.record.setdefault(kind, {})[preset] = json.loads(figures.read_text())
-        step.say(f"{preset}: {len(gate.record.get(kind, {}).get(preset, {}))} traces measured by {name}")
+        step.say(f"{preset}: {len(gate.record.get(kind, {}).get(preset, {}))} traces measured")
     step.outcome.summary = "compared with base" if gate.base else "recorded"
 
 
