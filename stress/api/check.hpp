@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <string>
 
 namespace check {
@@ -15,6 +17,7 @@ struct Test {
     static inline Test* all = nullptr;
     Test(const char* test_name, void (*test_body)()) : name(test_name), body(test_body), next(all) { all = this; }
 };
+inline const char* running = "";
 inline unsigned failures = 0;
 inline unsigned expectations = 0;
 
@@ -47,12 +50,18 @@ void equal(const A& a, const B& b, const char* file, int line, const char* text)
 }
 
 inline int run(int argc, char** argv) {
+    // An exception where none may pass ends the program; the line says in which test.
+    std::set_terminate([] {
+        fprintf(stderr, "FAIL %s: std::terminate was called\n", running);
+        abort();
+    });
     unsigned count = 0;
     for (Test* t = Test::all; t != nullptr; t = t->next) {
         bool wanted = argc == 1;
         for (int i = 1; i < argc; ++i) wanted |= strcmp(argv[i], t->name) == 0;
         if (!wanted) continue;
         const unsigned before = failures;
+        running = t->name;
         t->body();
         count += 1;
         if (failures != before) fprintf(stderr, "FAIL %s\nreproduce: %s %s\n", t->name, argv[0], t->name);

@@ -253,8 +253,16 @@ void add_never_handed_out() {
         malloc_trim(0);
         return middle;
     });
-    // An untouched block of a live slab is zero, as a block in use may be; only the owner knows how far the slab was handed out.
-    add("free_untouched_block", "free", "unseen", [] { take(make(1000) + 16 * 1024); });
+    // Only the owner knows how far a slab was handed out. At the latest when the block would be handed out, the fault is seen.
+    add("free_untouched_block", "free|malloc", "never|double|overwritten", [] {
+        take(make(1000) + 16 * 1024);
+        allocate_many(1000, 500);
+    });
+    add("free_untouched_block_from_another_thread", "free|malloc", "never|double|overwritten", [] {
+        Bytes p = make(1000) + 16 * 1024;
+        in_another_thread([p] { take(p); });
+        allocate_many(1000, 5000);
+    });
 }
 
 void add_overwritten_blocks() {
