@@ -90,6 +90,9 @@ public:
     }
 
 private:
+    template <World>
+    friend class Audit;
+
     static constexpr unsigned kBins = 32;
     static constexpr int kLookMax = 64;  // a bin's runs differ by less than a factor of two; the bound keeps the lock's hold short
 
@@ -152,6 +155,9 @@ public:
     }
 
 private:
+    template <World>
+    friend class Audit;
+
     static SuperSlab<W>& slot(std::uint32_t i) { return window<W>.superslab(i); }
 
     Plain<W, std::uint32_t> head_{}, tail_{};

@@ -1,0 +1,223 @@
+// fake_os.hpp: an operating system in one array. It keeps the books of every page, judges what it is asked, can be told to fail
+// any call, and its clock stands still until it is advanced. Reserved pages hold poison, so that a write to memory without access
+// shows at the next commit, and a read of it shows as wrong content; under AddressSanitizer both stop at once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <sys/mman.h>
+
+#include "base/bits.hpp"
+#include "base/types.hpp"
+#include "props/kit/broken.hpp"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KIT_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KIT_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifdef KIT_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace kit {
+
+enum class Call : std::uint8_t { reserve, expose, commit, decommit, purge };
+inline constexpr unsigned kCalls = 5;
+inline constexpr std::array<const char*, kCalls> kCallNames = {"reserve", "expose", "commit", "decommit", "purge"};
+
+class FakeOs {
+public:
+    static constexpr std::size_t kPage = 256, kBytes = std::size_t{1} << 20;
+
+    // The same start for every history: one fixed, highly aligned range; every page without a mapping.
+    void reset() {
+        if (memory_ == nullptr) map_once();
+        for (std::size_t i = 0; i < kPages; ++i) {
+            if (pages_[i] != Page::unmapped) set_pages(memory_ + i * kPage, kPage, Page::unmapped);
+        }
+        heal();
+        counts_ = {};
+        now_ms_ = 1000;
+        failed_ = 0;
+        locks_free_ = nullptr;
+        begin_step(kNoBudget);
+    }
+
+    // From here on at most `budget` calls may be made until the next step.
+    void begin_step(std::uint64_t budget) {
+        budget_ = budget;
+        failed_in_step_ = 0;
+    }
+    static constexpr std::uint64_t kNoBudget = UINT64_MAX;
+
+    // The k-th call of this kind from here on fails (1: the next one); `lasting`: and every later one, until heal().
+    void fail(Call call, std::uint64_t k, bool lasting) { failures_[index(call)] = {k, lasting}; }
+    // Any kind counts.
+    void fail_any(std::uint64_t k) { any_ = {k, false}; }
+    void heal() {
+        failures_ = {};
+        any_ = {};
+    }
+    std::uint64_t failed_in_step() const { return failed_in_step_; }
+    std::uint64_t failed() const { return failed_; }
+    bool is_armed() const {
+        for (const Failure& f : failures_) {
+            if (f.in != 0) return true;
+        }
+        return any_.in != 0;
+    }
+    std::uint64_t count(Call call) const { return counts_[index(call)]; }
+    std::uint64_t calls() const {
+        std::uint64_t sum = 0;
+        for (std::uint64_t n : counts_) sum += n;
+        return sum;
+    }
+    void advance(std::uint64_t ms) { now_ms_ += ms; }
+    std::uint64_t now_ms() const { return now_ms_; }
+    // Asked at every call: no lock may be held across a system call.
+    void set_lock_check(bool (*locks_free)()) { locks_free_ = locks_free; }
+
+    bool is_committed(const void* p, std::size_t bytes) const {
+        const std::size_t first = offset(p) / kPage, last = (offset(p) + (bytes == 0 ? 0 : bytes - 1)) / kPage;
+        for (std::size_t i = first; i <= last; ++i) {
+            if (i >= kPages || pages_[i] != Page::committed) return false;
+        }
+        return true;
+    }
+    std::size_t committed_bytes(const void* p, std::size_t bytes) const {
+        std::size_t sum = 0;
+        for (std::size_t i = offset(p) / kPage; i < (offset(p) + bytes) / kPage; ++i) sum += pages_[i] == Page::committed ? kPage : 0;
+        return sum;
+    }
+
+    void* reserve(std::size_t bytes, std::size_t alignment) {
+        require(hak::is_power_of_two(alignment) && bytes % kPage == 0, "reserve: ", bytes, " bytes aligned to ", alignment);
+        if (!enter(Call::reserve) || bytes > kBytes) return nullptr;
+        for (std::size_t i = 0; i < bytes / kPage; ++i) require(pages_[i] == Page::unmapped, "reserve: a second reservation");
+        set_pages(memory_, bytes, Page::reserved);
+        return memory_;
+    }
+    void unreserve(void* p, std::size_t bytes) { set_pages(checked(p, bytes, "unreserve"), bytes, Page::unmapped); }
+    bool expose(void* p, std::size_t bytes) {
+        unsigned char* const begin = checked(p, bytes, "expose");
+        if (!enter(Call::expose)) return false;
+        each(begin, bytes, [&](std::size_t i) {
+            require(pages_[i] == Page::reserved, "expose: a page is not merely reserved");
+            open(i, Page::exposed);
+        });
+        return true;
+    }
+    bool commit(void* p, std::size_t bytes) {
+        unsigned char* const begin = checked(p, bytes, "commit");
+        if (!enter(Call::commit)) return false;
+        each(begin, bytes, [&](std::size_t i) {
+            if (pages_[i] != Page::committed) open(i, Page::committed);
+        });
+        return true;
+    }
+    bool decommit(void* p, std::size_t bytes) {
+        unsigned char* const begin = checked(p, bytes, "decommit");
+        each(begin, bytes, [&](std::size_t i) { require(pages_[i] == Page::committed, "decommit: a page is not committed"); });
+        if (!enter(Call::decommit)) return false;
+        set_pages(begin, bytes, Page::reserved);
+        return true;
+    }
+    // A purge that fails may have purged a part.
+    bool purge(void* p, std::size_t bytes) {
+        unsigned char* const begin = checked(p, bytes, "purge");
+        each(begin, bytes, [&](std::size_t i) { require(pages_[i] == Page::committed, "purge: a page is not committed"); });
+        const bool works = enter(Call::purge);
+        std::memset(begin, 0, works ? bytes : bytes / 2);
+        return works;
+    }
+    void advise(void* p, std::size_t bytes) { checked(p, bytes, "advise"); }
+
+private:
+    enum class Page : std::uint8_t { unmapped, reserved, exposed, committed };
+    struct Failure {
+        std::uint64_t in = 0;
+        bool lasting = false;
+    };
+    static constexpr std::size_t kPages = kBytes / kPage;
+    static constexpr unsigned char kPoison = 0xdd;
+
+    static unsigned index(Call call) { return static_cast<unsigned>(call); }
+    std::size_t offset(const void* p) const { return hak::address_of(p) - hak::address_of(memory_); }
+
+    void map_once() {
+        void* const raw = ::mmap(nullptr, 2 * kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (raw == MAP_FAILED) throw std::bad_alloc();
+        memory_ = hak::pointer_to<unsigned char>(hak::align_up(hak::address_of(raw), kBytes));
+        set_pages(memory_, kBytes, Page::unmapped);
+    }
+
+    bool hits(Failure& failure) {
+        if (failure.in == 0) return false;
+        if (--failure.in != 0) return false;
+        if (failure.lasting) failure.in = 1;
+        return true;
+    }
+    // False: this call shall fail.
+    bool enter(Call call) {
+        counts_[index(call)] += 1;
+        require(locks_free_ == nullptr || locks_free_(), kCallNames[index(call)], ": a lock is held across a system call");
+        require(budget_-- != 0, kCallNames[index(call)], ": the step's budget of system calls is spent");
+        const bool one = hits(failures_[index(call)]), other = hits(any_);
+        if (!one && !other) return true;
+        failed_in_step_ += 1;
+        failed_ += 1;
+        return false;
+    }
+
+    unsigned char* checked(void* p, std::size_t bytes, const char* name) const {
+        require(offset(p) <= kBytes && bytes <= kBytes - offset(p) && bytes != 0, name, ": not in the reservation");
+        require(offset(p) % kPage == 0 && bytes % kPage == 0, name, ": not whole pages");
+        each(static_cast<unsigned char*>(p), bytes, [&](std::size_t i) { require(pages_[i] != Page::unmapped, name, ": a page is not reserved"); });
+        return static_cast<unsigned char*>(p);
+    }
+    template <class Visit>
+    void each(const unsigned char* p, std::size_t bytes, Visit visit) const {
+        for (std::size_t i = offset(p) / kPage; i < (offset(p) + bytes) / kPage; ++i) visit(i);
+    }
+    // A page becomes accessible; its content must be what nobody could have changed.
+    void open(std::size_t i, Page to) {
+        unsigned char* const page = memory_ + i * kPage;
+        const unsigned char want = pages_[i] == Page::exposed ? 0 : kPoison;
+#ifdef KIT_ADDRESS_SANITIZER
+        ASAN_UNPOISON_MEMORY_REGION(page, kPage);
+#endif
+        for (std::size_t k = 0; k < kPage; ++k) {
+            require(page[k] == want, "page ", i, " was written while it had no write access, at byte ", k);
+        }
+        std::memset(page, 0, kPage);
+        pages_[i] = to;
+    }
+    void set_pages(unsigned char* begin, std::size_t bytes, Page to) {
+#ifdef KIT_ADDRESS_SANITIZER
+        ASAN_UNPOISON_MEMORY_REGION(begin, bytes);
+#endif
+        std::memset(begin, kPoison, bytes);
+#ifdef KIT_ADDRESS_SANITIZER
+        ASAN_POISON_MEMORY_REGION(begin, bytes);
+#endif
+        each(begin, bytes, [&](std::size_t i) { pages_[i] = to; });
+    }
+
+    unsigned char* memory_ = nullptr;
+    mutable std::array<Page, kPages> pages_{};
+    std::array<Failure, kCalls> failures_{};
+    Failure any_{};
+    std::array<std::uint64_t, kCalls> counts_{};
+    std::uint64_t now_ms_ = 0, budget_ = kNoBudget, failed_ = 0, failed_in_step_ = 0;
+    bool (*locks_free_)() = nullptr;
+};
+
+inline FakeOs os;
+
+}  // namespace kit

@@ -1,0 +1,272 @@
+// invariants.hpp: walks everything that the allocator knows and names the first invariant that does not hold.
+//
+// Audit needs quiescence: one thread runs, nobody is inside a call. It allocates nothing; the caller brings one word of scratch per
+// unit of the window's ready part. Suites call it after every step, real-thread programs when their threads are joined.
+//
+// Why no list needs a set of visited blocks: a list that ends after n steps has n different blocks, and two lists that share a
+// block share their last one.
+#pragma once
+
+#include "heap/heaps.hpp"
+#include "heap/lifecycle.hpp"
+#include "mem/reclaim.hpp"
+
+namespace hak {
+
+// Converts to true where something is wrong. The texts are literals, so that a report can be made without memory.
+struct Violation {
+    const char* invariant = nullptr;
+    const char* what = "";
+    std::uint64_t where = 0;  // address, slot or unit that shows it
+    std::uint64_t have = 0, want = 0;
+
+    explicit operator bool() const { return invariant != nullptr; }
+};
+
+// What a walk counted. client_blocks: small blocks that no list, range or remote list holds, that is, which the client has.
+struct AuditTotals {
+    std::uint64_t client_blocks = 0, listed_blocks = 0, bump_blocks = 0, remote_blocks = 0, free_blocks = 0, untouched_blocks = 0;
+    std::uint64_t slabs = 0, large_blocks = 0, big_blocks = 0, frozen_units = 0, orphans = 0;
+    // Clean cached slots; spare: those whose decommit makes no island too many, so that a trim leaves none of them.
+    std::uint64_t clean_slots = 0, spare_slots = 0;
+};
+
+template <World W>
+class Audit {
+public:
+    struct Setup {
+        std::uint32_t* scratch = nullptr;           // one word per unit of the ready slots
+        std::size_t scratch_words = 0;
+        bool read_zero = false;                     // also read all memory that is said to be zero
+        const Slab<W>* const* in_flight = nullptr;  // slabs whose poster set queued and has not pushed yet
+        unsigned in_flight_count = 0;
+    };
+
+    static std::size_t scratch_words() { return window<W>.slots_ready() * kUnits; }
+
+    explicit Audit(const Setup& setup) : setup_(setup) {}
+
+    // Slots, units, buckets, runs and queues: superslab.*, pool.*, runs.*, decay.1, window.2.
+    Violation pool_alone() {
+        check_pool();
+        return violation_;
+    }
+    // All of it: block.1, slab.*, remote.*, heap.*, large.1 and the conservation of blocks as well.
+    Violation everything() {
+        if (!window<W>.is_open()) return {};
+        if (!expect(setup_.scratch_words >= scratch_words(), "audit", "scratch is too small", 0, setup_.scratch_words, scratch_words())) {
+            return violation_;
+        }
+        for (std::size_t i = 0; i < scratch_words(); ++i) setup_.scratch[i] = 0;
+        check_locks() && check_pool() && check_heaps() && check_records() && check_tails();
+        return violation_;
+    }
+    const AuditTotals& totals() const { return totals_; }
+
+    // Blocks of a slab that the client has; after everything() found nothing wrong. Not known for a frozen heap's slab.
+    std::uint32_t client_blocks(const Slab<W>* slab) const { return setup_.scratch[unit_of(slab)] & kCountMask; }
+    static bool is_frozen(const Slab<W>* slab) {
+        return slab->owner.load(order::relaxed)->token.load(order::relaxed) == Token::frozen;  // relaxed: quiescence
+    }
+
+private:
+    static constexpr Config kConfig = W::kConfig;
+    static constexpr unsigned kUnits = kConfig.units_per_superslab;
+    static constexpr std::uint32_t kPendingMark = 1u << 31, kPartialMark = 1u << 30, kCountMask = 0xffffffu;
+
+    bool expect(bool holds, const char* invariant, const char* what, std::uint64_t where, std::uint64_t have = 0, std::uint64_t want = 0) {
+        if (!holds && !violation_) violation_ = {invariant, what, where, have, want};
+        return !violation_;
+    }
+
+    static SuperSlab<W>& slot(std::size_t i) { return window<W>.superslab(i); }
+    static std::size_t unit_of(const Slab<W>* record) { return static_cast<std::size_t>(record - window<W>.record(0)); }
+    std::uint32_t& mark(const Slab<W>* slab) { return setup_.scratch[unit_of(slab)]; }
+    static Address unit_address(std::size_t unit) { return window<W>.base() + unit * kConfig.unit_bytes; }
+    bool is_zero(Address at, std::size_t bytes) const {
+        if (!setup_.read_zero) return true;
+        for (const auto* p = pointer_to<const unsigned char>(at); bytes != 0; ++p, --bytes) {
+            if (*p != 0) return false;
+        }
+        return true;
+    }
+
+    bool check_locks() {
+        return expect(!window<W>.is_open() || !pool<W>.lock().is_held(), "lock", "the pool's lock is held at rest", 0) &&
+               expect(!reclaim<W>.lock().is_held(), "lock", "reclaim's lock is held at rest", 0) &&
+               expect(!heaps<W>.lock().is_held(), "lock", "the registry's lock is held at rest", 0) &&
+               expect(!start_lock<W>.is_held(), "lock", "the start-up lock is held at rest", 0);
+    }
+
+    // invariants_pool.hpp
+    bool check_pool();
+    bool check_slots();
+    bool check_units_slot(std::uint32_t i);
+    bool check_run(std::uint32_t i, std::uint32_t count);
+    bool check_buckets();
+    template <SlotKind kKind>
+    bool check_runs(const Runs<W, kKind>& runs, std::uint64_t want_runs, std::uint64_t want_slots);
+    bool check_queue(const DecayQueue<W>& queue, bool purge, std::uint64_t& length);
+    bool check_counters();
+
+    // invariants_slab.hpp
+    bool check_records();
+    bool check_record_fields(const Slab<W>* record, const Slab<W>* head);
+    bool check_slab(const Slab<W>* slab);
+    bool check_free_list(const Slab<W>* slab);
+    bool check_remote_list(const Slab<W>* slab, std::uint32_t& length);
+    bool check_block(const Slab<W>* slab, Address a, const char* invariant);
+    bool is_in_flight(const Slab<W>* slab) const {
+        for (unsigned i = 0; i < setup_.in_flight_count; ++i) {
+            if (setup_.in_flight[i] == slab) return true;
+        }
+        return false;
+    }
+    static Address last_of(Address head) {
+        while (block_at<W>(head)->link.get() != 0) head = block_at<W>(head)->link.get();
+        return head;
+    }
+
+    bool check_heaps();
+    bool check_heap(Heap<W>& heap);
+    bool check_bin(Heap<W>& heap, SizeClass c);
+    bool check_partial(Heap<W>& heap, SizeClass c);
+    bool check_pending(Heap<W>& heap);
+    bool check_nobody(const Heap<W>& heap, const char* what);
+    bool check_tails();
+
+    Setup setup_;
+    Violation violation_;
+    AuditTotals totals_;
+
+    // Counted by check_slots() for the checks behind it.
+    struct {
+        std::uint64_t islands, committed, units, big, cached_dirty, used_units, in_decay, in_bucket;
+        std::uint64_t reserved_runs, reserved_slots, cached_runs, cached_slots;
+    } found_{};
+    std::uint64_t slabs_of_heaps_ = 0, live_slabs_ = 0;
+};
+
+// ---- heaps
+
+// What stands for "no heap" has nothing and is posted nothing.
+template <World W>
+bool Audit<W>::check_nobody(const Heap<W>& heap, const char* what) {
+    for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
+        const auto& bin = heap.bins[c];
+        if (!expect(bin.list.get() == 0 && bin.bump.get() == bin.bump_end.get() && heap.partial[c].get() == nullptr, "heap.nobody", what, c)) {
+            return false;
+        }
+    }
+    return expect(heap.pending.load(order::relaxed) == nullptr, "heap.nobody", what, 0);  // relaxed, here and below: quiescence
+}
+
+template <World W>
+bool Audit<W>::check_heaps() {
+    if (!check_nobody(empty_heap<W>, "the empty heap has something") || !check_nobody(exited_heap<W>, "the exited heap has something")) return false;
+    const unsigned count = heaps<W>.count();
+    for (unsigned i = 0; i < count; ++i) {
+        if (!check_heap(heaps<W>.at(i))) return false;
+    }
+    return expect(totals_.orphans == heaps<W>.orphans(), "heap.orphans", "the registry's count of orphans", 0, heaps<W>.orphans(), totals_.orphans);
+}
+
+template <World W>
+bool Audit<W>::check_heap(Heap<W>& heap) {
+    const Token token = heap.token.load(order::relaxed);
+    const std::uint64_t where = address_of(&heap);
+    if (!expect(token == Token::owned || token == Token::orphan || token == Token::frozen, "heap.1", "token at rest", where, static_cast<std::uint64_t>(token))) return false;
+    totals_.orphans += token == Token::orphan;
+    if (!check_pending(heap)) return false;
+    if (token == Token::frozen) return true;  // its plain fields may be half-changed
+    std::uint64_t classes = 0;
+    for (unsigned i = 0; i < Classes<W>::kCount; ++i) {
+        const auto c = static_cast<SizeClass>(i);
+        if (!check_bin(heap, c) || !check_partial(heap, c)) return false;
+        if (heap.partial[c].get() != nullptr) classes |= std::uint64_t{1} << c;
+        const auto& bin = heap.bins[c];
+        if (token == Token::orphan && !expect(bin.list.get() == 0 && bin.bump.get() == bin.bump_end.get(), "heap.4", "an orphan's bin is not empty", where, c)) return false;
+    }
+    slabs_of_heaps_ += heap.slabs.load(order::relaxed);
+    const std::uint64_t hint = heap.partial_classes.load(order::relaxed);
+    return expect(hint == classes, "heap.partial", "partial_classes against the partial lists", where, hint, classes);
+}
+
+template <World W>
+bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
+    const auto& bin = heap.bins[c];
+    const std::int64_t limit = Classes<W>::kShapes[c].bin_blocks, want = limit - bin.room.get();
+    const std::uint64_t where = address_of(&bin);
+    std::int64_t length = 0;
+    for (Address a = bin.list.get(); a != 0; a = block_at<W>(a)->link.get(), ++length) {
+        if (!expect(length < want, "heap.2", "a bin's list is longer than its count", where, static_cast<std::uint64_t>(length + 1), static_cast<std::uint64_t>(want))) return false;
+        if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window", where, a)) return false;
+        const Slab<W>* const record = window<W>.slab_of(a);
+        if (!expect(record->state.load(order::relaxed) == UnitState::slab && record->size_class.load(order::relaxed) == c, "heap.2", "a bin's block is of no slab of its class", a)) return false;
+        const Slab<W>* const slab = window<W>.head_record(record);
+        if (!check_block(slab, a, "heap.2")) return false;
+        mark(slab) += 1;
+        totals_.listed_blocks += 1;
+    }
+    if (!expect(length == want, "heap.2", "a bin's list is shorter than its count", where, static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(want))) return false;
+    const Address begin = bin.bump.get(), end = bin.bump_end.get();
+    if (begin == end) return true;
+    const std::size_t bytes = Classes<W>::block_bytes(c);
+    if (!expect(begin < end && window<W>.contains(begin) && (end - begin) % bytes == 0, "heap.3", "the bump range's form", where, begin, end)) return false;
+    const Slab<W>* const record = window<W>.slab_of(begin);
+    if (!expect(record->owner.load(order::relaxed) == &heap && record->size_class.load(order::relaxed) == c, "heap.3", "the bump range lies in no slab of this heap and class", where, begin)) return false;
+    const Slab<W>* const slab = window<W>.head_record(record);
+    if (!expect(slab->is_block_start(begin) && end == slab->block_address(slab->capacity.load(order::relaxed)), "heap.3", "the bump range does not end with its slab", where, begin, end)) return false;
+    if (!expect(slab->untouched.get() == 0, "heap.3", "a slab with a bump range has untouched blocks too", begin, slab->untouched.get())) return false;
+    totals_.bump_blocks += (end - begin) / bytes;
+    mark(slab) += static_cast<std::uint32_t>((end - begin) / bytes);
+    return expect(!bin.bump_zero.get() || is_zero(begin, end - begin), "superslab.2", "a bump range that is said to be zero", begin);
+}
+
+template <World W>
+bool Audit<W>::check_partial(Heap<W>& heap, SizeClass c) {
+    const Slab<W>* before = nullptr;
+    for (const Slab<W>* slab = heap.partial[c].get(); slab != nullptr; before = slab, slab = slab->next.get()) {
+        const std::uint64_t where = address_of(slab);
+        if (!expect(unit_of(slab) < scratch_words() && slab->state.load(order::relaxed) == UnitState::slab, "slab.4", "a partial list holds what is no slab", where)) return false;
+        if (!expect(slab->prev.get() == before, "slab.4", "prev of a slab on a partial list", where)) return false;
+        if (!expect(slab->owner.load(order::relaxed) == &heap && slab->size_class.load(order::relaxed) == c, "slab.4", "a slab on a list of another heap or class", where)) return false;
+        mark(slab) |= kPartialMark;
+    }
+    return true;
+}
+
+template <World W>
+bool Audit<W>::check_pending(Heap<W>& heap) {
+    for (const Slab<W>* slab = heap.pending.load(order::relaxed); slab != nullptr; slab = slab->pending_next.get()) {
+        const std::uint64_t where = address_of(slab);
+        if (!expect(unit_of(slab) < scratch_words() && slab->state.load(order::relaxed) == UnitState::slab && window<W>.head_record(slab) == slab, "slab.6", "a pending list holds what is no slab", where)) return false;
+        if (!expect(slab->owner.load(order::relaxed) == &heap, "slab.6", "a slab on another heap's pending list", where)) return false;
+        if (!expect((mark(slab) & kPendingMark) == 0, "remote.2", "a slab is on pending lists twice", where)) return false;
+        mark(slab) |= kPendingMark;
+    }
+    return true;
+}
+
+// No bin's list runs into a slab's own lists.
+template <World W>
+bool Audit<W>::check_tails() {
+    for (unsigned i = 0; i < heaps<W>.count(); ++i) {
+        const Heap<W>& heap = heaps<W>.at(i);
+        if (heap.token.load(order::relaxed) == Token::frozen) continue;
+        for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
+            if (heap.bins[c].list.get() == 0) continue;
+            const Address last = last_of(heap.bins[c].list.get());
+            const Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(last));
+            const Address remote = slab->remote.load(order::relaxed) & ~kQueued;
+            const bool shared = (slab->free_head.get() != 0 && last_of(slab->free_head.get()) == last) || (remote != 0 && last_of(remote) == last);
+            if (!expect(is_frozen(slab) || !shared, "block.place", "a block is in a bin and on a list of its slab", last)) return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace hak
+
+#include "debug/invariants_pool.hpp"
+#include "debug/invariants_slab.hpp"
