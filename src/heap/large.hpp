@@ -16,7 +16,10 @@ struct Fresh {
 
 // Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do not all begin in one cache set.
 // A multiple of a cache line below 4096, spread by Fibonacci hashing over the run's position.
+// The block begins in its run's first unit, whose record speaks for it: in a small geometry a color must be below a unit.
+template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
+    if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
     const std::size_t color = static_cast<std::size_t>(static_cast<std::uint32_t>(position) * 2654435769u >> 26) * kCacheLine;
     return color <= slack ? color : color % (slack + 1) / kCacheLine * kCacheLine;
 }
@@ -46,7 +49,7 @@ HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0 && reclaim<W>.everything(true)) run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) return {};
-    const std::size_t offset = colored ? color_of(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
+    const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
     return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
 }
 
@@ -59,7 +62,7 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     if (run.address == 0 && reclaim<W>.everything(true)) run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
     if (run.address == 0) return {};
     const bool colored = alignment <= kCacheLine;
-    const std::size_t offset = colored ? color_of(window<W>.slot_of(run.address), slots * kSlot - bytes) : 0;
+    const std::size_t offset = colored ? color_of<W>(window<W>.slot_of(run.address), slots * kSlot - bytes) : 0;
     return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot), run.zero};
 }
 

@@ -87,13 +87,17 @@ private:
                 items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i));
             }
         }
+        std::uint32_t aside = UINT32_MAX;  // first run that was put back in this round
         while (count < kBatch && !p.to_decommit_.is_empty()) {
             if (mode == Mode::purge_all) break;
             if (mode == Mode::due && !p.to_decommit_.is_due(now, tunables<W>.decommit_delay_ms)) break;
             const std::uint32_t i = p.to_decommit_.front();
+            if (i == aside) break;  // once round
             if (!fits_islands(i)) {
-                // Decommitting would add a mapping too many: the run stays committed and clean, and leaves the queue until it is used.
+                // Decommitting would add a mapping too many: the run stays committed and clean for another delay.
                 p.to_decommit_.remove(i);
+                p.to_decommit_.push(i, now);
+                if (aside == UINT32_MAX) aside = i;
                 continue;
             }
             items[count++] = take_run(i, true);
@@ -101,8 +105,10 @@ private:
         return count;
     }
 
+    // Decommitting a whole island, or one end of it, makes no island more and is always allowed.
     bool fits_islands(std::uint32_t i) const {
-        return pool<W>.islands_.get() + pool<W>.neighbours_committed(i, slot(i).run_slots.get()) <= W::kConfig.islands_max + 1;
+        const unsigned neighbours = pool<W>.neighbours_committed(i, slot(i).run_slots.get());
+        return neighbours <= 1 || pool<W>.islands_.get() + neighbours <= W::kConfig.islands_max + 1;
     }
 
     Item take_run(std::uint32_t i, bool decommit) {
