@@ -18,9 +18,10 @@ LARSON = ("larson-1", "larson-2", "larson-4")
 class Report:
     """samples[workload][allocator] is a list with one run (the workload's JSON) per complete round."""
 
-    def __init__(self, samples, allocators, subject, resamples, seed):
+    def __init__(self, samples, allocators, subject, resamples, seed, clock="wall"):
         self.samples = {w: runs for w, runs in samples.items() if runs[allocators[0]]}
         self.allocators, self.subject = allocators, subject
+        self.clock, self.field = clock, {"wall": "seconds", "cpu": "cpu_seconds"}[clock]
         self.resamples, self.seed = resamples, seed
         self.peers = [a for a in allocators if a in PEERS and a != subject]
         self.others = [a for a in allocators if a != subject]
@@ -28,10 +29,10 @@ class Report:
         self.analyse()
 
     def seconds(self, workload, allocator):
-        return [run["seconds"] for run in self.samples[workload][allocator]]
+        return [run[self.field] for run in self.samples[workload][allocator]]
 
     def ns_per_op(self, workload, allocator):
-        return statistics.median(run["ns_per_op"] for run in self.samples[workload][allocator])
+        return statistics.median(run[self.field] * 1e9 / run["ops"] for run in self.samples[workload][allocator])
 
     def own_kib(self, workload):
         """The program's own memory: the least that any allocator showed before the work began."""
@@ -97,7 +98,7 @@ class Report:
     def text(self):
         if not self.samples:
             return "Nothing was measured.\n"
-        out = ["Cost: median ns per operation"]
+        out = [f"Cost: median ns per operation, {self.clock} clock"]
         out += table(["workload", *self.allocators],
                      [[w, *(f"{self.ns_per_op(w, a):.2f}" for a in self.allocators)] for w in self.samples])
         if self.has_subject:

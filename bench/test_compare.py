@@ -114,7 +114,7 @@ class Verdicts(unittest.TestCase):
 
 
 def run_of(seconds, peak, baseline=1000):
-    return {"seconds": seconds, "ns_per_op": seconds * 1e3, "peak_kib": peak, "baseline_kib": baseline}
+    return {"seconds": seconds, "cpu_seconds": 3 * seconds, "ops": 1000, "peak_kib": peak, "baseline_kib": baseline}
 
 
 class Reports(unittest.TestCase):
@@ -157,6 +157,12 @@ class Reports(unittest.TestCase):
         r = self.report({"glibc": 1.0, "other": 0.1, "hakmem": 1.0}, {"glibc": 3000, "other": 3000, "hakmem": 3000})
         self.assertEqual(r.best_name["larson-1"], "glibc")
         self.assertAlmostEqual(r.cost["larson-1"]["other"].value, 10.0)
+
+    def test_clocks(self):
+        samples = {"tree": {"glibc": [{**run_of(1.0, 3000), "cpu_seconds": 1.0}], "hakmem": [{**run_of(2.0, 3000), "cpu_seconds": 0.5}]}}
+        ratio = {clock: report.Report(samples, ["glibc", "hakmem"], "hakmem", 100, 1, clock).cost["tree"]["glibc"].value
+                 for clock in ("wall", "cpu")}
+        self.assertEqual(ratio, {"wall": 2.0, "cpu": 0.5})
 
     def test_no_subject(self):
         r = report.Report({"tree": {"glibc": [run_of(1.0, 2000)]}}, ["glibc"], "hakmem", 200, 1)
@@ -215,7 +221,7 @@ if [ "$1" = --list ]; then echo "alpha 1"; echo "beta 2"; exit 0; fi
 library=${LD_PRELOAD:-/lib/libc.so.6}
 sum=7; [ -n "$LD_PRELOAD" ] && [ "$1" = "$WRONG_SUM" ] && sum=8
 [ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
-echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"ns_per_op\\": 5, \\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\","
+echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"cpu_seconds\\": 0.7, \\"ops\\": 100, \\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\","
 echo "\\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
 """
 

@@ -25,9 +25,9 @@ namespace hak::bench {
     std::_Exit(1);
 }
 
-inline std::uint64_t now_ns() {
+inline std::uint64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
     timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(t.tv_nsec);
 }
 
@@ -185,21 +185,26 @@ class Measure {
 public:
     void begin() {
         baseline_kib_ = rss_kib();
+        start_cpu_ns_ = now_ns(CLOCK_PROCESS_CPUTIME_ID);
         start_ns_ = now_ns();
     }
     void end() {
         elapsed_ns_ = now_ns() - start_ns_;
+        cpu_ns_ = now_ns(CLOCK_PROCESS_CPUTIME_ID) - start_cpu_ns_;
         peak_kib_ = peak_rss_kib();
     }
     std::uint64_t baseline_kib() const { return baseline_kib_; }
     std::uint64_t peak_kib() const { return peak_kib_; }
     std::uint64_t elapsed_ns() const { return elapsed_ns_; }
+    std::uint64_t cpu_ns() const { return cpu_ns_; }
 
 private:
     std::uint64_t baseline_kib_ = 0;
     std::uint64_t peak_kib_ = 0;
     std::uint64_t start_ns_ = 0;
     std::uint64_t elapsed_ns_ = 0;
+    std::uint64_t start_cpu_ns_ = 0;
+    std::uint64_t cpu_ns_ = 0;  // of all threads together
 };
 
 struct Outcome {

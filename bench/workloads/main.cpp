@@ -66,10 +66,10 @@ void print(const Workload& w, const Options& options, const Outcome& outcome, co
     const double seconds = static_cast<double>(measure.elapsed_ns()) * 1e-9;
     std::printf(
         "{\"workload\": \"%s\", \"threads\": %u, \"scale\": %g, \"seed\": %llu, \"ops\": %llu, \"seconds\": %.6f, "
-        "\"ns_per_op\": %.3f, \"peak_kib\": %llu, \"baseline_kib\": %llu, \"checksum\": \"%016llx\", "
+        "\"cpu_seconds\": %.6f, \"ns_per_op\": %.3f, \"peak_kib\": %llu, \"baseline_kib\": %llu, \"checksum\": \"%016llx\", "
         "\"malloc\": \"%s\", \"free\": \"%s\", \"realloc\": \"%s\", \"mapped\": [",
         w.name, options.threads, options.scale, static_cast<unsigned long long>(options.seed),
-        static_cast<unsigned long long>(outcome.ops), seconds,
+        static_cast<unsigned long long>(outcome.ops), seconds, static_cast<double>(measure.cpu_ns()) * 1e-9,
         static_cast<double>(measure.elapsed_ns()) / static_cast<double>(outcome.ops),
         static_cast<unsigned long long>(measure.peak_kib()), static_cast<unsigned long long>(measure.baseline_kib()),
         static_cast<unsigned long long>(outcome.checksum), hak::bench::defining_library("malloc"),
