@@ -107,6 +107,7 @@ HAK_COLD bool release_above_small(Slab<W>* record, UnitState state) {
 // Changes a run's length in place; false if what lies behind it is not free. `bytes` counts from the block's start.
 template <World W>
 HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t bytes) {
+    if (bytes > window<W>.bytes()) return false;  // the sum below must not wrap around
     const Run run = run_of(record, state);
     const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
     const std::size_t needed = p - run.address + bytes;
@@ -120,7 +121,6 @@ HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t byte
         return true;
     }
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
-    if (needed > window<W>.bytes()) return false;
     const auto slots = static_cast<std::uint32_t>(divide_up(needed, kSlot)), old = static_cast<std::uint32_t>(run.bytes / kSlot);
     if (slots > old) return pool<W>.extend_slots(run.address, old, slots);
     if (slots < old) pool<W>.shrink_slots(run.address, slots);
