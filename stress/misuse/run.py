@@ -4,8 +4,9 @@
 usage: run.py PROGRAM LIBRARY [CASE...]
 
 A case must end by SIGABRT with exactly one line on stderr that names the function, the pointer and the reason; a control must end
-with 0 and silence. Every case also runs under the system's malloc: what that detects the library must detect, too. The options'
-messages are checked in the same way. Failures print the command that reproduces them.
+with 0 and silence. Every case also runs under the system's malloc, to show what that detects: all of it is required here, except
+overflows from one live block into another (marked `unseen`), which are listed. The options' messages are checked in the same way.
+Failures print the command that reproduces them.
 """
 import concurrent.futures
 import os
