@@ -91,9 +91,10 @@ class Step:
 
     def judged(self, command, marks, about=""):
         """Runs a measuring command; the lines that begin with a mark are the reasons to be red, said to be about something."""
-        reasons = []
+        reasons, last = [], [""]
 
         def collect(text):
+            last[0] = text or last[0]
             for mark in marks:
                 if text.startswith(mark):
                     reasons.append(about + text.removeprefix(mark).strip())
@@ -101,16 +102,21 @@ class Step:
         for reason in reasons:
             self.red(reason)
         if status == 0 and reasons or status != 0 and not reasons:
-            self.red(f"`{' '.join(map(str, command))}` ended with status {status}; log in {self.log_path.relative_to(ROOT)}")
+            self.red(f"`{' '.join(map(str, command))}` ended with status {status}: {last[0]}")
         return status
 
 
-def library(preset):
-    return ROOT / "build" / preset / "libhakmem.so"
+def library(preset, side="head"):
+    """Where the build step keeps a copy of a library, so that a build that runs beside the gate changes nothing it measures."""
+    return FOLDER / "libraries" / side / preset / "libhakmem.so"
 
 
-def base_library(gate, preset):
-    return gate.base_tree / "build" / preset / "libhakmem.so"
+def keep(built, preset, side):
+    kept = library(preset, side)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # Replaced by renaming: a process that runs with the old file keeps it.
+    shutil.copyfile(built.resolve(), kept.with_suffix(".new"))
+    kept.with_suffix(".new").rename(kept)
 
 
 def step_build(gate, step):
@@ -120,12 +126,18 @@ def step_build(gate, step):
         targets = ["hakmem"] + (["bench_workloads"] if preset == "release" and "wall" in gate.chosen else [])
         if not step.build(preset, targets):
             step.red(f"the head does not build with {preset}")
+            continue
+        keep(ROOT / "build" / preset / "libhakmem.so", preset, "head")
     if gate.base:
-        gate.base_tree = base_of.extract(gate.base.commit, FOLDER / "base")
+        tree = base_of.extract(gate.base.commit, FOLDER / "base")
         for preset in COMPILERS:
             step.say(f"building base, {preset}")
-            if not step.build(preset, ["hakmem"], gate.base_tree, ["-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"]):
+            if not step.build(preset, ["hakmem"], tree, ["-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"]):
                 step.red(f"the base does not build with {preset}; choose another commit with --base")
+                continue
+            keep(tree / "build" / preset / "libhakmem.so", preset, "base")
+            # The control of the wall clock: the base once more, under another name.
+            keep(tree / "build" / preset / "libhakmem.so", preset, "twin")
     gate.built = not step.outcome.reasons
 
 
@@ -221,7 +233,8 @@ def step_fuzz(gate, step):
 
 def step_fast_path(gate, step):
     """The golden table of hit paths, for both compilers."""
-    step.judged(["ci/fast_path", "--check"], ("fast_path: increase:", "fast_path: missing:", "fast_path: rule broken:"))
+    libraries = [word for preset in COMPILERS for word in ("--lib", f"{preset}={library(preset)}")]
+    step.judged(["ci/fast_path", "--check", *libraries], ("fast_path: increase:", "fast_path: missing:", "fast_path: rule broken:"))
     if gate.base and base_of.git("diff", "--quiet", gate.base.commit, "--", "ci/fast_path.golden") is None:
         step.outcome.notes.append(f"ci/fast_path.golden differs from base's: git diff {gate.base.commit[:12]} -- ci/fast_path.golden")
 
@@ -229,7 +242,7 @@ def step_fast_path(gate, step):
 def step_traces(gate, step, program, kind):
     for preset in COMPILERS:
         figures = FOLDER / f"{kind}.{preset}.json"
-        compared = ["--base", base_library(gate, preset)] if gate.base else []
+        compared = ["--base", library(preset, "base")] if gate.base else []
         step.judged([program, "--lib", library(preset), *compared, "--json", figures, "--folder", FOLDER / "tools"],
                     ("traces: red:", "syscalls: red:"), f"{preset} ")
         if figures.exists():
@@ -255,24 +268,29 @@ def step_wall(gate, step):
         step.outcome.summary = "no base to compare with"
         return
     from . import wall
-    twin = FOLDER / "twin" / "libhakmem.so"
-    twin.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(base_library(gate, "release").resolve(), twin)
     figures = FOLDER / "wall.json"
     figures.unlink(missing_ok=True)
-    status = step.command(["bench/compare", "--allocators", "base,twin,head", "--subject", "head", "--pairs", WALL_ROUNDS, "--json",
-                           figures, "--lib", f"base={base_library(gate, 'release')}", "--lib", f"twin={twin}", "--lib",
-                           f"head={library('release')}", "--programs", ROOT / "build/release/bench/bench_workloads"],
-                          lambda text: step.say(text) if text.startswith("compare:") else None, show=False)
-    if status != 0 or not figures.exists():
-        return step.red(f"bench/compare ended with status {status}")
+    libraries = [word for side in ("base", "twin", "head") for word in ("--lib", f"{side}={library('release', side)}")]
+    # Interrupted in time, bench/compare reports the complete rounds; too few of them conclude nothing.
+    command = ["timeout", "--preserve-status", "-s", "INT", step.budget - 60, "bench/compare", "--allocators", "base,twin,head", "--subject",
+               "head", "--pairs", WALL_ROUNDS, "--json", figures, *libraries, "--programs", ROOT / "build/release/bench/bench_workloads"]
+    failures = []
+
+    def line(text):
+        if text.startswith("compare:"):
+            step.say(text)
+        elif text.startswith("bench/compare:"):
+            failures.append(text)
+    status = step.command(command, line, show=False)
+    if status not in (0, 130) or failures or not figures.exists():
+        return step.red(f"bench/compare ended with status {status}{': ' if failures else ''}{'; '.join(failures)}")
     lines, reasons, notes = wall.report(figures)
     for line in lines:
         step.say(line)
     step.outcome.notes += notes
     for reason in reasons:
         step.red(reason)
-    step.outcome.summary = f"{WALL_ROUNDS} rounds, {len(lines) - 1} workloads"
+    step.outcome.summary = f"{len(lines) - 1} workloads{', interrupted to stay within the budget' if status else ''}"
 
 
 # name, seconds, whether its limit is hard (the others are red only on a significant and large change), function.
@@ -295,7 +313,6 @@ class Gate:
     def __init__(self, base, chosen, jobs):
         self.base, self.chosen = base, chosen
         self.runner = Runner(jobs, FOLDER)
-        self.base_tree = None
         self.built = True
         self.record = {}
         self.outcomes = []
