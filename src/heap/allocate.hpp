@@ -27,13 +27,9 @@ HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
     if (slab->free_count.get() != 0) fill<W>(bin, slab->take_free());
     if (const std::uint32_t blocks = slab->untouched.get(); blocks != 0) {
-        const std::size_t block_bytes = Classes<W>::block_bytes(c);
-        const Address at = slab->block_address(slab->carved());
-        bin.bump.set(at);
-        bin.bump_end.set(at + blocks * block_bytes);
         bin.bump_zero.set(slab->zero_tail.get());
-        slab->untouched.set(0);
-        slab->used.set(static_cast<std::uint16_t>(slab->used.get() + blocks));
+        bin.bump.set(slab->take_untouched());
+        bin.bump_end.set(bin.bump.get() + blocks * Classes<W>::block_bytes(c));
     }
     leave_partial(heap, slab, c);
     return true;

@@ -15,13 +15,30 @@
 
 namespace hak {
 
-// Why `p`, which lies in the window, is no live block of a slab. Small blocks lie at multiples of 16 whatever their class.
+// Why `p`, which lies in the window, is no live block's start. Small blocks lie at multiples of 16 whatever their class.
 template <World W>
 [[noreturn]] HAK_COLD void bad_block(const void* p, Entry entry) {
     const Address a = address_of(p);
     if (a % kMinAlignment != 0) W::fault(Fault::misaligned, entry, p);
-    const UnitState state = window<W>.slab_of(a)->state.load(order::relaxed);  // relaxed: a diagnosis
-    W::fault(state == UnitState::free ? Fault::not_allocated : Fault::interior, entry, p);
+    const Slab<W>* const record = window<W>.slab_of(a);
+    // relaxed, all of these: a diagnosis
+    bool is_inside = record->state.load(order::relaxed) != UnitState::free;
+    if (record->state.load(order::relaxed) == UnitState::slab) {
+        const Slab<W>* const slab = window<W>.head_record(record);
+        const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
+        const std::uint32_t index = slab->index_of(a);
+        // At a block's start, but of a block behind the limit.
+        is_inside = index >= Classes<W>::capacity(slab->size_class.load(order::relaxed), unit);
+    } else if (!is_inside) {
+        is_inside = pool<W>.is_in_block(a);
+    }
+    W::fault(is_inside ? Fault::interior : Fault::not_allocated, entry, p);
+}
+
+// Whether the heap's bump range holds the block, which nobody can have then.
+template <World W>
+inline bool is_untouched(const Heap<W>& heap, const Slab<W>* slab, Address a) {
+    return is_untouched<W>(heap.bins[slab->size_class.load(order::relaxed)], a);  // relaxed: the holder wrote it
 }
 
 // Precondition: the unit that `slab` describes is no slab.
@@ -50,6 +67,7 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
     Slab<W>* const head = window<W>.head_record(slab);
     W::Probe::on_retire(p, head->block_bytes());
     if (owner == heap) {
+        if (is_untouched(*heap, slab, a)) [[unlikely]] W::fault(Fault::not_allocated, Entry::free, p);
         give_back(*heap, head, b);
     } else if (post(*head, b, secret)) {
         // relaxed: while queued is set the owner does not change; a change before was acquired by the CAS in post().

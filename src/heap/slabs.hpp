@@ -57,7 +57,7 @@ HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
         // synchronization, which orders these stores before; any other reader has a wild pointer and may see anything.
         record->start.store(range.address + Classes<W>::start_offset(c, unit), order::relaxed);
         record->inverse.store(shape.inverse, order::relaxed);
-        record->capacity.store(capacity, order::relaxed);
+        record->limit.store(0, order::relaxed);
         record->shift.store(shape.shift, order::relaxed);
         record->size_class.store(c, order::relaxed);
         record->state.store(UnitState::slab, order::relaxed);

@@ -22,11 +22,18 @@ HAK_INLINE Block<W>* pop(Bin<W>& bin) {
     return b;
 }
 
-// False, with nothing changed, if the list is full or the block is sealed already.
+// Whether the address lies in the bin's bump range, whose blocks nobody has.
+template <World W>
+HAK_INLINE bool is_untouched(const Bin<W>& bin, Address at) {
+    return at - bin.bump.get() < bin.bump_end.get() - bin.bump.get();
+}
+
+// False, with nothing changed, if the list is full, or if the block is sealed already or was never given out: the slow path tells which.
 template <World W>
 HAK_INLINE bool push(Bin<W>& bin, Block<W>* b) {
     const Address secret = window<W>.secret();
     if (b->is_closed(secret)) [[unlikely]] return false;
+    if (is_untouched<W>(bin, address_of(b))) [[unlikely]] return false;
     const std::int32_t room = bin.room.get() - 1;
     if (room < 0) [[unlikely]] return false;
     bin.room.set(room);
@@ -64,11 +71,8 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     // First the untouched range: its slab takes it back whole, so that it is not carved for nothing.
     if (const Address at = bin.bump.get(), end = bin.bump_end.get(); at != end) {
         Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(at));
-        const auto blocks = static_cast<std::uint16_t>((end - at) / Classes<W>::block_bytes(c));
         const bool was_full = !slab->has_room();
-        slab->untouched.set(blocks);
-        slab->zero_tail.set(bin.bump_zero.get());
-        slab->used.set(static_cast<std::uint16_t>(slab->used.get() - blocks));
+        slab->give_untouched(static_cast<std::uint32_t>((end - at) / Classes<W>::block_bytes(c)), bin.bump_zero.get());
         bin.bump.set(0);
         bin.bump_end.set(0);
         if (was_full) join_partial(heap, slab, c);

@@ -48,6 +48,22 @@ public:
     // Gives the tail of a Big block's run back.
     void shrink_slots(Address address, std::uint32_t new_count);
     bool extend_slots(Address address, std::uint32_t old_count, std::uint32_t new_count);
+    // Whether the address lies in a Large or Big block or in a slab's unit; for diagnoses, it walks all runs.
+    bool is_in_block(Address address) {
+        LockGuard<W> guard(lock_);
+        const std::uint32_t wanted = slot_of(address);
+        for (std::uint32_t i = 0; i < frontier_.get();) {
+            const SuperSlab<W>& s = slot(i);
+            const bool is_units = s.kind.get() == SlotKind::units;
+            const std::uint32_t end = i + (is_units ? 1 : s.run_slots.get());
+            if (wanted < end) {
+                const auto unit = static_cast<unsigned>((address - address_of_slot(i)) / kConfig.unit_bytes);
+                return is_units ? (s.used_units.get() >> unit & 1) != 0 : s.kind.get() == SlotKind::big;
+            }
+            i = end;
+        }
+        return false;
+    }
     std::uint32_t big_slots(Address address) {
         LockGuard<W> guard(lock_);
         return slot(slot_of(address)).run_slots.get();
