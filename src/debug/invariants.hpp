@@ -216,7 +216,7 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
     const Slab<W>* const record = window<W>.slab_of(begin);
     if (!expect(record->owner.load(order::relaxed) == &heap && record->size_class.load(order::relaxed) == c, "heap.3", "the bump range lies in no slab of this heap and class", where, begin)) return false;
     const Slab<W>* const slab = window<W>.head_record(record);
-    if (!expect(slab->is_block_start(begin) && end == slab->block_address(slab->capacity.load(order::relaxed)), "heap.3", "the bump range does not end with its slab", where, begin, end)) return false;
+    if (!expect(slab->is_block_start(begin) && end == slab->block_address(slab->limit.load(order::relaxed)), "heap.3", "the bump range does not end with its slab", where, begin, end)) return false;
     if (!expect(slab->untouched.get() == 0, "heap.3", "a slab with a bump range has untouched blocks too", begin, slab->untouched.get())) return false;
     totals_.bump_blocks += (end - begin) / bytes;
     mark(slab) += static_cast<std::uint32_t>((end - begin) / bytes);

@@ -10,7 +10,7 @@ namespace hak {
 template <World W>
 bool Audit<W>::check_block(const Slab<W>* slab, Address a, const char* invariant) {
     return expect(slab->holds(a), invariant, "a listed address is no block of its slab", a, address_of(slab)) &&
-           expect(slab->index_of(a) < slab->carved(), invariant, "a listed block was never carved", a, address_of(slab)) &&
+           expect(slab->index_of(a) < slab->limit.load(order::relaxed), invariant, "a listed block was never carved", a, address_of(slab)) &&
            expect(block_at<W>(a)->is_closed(window<W>.secret()), "block.1", "a free block's seal does not hold", a, address_of(slab));
 }
 
@@ -33,8 +33,8 @@ bool Audit<W>::check_remote_list(const Slab<W>* slab, std::uint32_t& length) {
     if (!expect(queued == (pending || is_in_flight(slab)), "slab.6", "queued against the owner's pending list", where, queued, pending)) return false;
     if (!expect(!(pending && is_in_flight(slab)), "remote.2", "pending before the poster pushed it", where)) return false;
     for (Address a = word & ~kQueued; a != 0; a = block_at<W>(a)->link.get(), ++length) {
-        const std::uint32_t most = slab->capacity.load(order::relaxed);
-        if (!expect(length < most, "remote.1", "a remote list is longer than the slab's capacity", where, length + 1, most)) return false;
+        const std::uint32_t most = slab->limit.load(order::relaxed);
+        if (!expect(length < most, "remote.1", "a remote list is longer than the slab's limit", where, length + 1, most)) return false;
         if (!check_block(slab, a, "remote.1")) return false;
     }
     totals_.remote_blocks += length;
@@ -48,9 +48,9 @@ bool Audit<W>::check_slab(const Slab<W>* slab) {
     const std::uint64_t where = address_of(slab);
     if (!expect(c < Classes<W>::kCount, "slab.1", "size class", where, c)) return false;
     const auto& shape = Classes<W>::kShapes[c];
-    const std::uint32_t capacity = slab->capacity.load(order::relaxed);
+    const std::uint32_t limit = slab->limit.load(order::relaxed);
     if (!expect(slab->units.get() == shape.units, "slab.1", "units of a slab", where, slab->units.get(), shape.units)) return false;
-    if (!expect(capacity == Classes<W>::capacity(c, unit), "slab.1", "capacity", where, capacity, Classes<W>::capacity(c, unit))) return false;
+    if (!expect(limit <= Classes<W>::capacity(c, unit), "slab.1", "limit", where, limit, Classes<W>::capacity(c, unit))) return false;
     const Address start = unit_address(unit) + Classes<W>::start_offset(c, unit);
     if (!expect(slab->start.load(order::relaxed) == start, "slab.1", "start", where, slab->start.load(order::relaxed), start)) return false;
     if (!expect(slab->inverse.load(order::relaxed) == shape.inverse && slab->shift.load(order::relaxed) == shape.shift, "slab.1", "inverse and shift", where)) return false;
@@ -66,7 +66,8 @@ bool Audit<W>::check_slab(const Slab<W>* slab) {
     }
     live_slabs_ += 1;
     const std::uint32_t used = slab->used.get(), free_count = slab->free_count.get(), untouched = slab->untouched.get();
-    if (!expect(used + free_count + untouched == capacity, "slab.2", "used + free + untouched against capacity", where, used + free_count + untouched, capacity)) return false;
+    if (!expect(used + free_count == limit, "slab.2", "used + free against the limit", where, used + free_count, limit)) return false;
+    if (!expect(limit + untouched == Classes<W>::capacity(c, unit), "slab.2", "limit + untouched against capacity", where, limit + untouched, Classes<W>::capacity(c, unit))) return false;
     if (!expect(((mark(slab) & kPartialMark) != 0) == (free_count + untouched > 0), "slab.4", "room against the partial list", where, free_count + untouched, mark(slab) & kPartialMark)) return false;
     std::uint32_t remote = 0;
     if (!check_free_list(slab) || !check_remote_list(slab, remote)) return false;
@@ -79,14 +80,14 @@ bool Audit<W>::check_slab(const Slab<W>* slab) {
     totals_.client_blocks += used - held;
     mark(slab) = used - held;
     if (!slab->zero_tail.get() || untouched == 0) return true;
-    const Address tail = slab->block_address(slab->carved());
+    const Address tail = slab->block_address(slab->limit.load(order::relaxed));
     return expect(is_zero(tail, untouched * slab->block_bytes()), "superslab.2", "untouched blocks that are said to be zero", tail);
 }
 
 template <World W>
 bool Audit<W>::check_record_fields(const Slab<W>* record, const Slab<W>* head) {
     const bool same = record->start.load(order::relaxed) == head->start.load(order::relaxed) && record->owner.load(order::relaxed) == head->owner.load(order::relaxed) &&
-                      record->inverse.load(order::relaxed) == head->inverse.load(order::relaxed) && record->capacity.load(order::relaxed) == head->capacity.load(order::relaxed) &&
+                      record->inverse.load(order::relaxed) == head->inverse.load(order::relaxed) && record->limit.load(order::relaxed) == head->limit.load(order::relaxed) &&
                       record->shift.load(order::relaxed) == head->shift.load(order::relaxed) && record->size_class.load(order::relaxed) == head->size_class.load(order::relaxed);
     return expect(same, "slab.1", "a slab's record does not repeat its head's", address_of(record));
 }
