@@ -41,7 +41,7 @@ std::uint64_t whole(const char* name, const char* text, std::uint64_t low, std::
     errno = 0;
     const unsigned long long value = text == nullptr ? 0 : std::strtoull(text, &end, 10);
     if (text == nullptr || end == text || *end != '\0' || errno != 0 || value < low || value > high) {
-        refuse(name, "a whole number in its range is needed (seed 0 to 10^12, rounds 8 to 100000)");
+        refuse(name, "a whole number in its range is needed (seed 0 to 10^12, rounds 16 to 100000)");
     }
     return value;
 }
@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
         if (std::strcmp(argv[i], "--seed") == 0) {
             settings.seed = whole("--seed", value, 0, 1'000'000'000'000);
         } else if (std::strcmp(argv[i], "--rounds") == 0) {
-            settings.rounds = static_cast<unsigned>(whole("--rounds", value, 8, 100'000));
+            settings.rounds = static_cast<unsigned>(whole("--rounds", value, 16, 100'000));
         } else if (std::strcmp(argv[i], "--require-library") == 0 && value != nullptr) {
             required = value;
         } else {

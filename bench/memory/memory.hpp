@@ -38,7 +38,7 @@ inline void restart_peak() {
 
 struct Settings {
     std::uint64_t seed = 1;
-    unsigned rounds = 32;
+    unsigned rounds = 96;
 };
 
 // What a scenario has found out. Names are string literals.

@@ -47,7 +47,9 @@ public:
         restart_peak();
     }
 
-    // The second quarter of the rounds has seen every shape at least once before; the second half may not need more.
+    // The second quarter of the rounds has seen every shape before; the second half may not need more. A fifth is allowed, because
+    // how much free memory waits to be purged depends on how long a round takes; over the distance between the two, which is half
+    // of the rounds, a loss of a fiftieth of a batch per round is more than that.
     void judge(Findings& findings, unsigned live_batches, double limit) {
         const double live = static_cast<double>(live_batches * kBatchBytes) / 1024;
         const double early = highest(count_ / 4, count_ / 2);
@@ -58,7 +60,7 @@ public:
         findings.figure("early_peak_kib", early);
         findings.figure("late_peak_kib", late);
         findings.figure("end_kib", static_cast<double>(rss_kib()) - own_);
-        findings.bound("growth_kib", late - early, 0.05 * early + 1024);
+        findings.bound("growth_kib", late - early, 0.20 * early + 2048);
         findings.bound("late_peak_to_live", late / live, limit);
     }
 
@@ -77,28 +79,29 @@ private:
 
 }  // namespace
 
-// A producer that never frees and a consumer that frees everything, both alive all the time. While the consumer frees one
-// batch the producer fills the other one.
+// A producer that never frees and a consumer that frees everything, both alive all the time. The consumer frees one batch when
+// the next one is full, so that exactly two live at the peak whatever the schedule.
 void consumer(const Settings& settings, Findings& findings) {
     Batch batches[2];
     Random random(settings.seed);
     std::binary_semaphore filled{0};
-    std::binary_semaphore freed{1};
+    std::binary_semaphore freed{0};
     Rounds rounds(settings.rounds);
     std::thread other([&] {
         for (unsigned r = 0; r < settings.rounds; ++r) {
             filled.acquire();
-            free_all(batches[r % 2]);
+            free_all(batches[(r + 1) % 2]);
             freed.release();
         }
     });
     for (unsigned r = 0; r < settings.rounds; ++r) {
         fill(batches[r % 2], r, random);
-        freed.acquire();
         filled.release();
+        freed.acquire();
         rounds.next();
     }
     other.join();
+    free_all(batches[(settings.rounds - 1) % 2]);
     rounds.judge(findings, 2, 1.5);
 }
 
