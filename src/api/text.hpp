@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+#include "base/types.hpp"
+
 namespace hak {
 
 // Text of bounded length; what does not fit is cut.
@@ -18,7 +20,7 @@ public:
         return *this;
     }
     Text& operator<<(std::uint64_t value) { return number(value, 10); }
-    Text& operator<<(const void* p) { return (*this << "0x").number(reinterpret_cast<std::uintptr_t>(p), 16); }
+    Text& operator<<(const void* p) { return (*this << "0x").number(address_of(p), 16); }
     Text& add(const char* s, std::size_t length) {
         while (length-- != 0 && length_ < sizeof buffer_) buffer_[length_++] = *s++;
         return *this;

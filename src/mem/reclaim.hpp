@@ -5,7 +5,7 @@
 // There is no thread of our own: whoever frees something large or releases a slab looks at the clock and works off what is due.
 #pragma once
 
-#include "mem/pool.hpp"
+#include "mem/pool_units.hpp"
 
 namespace hak {
 

@@ -1,0 +1,185 @@
+// pool_slots.hpp: the pool's slots: runs of whole superslabs, for Big blocks and for superslabs that become units.
+#pragma once
+
+#include "mem/pool.hpp"
+
+namespace hak {
+
+template <World W>
+void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms) {
+    if (dirty) cached_dirty_.fetch_add(count, order::relaxed);  // relaxed: a hint, changed under the lock
+    const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
+        SuperSlab<W>& s = slot(neighbour);
+        if (s.in_decay.get()) (s.dirty.get() ? to_purge_ : to_decommit_).remove(neighbour);
+        // A clean neighbour becomes part of a dirty run and the other way round: what is not known to be zero is dirty.
+        if (dirty != s.dirty.get()) {
+            cached_dirty_.fetch_add(dirty ? s.run_slots.get() : count, order::relaxed);
+            dirty = true;
+        }
+        count += s.run_slots.get();
+    });
+    slot(run).dirty.set(dirty);
+    (dirty ? to_purge_ : to_decommit_).push(run, now_ms);
+}
+
+// Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives it a kind.
+template <World W>
+void Pool<W>::take_cached(std::uint32_t first) {
+    SuperSlab<W>& s = slot(first);
+    if (s.in_decay.get()) (s.dirty.get() ? to_purge_ : to_decommit_).remove(first);
+    if (s.dirty.get()) cached_dirty_.fetch_sub(s.run_slots.get(), order::relaxed);  // relaxed: a hint
+    cached_.remove(first);
+}
+
+template <World W>
+void Pool<W>::put_reserved(std::uint32_t first, std::uint32_t count) {
+    islands_.set(islands_.get() + neighbours_committed(first, count) - 1);
+    counters_.committed_slots -= count;
+    reserved_.insert(first, count, frontier_.get(), [](std::uint32_t) {});
+}
+
+// Picks `count` slots that are reserved and marks them in transit; kNone if the window has no room, or if the frontier would pass
+// the slots whose records are ready (the caller makes them ready and asks again).
+template <World W>
+std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes) {
+    std::uint32_t at = 0;
+    if (const std::uint32_t run = reserved_.find(count, alignment_bytes, &at); run != kNone) {
+        const std::uint32_t length = slot(run).run_slots.get();
+        reserved_.remove(run);
+        if (at > run) reserved_.insert(run, at - run, at, [](std::uint32_t) {});
+        Runs<W, SlotKind::reserved>::form(at, count, SlotKind::transit);
+        if (const std::uint32_t end = at + count; end < run + length) {
+            reserved_.insert(end, run + length - end, frontier_.get(), [](std::uint32_t) {});
+        }
+    } else {
+        at = Runs<W, SlotKind::reserved>::aligned_slot(frontier_.get(), alignment_bytes);
+        if (at + std::size_t{count} > window<W>.slots_ready()) return kNone;
+        const std::uint32_t gap = frontier_.get();
+        frontier_.set(at + count);
+        Runs<W, SlotKind::reserved>::form(at, count, SlotKind::transit);
+        if (at > gap) reserved_.insert(gap, at - gap, at, [](std::uint32_t) {});
+    }
+    islands_.set(islands_.get() + 1 - neighbours_committed(at, count));
+    counters_.committed_slots += count;
+    return at;
+}
+
+template <World W>
+bool Pool<W>::commit_slots(std::uint32_t first, std::uint32_t count) {
+    void* const memory = pointer_to<void>(address_of_slot(first));
+    const std::size_t bytes = count * Window<W>::kSuperSlabBytes;
+    if (!W::Pal::commit(memory, bytes)) return false;
+    if (tunables<W>.huge_pages) W::Pal::advise_huge(memory, bytes);
+    W::Probe::on_map(memory, bytes);
+    return true;
+}
+
+template <World W>
+Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use) {
+    std::uint32_t first = kNone;
+    while (true) {
+        std::size_t needed = 0;
+        {
+            LockGuard<W> guard(lock_);
+            std::uint32_t at = 0;
+            if (const std::uint32_t run = cached_.find(count, alignment_bytes, &at); run != kNone) {
+                const std::uint32_t length = slot(run).run_slots.get();
+                const bool dirty = slot(run).dirty.get();
+                const std::uint64_t since = slot(run).since_ms.get();
+                take_cached(run);
+                Runs<W, SlotKind::cached>::form(at, count, SlotKind::big);
+                if (at > run) put_cached(run, at - run, dirty, since);
+                if (const std::uint32_t end = at + count; end < run + length) put_cached(end, run + length - end, dirty, since);
+                counters_.big_slots += count;
+                counters_.above_small += use == Use::block;
+                return {address_of_slot(at), !dirty};
+            }
+            first = choose_reserved(count, alignment_bytes);
+            if (first != kNone) {
+                counters_.commits += 1;
+                break;
+            }
+            needed = Runs<W, SlotKind::reserved>::aligned_slot(frontier_.get(), alignment_bytes) + std::size_t{count};
+        }
+        if (needed > window<W>.slot_count() || !window<W>.make_ready(needed)) return {};
+    }
+    const bool committed = commit_slots(first, count);
+    LockGuard<W> guard(lock_);
+    if (!committed) {
+        counters_.commit_failures += 1;
+        put_reserved(first, count);
+        return {};
+    }
+    Runs<W, SlotKind::reserved>::form(first, count, SlotKind::big);
+    counters_.big_slots += count;
+    counters_.above_small += use == Use::block;
+    return {address_of_slot(first), true};
+}
+
+template <World W>
+void Pool<W>::release_slots(Address address) {
+    const std::uint64_t now_ms = W::Pal::now_ms();
+    LockGuard<W> guard(lock_);
+    const std::uint32_t first = slot_of(address), count = slot(first).run_slots.get();
+    HAK_ASSERT(slot(first).kind.get() == SlotKind::big);
+    counters_.big_slots -= count;
+    put_cached(first, count, true, now_ms);
+}
+
+template <World W>
+void Pool<W>::shrink_slots(Address address, std::uint32_t new_count) {
+    const std::uint64_t now_ms = W::Pal::now_ms();
+    LockGuard<W> guard(lock_);
+    const std::uint32_t first = slot_of(address), rest = slot(first).run_slots.get() - new_count;
+    HAK_ASSERT(slot(first).kind.get() == SlotKind::big && new_count > 0);
+    Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
+    counters_.big_slots -= rest;
+    put_cached(first + new_count, rest, true, now_ms);
+}
+
+// Grows a Big block in place into the free slots behind it, cached or reserved.
+template <World W>
+bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32_t new_count) {
+    const std::uint32_t first = slot_of(address), next = first + old_count, more = new_count - old_count;
+    if (first + std::size_t{new_count} > window<W>.slot_count()) return false;
+    if (!window<W>.make_ready(first + std::size_t{new_count})) return false;
+    {
+        LockGuard<W> guard(lock_);
+        if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached && slot(next).run_slots.get() >= more) {
+            const std::uint32_t length = slot(next).run_slots.get();
+            const bool dirty = slot(next).dirty.get();
+            const std::uint64_t since = slot(next).since_ms.get();
+            take_cached(next);
+            Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
+            if (length > more) put_cached(next + more, length - more, dirty, since);
+            counters_.big_slots += more;
+            return true;
+        }
+        if (next == frontier_.get()) {
+            frontier_.set(next + more);
+        } else if (slot(next).kind.get() == SlotKind::reserved && slot(next).run_slots.get() >= more) {
+            const std::uint32_t length = slot(next).run_slots.get();
+            reserved_.remove(next);
+            Runs<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
+            if (length > more) reserved_.insert(next + more, length - more, frontier_.get(), [](std::uint32_t) {});
+        } else {
+            return false;
+        }
+        Runs<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
+        islands_.set(islands_.get() + 1 - neighbours_committed(next, more));
+        counters_.committed_slots += more;
+        counters_.commits += 1;
+    }
+    const bool committed = commit_slots(next, more);
+    LockGuard<W> guard(lock_);
+    if (!committed) {
+        counters_.commit_failures += 1;
+        put_reserved(next, more);
+        return false;
+    }
+    Runs<W, SlotKind::reserved>::form(first, new_count, SlotKind::big);
+    counters_.big_slots += more;
+    return true;
+}
+
+}  // namespace hak

@@ -1,0 +1,126 @@
+// pool_units.hpp: the pool's units: runs of units inside superslabs, for slabs and Large blocks.
+#pragma once
+
+#include "mem/pool_slots.hpp"
+
+namespace hak {
+
+template <World W>
+void Pool<W>::link_bucket(std::uint32_t i) {
+    SuperSlab<W>& s = slot(i);
+    const unsigned bucket = longest_run(s.free_units());
+    s.run_slots.set(bucket);
+    if (bucket == 0) return;
+    s.prev.set(0);
+    s.next.set(buckets_[bucket].get());
+    if (s.next.get() != 0) slot(s.next.get() - 1).prev.set(i + 1);
+    buckets_[bucket].set(i + 1);
+    bucket_mask_.set(bucket_mask_.get() | std::uint64_t{1} << bucket);
+}
+
+template <World W>
+void Pool<W>::unlink_bucket(std::uint32_t i) {
+    SuperSlab<W>& s = slot(i);
+    const unsigned bucket = s.run_slots.get();
+    if (bucket == 0) return;
+    if (s.prev.get() != 0) {
+        slot(s.prev.get() - 1).next.set(s.next.get());
+    } else {
+        buckets_[bucket].set(s.next.get());
+        if (s.next.get() == 0) bucket_mask_.set(bucket_mask_.get() & ~(std::uint64_t{1} << bucket));
+    }
+    if (s.next.get() != 0) slot(s.next.get() - 1).prev.set(s.prev.get());
+}
+
+template <World W>
+std::uint32_t Pool<W>::find_units(unsigned count) const {
+    const std::uint64_t fitting = bucket_mask_.get() >> count << count;
+    return fitting == 0 ? kNone : buckets_[std::countr_zero(fitting)].get() - 1;
+}
+
+template <World W>
+Range Pool<W>::take_units(std::uint32_t i, unsigned count) {
+    SuperSlab<W>& s = slot(i);
+    unlink_bucket(i);
+    // Dirty units first: they are resident already.
+    std::uint32_t starts = run_starts(s.purgeable_units(), count);
+    if (starts == 0) starts = run_starts(s.free_units(), count);
+    HAK_ASSERT(starts != 0);
+    const auto first = static_cast<unsigned>(std::countr_zero(starts));
+    const std::uint32_t mask = unit_mask(first, count);
+    const bool zero = (s.dirty_units.get() & mask) == 0;
+    s.used_units.set(s.used_units.get() | mask);
+    s.dirty_units.set(s.dirty_units.get() | mask);
+    counters_.used_units += count;
+    link_bucket(i);
+    return {address_of_slot(i) + first * kConfig.unit_bytes, zero};
+}
+
+template <World W>
+Range Pool<W>::acquire_units(unsigned count, Use use) {
+    {
+        LockGuard<W> guard(lock_);
+        counters_.above_small += use == Use::block;
+        if (const std::uint32_t i = find_units(count); i != kNone) return take_units(i, count);
+    }
+    const Range fresh = acquire_slots(1, Window<W>::kSuperSlabBytes, Use::slab);
+    if (fresh.address == 0) return {};
+    LockGuard<W> guard(lock_);
+    const std::uint32_t i = slot_of(fresh.address);
+    SuperSlab<W>& s = slot(i);
+    s.kind.set(SlotKind::units);
+    s.used_units.set(0);
+    s.dirty_units.set(fresh.zero ? 0 : SuperSlab<W>::kAllUnits);
+    counters_.big_slots -= 1;
+    counters_.units_slots += 1;
+    link_bucket(i);
+    const Range taken = take_units(i, count);
+    if (s.purgeable_units() != 0) wait_for_purge(i, W::Pal::now_ms());
+    return taken;
+}
+
+template <World W>
+void Pool<W>::wait_for_purge(std::uint32_t i, std::uint64_t now_ms) {
+    if (!slot(i).in_decay.get()) to_purge_.push(i, now_ms);
+}
+
+template <World W>
+void Pool<W>::release_units(Address address, unsigned count) {
+    const std::uint64_t now_ms = W::Pal::now_ms();
+    LockGuard<W> guard(lock_);
+    const std::uint32_t i = slot_of(address);
+    SuperSlab<W>& s = slot(i);
+    const auto first = static_cast<unsigned>((address - address_of_slot(i)) / kConfig.unit_bytes);
+    const std::uint32_t mask = unit_mask(first, count);
+    HAK_ASSERT(s.kind.get() == SlotKind::units && (s.used_units.get() & mask) == mask);
+    unlink_bucket(i);
+    s.used_units.set(s.used_units.get() & ~mask);
+    counters_.used_units -= count;
+    if (s.used_units.get() != 0) {
+        link_bucket(i);
+        if (s.purgeable_units() != 0) wait_for_purge(i, now_ms);
+        return;
+    }
+    if (s.in_decay.get()) to_purge_.remove(i);
+    counters_.units_slots -= 1;
+    put_cached(i, 1, s.dirty_units.get() != 0, now_ms);
+}
+
+template <World W>
+bool Pool<W>::extend_units(Address address, unsigned old_count, unsigned new_count) {
+    LockGuard<W> guard(lock_);
+    const std::uint32_t i = slot_of(address);
+    SuperSlab<W>& s = slot(i);
+    const auto first = static_cast<unsigned>((address - address_of_slot(i)) / kConfig.unit_bytes);
+    if (first + new_count > kUnits) return false;
+    const std::uint32_t more = unit_mask(first + old_count, new_count - old_count);
+    if ((s.free_units() & more) != more) return false;
+    unlink_bucket(i);
+    s.used_units.set(s.used_units.get() | more);
+    s.dirty_units.set(s.dirty_units.get() | more);
+    counters_.used_units += new_count - old_count;
+    link_bucket(i);
+    return true;
+}
+
+}  // namespace hak
