@@ -26,7 +26,6 @@ public:
     }
 
     void step(const Command& command) {
-        os.begin_step(kBudget);
         std::visit([this](const auto& c) { this->apply(c); }, command);
         ++steps_;
         if (steps_ % rigor_.audit_every == 0) audit(steps_ % rigor_.zero_every == 0);
@@ -37,7 +36,7 @@ public:
     // Everything freed and trimmed: what stays committed is what frozen heaps hold; the tables are no part of it.
     void finish() {
         os.heal();
-        os.begin_step(FakeOs::kNoBudget);
+        finishing_ = true;
         shadow_.verify_all();
         audit(true);
         for (unsigned h = 0, t = 0; h < kHandles; ++h) {
@@ -67,7 +66,9 @@ private:
     static constexpr std::uint64_t kBudget = 700;  // a trim may return every unit of the window by itself
     using Heap = hak::Heap<W>;
 
+    // Thread t calls the allocator next.
     Heap* be(unsigned t) {
+        os.begin_step(finishing_ ? FakeOs::kNoBudget : kBudget);
         threads.current = t;
         return heap_of<W>(t);
     }
@@ -299,7 +300,7 @@ private:
     Rigor rigor_;
     Pairs own_pairs_;
     UnitCensus<W> census_;
-    bool has_census_;
+    bool has_census_, finishing_ = false;
     ShadowHeap<W> shadow_;
     Auditor<W> auditor_;
     std::uint64_t steps_ = 0;

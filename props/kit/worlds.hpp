@@ -77,6 +77,7 @@ struct FakePal {
 
 // Seeded defects. `lost_remote_block`: a drain of several posted blocks loses the first. `lying_purge`: purge says that memory is
 // zero and leaves it. `lost_pending`: every fourth push onto a pending list gets lost.
+inline unsigned defect_count = 0;
 enum class Defect : std::uint8_t { none, lost_remote_block, lying_purge, lost_pending };
 
 template <Defect kDefect>
@@ -99,8 +100,7 @@ struct WorldOf {
             }
             bool cas_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
                 if constexpr (kDefect == Defect::lost_pending && std::is_pointer_v<T>) {
-                    static thread_local unsigned pushes = 0;
-                    if (++pushes % 4 == 0) return true;
+                    if (++defect_count % 4 == 0) return true;
                 }
                 return Base::cas_strong(expected, desired, success, failure);
             }
@@ -161,6 +161,7 @@ void reset_world() {
     reconstruct(hak::tunables<W>);
     hak::forking_thread<W>.store(0, hak::order::relaxed);
     threads = {};
+    defect_count = 0;
     for (auto& t : threads.all) t.heap = &hak::empty_heap<W>;
 }
 

@@ -1,0 +1,73 @@
+// heap_props.cpp: the whole heap under the command language: every history of four threads leaves every judge content.
+#include "props/kit/machine.hpp"
+#include "props/kit/suite.hpp"
+
+namespace {
+
+using kit::Command;
+using kit::Commands;
+using kit::TinyWorld;
+
+// Two threads and small blocks alone: lists, remote frees and slabs at full depth.
+void stay_small(Command& command) {
+    std::visit(
+        [](auto& c) {
+            if constexpr (requires { c.n.v; }) c.n.v %= 257;
+            if constexpr (requires { c.t.v; }) c.t.v %= 2;
+        },
+        command);
+}
+// One class, so that slabs fill, drain and change hands.
+void stay_in_one_class(Command& command) {
+    std::visit(
+        [](auto& c) {
+            if constexpr (requires { c.n.v; }) c.n.v = 200;
+        },
+        command);
+}
+
+// Changes of a unit that the histories must have met; else the generators have become too weak to show anything.
+constexpr std::pair<const char*, const char*> kWanted[] = {
+    {"free", "owned.full"}, {"free", "large"}, {"free", "big"}, {"large", "free"}, {"big", "free"}, {"owned.full", "owned.room"},
+    {"owned.room", "owned.full"}, {"owned.full", "owned.full.queued"}, {"owned.room", "owned.room.queued"}, {"owned.full", "owned.empty"},
+    {"owned.full.queued", "owned.room"}, {"owned.full.queued", "owned.full"}, {"owned.room", "free"}, {"owned.empty", "free"},
+    {"owned.full", "orphan.room"}, {"owned.full", "orphan.full"}, {"owned.room", "orphan.room"}, {"owned.full.queued", "orphan.room"},
+    {"orphan.full", "orphan.full.queued"}, {"orphan.room", "orphan.room.queued"}, {"orphan.room", "owned.full"}, {"orphan.room", "owned.room"},
+    {"orphan.full", "owned.full"}, {"orphan.room.queued", "free"}, {"orphan.full.queued", "free"}, {"owned.full", "frozen.full"},
+    {"owned.room", "frozen.room"}, {"frozen.full", "frozen.full.queued"}, {"large", "owned.full"}, {"owned.full", "free"},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    kit::Suite suite(argc, argv, 1500);
+    kit::Pairs pairs;
+    const auto run = [&](const Commands& commands) { return kit::run_history<TinyWorld>(commands, {}, &pairs); };
+    const auto any = kit::history_generator<Command>(400);
+
+    suite.histories<Command>("props_heap.any", any, run);
+    if (suite.is_replay()) return suite.finish();
+    suite.histories<Command>("props_heap.small", kit::history_generator<Command>(400, stay_small), run);
+    suite.histories<Command>("props_heap.one_class", kit::history_generator<Command>(400, stay_in_one_class), run);
+
+    suite.property("text and bytes say the same as the structs", [&] {
+        const Commands commands = *any;
+        RC_ASSERT(kit::parse<Command>(kit::text_of(commands)) == commands);
+        const std::string bytes = kit::encode(commands);
+        const Commands again = kit::decode<Command>(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), SIZE_MAX);
+        RC_ASSERT(again.size() == commands.size());
+        RC_ASSERT(kit::encode(again) == bytes);
+    });
+
+    suite.example("seeded defects are seen", [&] {
+        using kit::Defect;
+        kit::require_caught<Command>("a remote block is lost", any, 100, 12, [](const Commands& c) { return kit::run_history<kit::WorldOf<Defect::lost_remote_block>>(c); });
+        kit::require_caught<Command>("a purge lies", any, 400, 12, [](const Commands& c) { return kit::run_history<kit::WorldOf<Defect::lying_purge>>(c); });
+        kit::require_caught<Command>("a pending slab is lost", any, 100, 20, [](const Commands& c) { return kit::run_history<kit::WorldOf<Defect::lost_pending>>(c); });
+    });
+    suite.example("every change of state that is claimed was met", [&] {
+        pairs.print(std::cerr, "units of the window");
+        for (const auto& [from, to] : kWanted) kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
+    });
+    return suite.finish();
+}

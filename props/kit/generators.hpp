@@ -1,0 +1,70 @@
+// generators.hpp: RapidCheck generators of histories in any command language. They shrink by leaving commands out and by making
+// fields smaller.
+#pragma once
+
+#include <cstring>
+
+#include <rapidcheck.h>
+
+#include "props/kit/language.hpp"
+
+namespace kit {
+
+// The same command with one field smaller, for each field: zero, half, one less.
+template <class Language>
+std::vector<Language> simpler(const Language& command) {
+    std::vector<Language> found;
+    std::visit(
+        [&](const auto& c) {
+            std::uint32_t values[8] = {};
+            std::size_t count = 0;
+            std::apply([&](const auto&... field) { ((values[count++] = field.v), ...); }, c.fields());
+            for (std::size_t k = 0; k < count; ++k) {
+                std::uint32_t before = values[k];
+                for (const std::uint32_t less : {std::uint32_t{0}, values[k] / 2, values[k] - 1}) {
+                    if (less >= values[k] || less == before) continue;
+                    before = less;
+                    auto copy = c;
+                    std::size_t at = 0;
+                    const auto set = [&](auto& field) {
+                        if (at++ == k) field.v = less;
+                    };
+                    std::apply([&](auto&... field) { (set(field), ...); }, copy.fields());
+                    found.push_back(copy);
+                }
+            }
+        },
+        command);
+    return found;
+}
+
+// One command with the fuzzer's distribution: decoded from random bytes.
+template <class Language>
+rc::Gen<Language> command_generator() {
+    return rc::Gen<Language>([](const rc::Random& seed, int) {
+        rc::Random random(seed);
+        std::uint64_t words[2] = {random.next(), random.next()};
+        std::uint8_t raw[sizeof words];
+        std::memcpy(raw, words, sizeof raw);
+        ByteReader bytes(raw, sizeof raw);
+        return rc::shrinkable::shrinkRecur(decode_one<Language>(bytes, Alternatives<Language>{}),
+                                           [](const Language& c) { return rc::seq::fromContainer(simpler(c)); });
+    });
+}
+
+// Histories of up to about `length` commands.
+template <class Language>
+rc::Gen<std::vector<Language>> history_generator(double length) {
+    return rc::gen::scale(length / 100, rc::gen::container<std::vector<Language>>(command_generator<Language>()));
+}
+
+// `pick`ed commands alone, for histories that stay in one corner.
+template <class Language, class Pick>
+rc::Gen<std::vector<Language>> history_generator(double length, Pick pick) {
+    return rc::gen::map(history_generator<Language>(length), [pick](std::vector<Language> commands) {
+        for (Language& c : commands) pick(c);
+        return commands;
+    });
+}
+
+}  // namespace kit
