@@ -26,6 +26,24 @@ void stay_in_one_class(Command& command) {
         command);
 }
 
+// Frees by other threads than the owner's, in halves; threads that end, are born, fork and tend.
+void stay_remote(Command& command) {
+    stay_in_one_class(command);
+    std::visit(
+        [&command]<class C>(const C& c) {
+            if constexpr (std::is_same_v<C, kit::Realloc> || std::is_same_v<C, kit::Calloc> || std::is_same_v<C, kit::Aligned>) {
+                command = kit::Post{c.t, c.h};
+            }
+        },
+        Command(command));
+    std::visit(
+        [](auto& c) {
+            if constexpr (requires { c.h.v; }) c.h.v %= 64;
+            if constexpr (requires { c.x.v; }) c.x.v %= 12;
+        },
+        command);
+}
+
 // Changes of a unit that the histories must have met; else the generators have become too weak to show anything.
 constexpr std::pair<const char*, const char*> kWanted[] = {
     {"free", "owned.full"}, {"free", "large"}, {"free", "big"}, {"large", "free"}, {"big", "free"}, {"owned.full", "owned.room"},
@@ -49,6 +67,8 @@ int main(int argc, char** argv) {
     if (suite.is_replay()) return suite.finish();
     suite.histories<Command>("props_heap.small", kit::history_generator<Command>(400, stay_small), run);
     suite.histories<Command>("props_heap.one_class", kit::history_generator<Command>(400, stay_in_one_class), run);
+
+    suite.histories<Command>("props_heap.remote", kit::history_generator<Command>(300, stay_remote), run);
 
     suite.property("text and bytes say the same as the structs", [&] {
         const Commands commands = *any;

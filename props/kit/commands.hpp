@@ -28,21 +28,25 @@ struct Nth : Field<'i', 6, 1> {};
 struct Flag : Field<'f', 2, 1> {};
 struct Mode : Field<'o', 6, 1> {};
 
-struct Malloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Malloc, "malloc", 60, t, h, n) };
-struct Calloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Calloc, "calloc", 14, t, h, n) };
-struct Aligned { Thread t; Handle h; Log2 a; Bytes n; KIT_COMMAND(Aligned, "aligned", 10, t, h, a, n) };
-struct Realloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Realloc, "realloc", 20, t, h, n) };
-struct Free { Thread t; Handle h; KIT_COMMAND(Free, "free", 70, t, h) };
+struct Malloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Malloc, "malloc", 54, t, h, n) };
+struct Calloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Calloc, "calloc", 12, t, h, n) };
+struct Aligned { Thread t; Handle h; Log2 a; Bytes n; KIT_COMMAND(Aligned, "aligned", 8, t, h, a, n) };
+struct Realloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Realloc, "realloc", 18, t, h, n) };
+struct Free { Thread t; Handle h; KIT_COMMAND(Free, "free", 60, t, h) };
 struct Usable { Handle h; KIT_COMMAND(Usable, "usable", 2, h) };
 // Allocates `x` blocks of n bytes into the handles from h on.
-struct Fill { Thread t; Handle h; Count x; Bytes n; KIT_COMMAND(Fill, "fill", 10, t, h, x, n) };
+struct Fill { Thread t; Handle h; Count x; Bytes n; KIT_COMMAND(Fill, "fill", 8, t, h, x, n) };
 // Frees every (s+1)-th of the x handles from h on.
 struct Sweep { Thread t; Handle h; Count x; Step s; KIT_COMMAND(Sweep, "sweep", 12, t, h, x, s) };
 struct Exit { Thread t; KIT_COMMAND(Exit, "exit", 6, t) };
 struct Start { Thread t; KIT_COMMAND(Start, "start", 6, t) };
-// Mode 0: the parent goes on. 1: the child goes on. 2: as 1, and another thread vanishes between its post of h and its push.
-// +3: the forking thread allocates while it holds every lock.
-struct Fork { Thread t; Mode o; Handle h; KIT_COMMAND(Fork, "fork", 2, t, o, h) };
+// The child goes on (else the parent); allocate: the forking thread allocates while it holds every lock.
+struct Fork { Thread t; Flag child; Flag allocate; KIT_COMMAND(Fork, "fork", 2, t, child, allocate) };
+// The first half of a free by a thread that does not own the slab: the CAS. What that owes is pushed by `push`, before the thread does
+// anything else, or never, if the thread vanishes in a fork.
+struct Post { Thread t; Handle h; KIT_COMMAND(Post, "post", 10, t, h) };
+struct Push { Thread t; KIT_COMMAND(Push, "push", 6, t) };
+struct Collect { Thread t; KIT_COMMAND(Collect, "collect", 4, t) };          // takes what was posted to the thread's heap
 struct Trim { Thread t; Flag f; KIT_COMMAND(Trim, "trim", 3, t, f) };  // f: decommit too
 struct Advance { Millis m; KIT_COMMAND(Advance, "advance", 8, m) };
 struct FailNext { Kind k; Nth i; KIT_COMMAND(FailNext, "fail", 3, k, i) };   // the (i+1)-th call of kind k from here
@@ -51,8 +55,8 @@ struct Heal { Flag f; KIT_COMMAND(Heal, "heal", 4, f) };
 struct Hook { Thread t; Flag f; KIT_COMMAND(Hook, "hook", 1, t, f) };        // whether the thread's exit hook can be armed
 struct Misuse { Thread t; Mode o; Handle h; KIT_COMMAND(Misuse, "misuse", 4, t, o, h) };
 
-using Command = std::variant<Malloc, Calloc, Aligned, Realloc, Free, Usable, Fill, Sweep, Exit, Start, Fork, Trim, Advance, FailNext, FailAll,
-                             Heal, Hook, Misuse>;
+using Command = std::variant<Malloc, Calloc, Aligned, Realloc, Free, Usable, Fill, Sweep, Exit, Start, Fork, Post, Push, Collect, Trim, Advance,
+                             FailNext, FailAll, Heal, Hook, Misuse>;
 using Commands = std::vector<Command>;
 
 // Sizes where something changes in TinyWorld: classes, slabs, units, the Large limit, superslabs, the window.

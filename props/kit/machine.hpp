@@ -4,6 +4,7 @@
 #pragma once
 
 #include "props/kit/census.hpp"
+#include "props/kit/room.hpp"
 #include "props/kit/shadow_heap.hpp"
 
 namespace kit {
@@ -39,6 +40,7 @@ public:
         finishing_ = true;
         shadow_.verify_all();
         audit(true);
+        judge_stranded();
         for (unsigned h = 0, t = 0; h < kHandles; ++h) {
             if (shadow_.is_live(h)) free_block(t++ % kThreads, h);
         }
@@ -58,7 +60,12 @@ public:
     Auditor<W>& auditor() { return auditor_; }
 
     void audit(bool read_zero) {
-        auditor_.check(Auditor<W>::Scope::everything, read_zero);
+        const hak::Slab<W>* in_flight[kThreads];
+        unsigned count = 0;
+        for (const hak::Slab<W>* slab : debts_) {
+            if (slab != nullptr) in_flight[count++] = slab;
+        }
+        auditor_.check(Auditor<W>::Scope::everything, read_zero, in_flight, count);
         if (hak::window<W>.is_open()) shadow_.reconcile(auditor_.audit());
     }
 
@@ -70,6 +77,11 @@ private:
     Heap* be(unsigned t) {
         os.begin_step(finishing_ ? FakeOs::kNoBudget : kBudget);
         threads.current = t;
+        if (hak::Slab<W>* const slab = std::exchange(debts_[t], nullptr)) {
+            Heap* const owner = slab->owner.load(hak::order::relaxed);
+            require(owner == owners_[t], "remote.4: the owner of a slab changed while queued was set");
+            hak::push_pending(owner->pending, slab);
+        }
         return heap_of<W>(t);
     }
 
@@ -147,12 +159,11 @@ private:
     void apply(const Hook& c) { threads.all[c.t.v].can_hook = c.f.v != 0; }
 
     void apply(const Fork& c) {
-        const unsigned t = c.t.v, other = (t + 1) % kThreads, mode = c.o.v % 3;
-        hak::Slab<W>* owed = mode == 2 ? post_and_vanish(other, c.h.v) : nullptr;
+        const unsigned t = c.t.v;
         be(t);
         hak::fork_prepare<W>();
-        if (c.o.v >= 3) allocate_while_forking();
-        if (mode == 0) return hak::fork_parent<W>();
+        if (c.allocate.v != 0) allocate_while_forking();
+        if (c.child.v == 0) return hak::fork_parent<W>();
         hak::fork_child<W>();
         for (unsigned j = 0; j < kThreads; ++j) {
             if (j == t) continue;
@@ -161,19 +172,27 @@ private:
                 require(heap->token.load(hak::order::relaxed) == hak::Token::frozen, "the heap of a thread that vanished is not frozen");
             }
             threads.all[j] = {&hak::empty_heap<W>, true, false};
+            debts_[j] = nullptr;  // it vanished between its CAS and its push
         }
-        if (owed != nullptr) require((owed->remote.load(hak::order::relaxed) & hak::kQueued) != 0, "queued was lost by fork");
     }
-    // `other` posts handle h as far as the CAS, and will never push the slab. Null if there is no such block to post.
-    hak::Slab<W>* post_and_vanish(unsigned other, unsigned h) {
-        if (!shadow_.is_live(h)) return nullptr;
-        hak::Slab<W>* const record = hak::window<W>.slab_of(shadow_.at(h).p);
-        if (record->state.load(hak::order::relaxed) != hak::UnitState::slab) return nullptr;
+
+    void apply(const Post& c) {
+        if (!shadow_.is_live(c.h.v)) return;
+        hak::Slab<W>* const record = hak::window<W>.slab_of(shadow_.at(c.h.v).p);
+        if (record->state.load(hak::order::relaxed) != hak::UnitState::slab) return;
         hak::Slab<W>* const slab = hak::window<W>.head_record(record);
-        if (slab->owner.load(hak::order::relaxed) == heap_of<W>(other)) return nullptr;
-        auto* const b = static_cast<hak::Block<W>*>(shadow_.remove(h));
-        return hak::post<W>(*slab, b, hak::window<W>.secret()) ? slab : nullptr;
+        if (slab->owner.load(hak::order::relaxed) == be(c.t.v)) return;
+        auto* const b = static_cast<hak::Block<W>*>(shadow_.remove(c.h.v));
+        if (!hak::post<W>(*slab, b, hak::window<W>.secret())) return;
+        debts_[c.t.v] = slab;
+        owners_[c.t.v] = slab->owner.load(hak::order::relaxed);
     }
+    void apply(const Push& c) { be(c.t.v); }
+    void apply(const Collect& c) {
+        Heap* const heap = be(c.t.v);
+        if (hak::has_heap<W>(heap)) hak::collect_pending(*heap);
+    }
+
     // The forking thread holds every lock and passes through each.
     void allocate_while_forking() {
         const unsigned t = threads.current;
@@ -236,52 +255,18 @@ private:
         if (small && heap == &hak::empty_heap<W> && hak::heaps<W>.count() == hak::window<W>.heaps_max() && hak::heaps<W>.orphans() == 0) return;
         // A thread after its end borrows a heap for the call; what room there is comes from that heap's being given up afterwards.
         if (small && heap == &hak::exited_heap<W>) return;
-        const bool fits = small ? has_units(hak::Classes<W>::kShapes[hak::Classes<W>::class_of_aligned(n, alignment)].units) : has_room_above_small(n, alignment);
+        const bool fits = small ? has_units<W>(hak::Classes<W>::kShapes[hak::Classes<W>::class_of_aligned(n, alignment)].units) : has_room_above_small<W>(n, alignment);
         require(!fits, "null for ", n, " bytes aligned to ", alignment, " though no call failed and there is room");
     }
-    static bool has_room_above_small(std::size_t n, std::size_t alignment) {
-        if (n > hak::window<W>.bytes()) return false;
-        if (n <= kTinyConfig.large_bytes_max() && alignment <= kTinyConfig.unit_bytes) {
-            const std::size_t room = std::min(n + kTinyConfig.page_bytes, kTinyConfig.large_bytes_max());
-            return has_units(static_cast<unsigned>(hak::divide_up(std::max(room, n), kTinyConfig.unit_bytes)));
-        }
-        return has_slots(n == 0 ? 1 : hak::divide_up(n, kTinyConfig.superslab_bytes()), alignment);
+    // Every thread that has a heap comes by once, somebody tends the orphans: no posted block is left but in frozen heaps.
+    void judge_stranded() {
+        if (!hak::window<W>.is_open()) return;
+        for (unsigned t = 0; t < kThreads; ++t) be(t);
+        for (unsigned t = 0; t < kThreads; ++t) apply(Collect{{t}});
+        hak::tend_all_orphans<W>();
+        audit(false);
+        require(auditor_.audit().totals().remote_blocks == 0, auditor_.audit().totals().remote_blocks, " posted blocks are stranded");
     }
-    static bool has_units(unsigned units) {
-        bool found = has_slots(1, 1);
-        each_slot([&](std::size_t i, std::size_t) {
-            const auto& s = hak::window<W>.superslab(i);
-            found |= s.kind.get() == hak::SlotKind::units && hak::longest_run(s.free_units()) >= units;
-        });
-        return found;
-    }
-    static bool has_slots(std::size_t count, std::size_t alignment) {
-        bool found = false;
-        const auto fits = [&](std::size_t first, std::size_t length) {
-            const hak::Address begin = hak::window<W>.slot_address(first);
-            const hak::Address start = hak::align_up(begin, std::max(alignment, kTinyConfig.superslab_bytes()));
-            return (start - begin) / kTinyConfig.superslab_bytes() + count <= length;
-        };
-        const std::size_t frontier = each_slot([&](std::size_t i, std::size_t length) {
-            const auto kind = hak::window<W>.superslab(i).kind.get();
-            if (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) found |= fits(i, length);
-        });
-        return found || fits(frontier, hak::window<W>.slot_count() - frontier);
-    }
-    // Visits each slot of units and each run; returns the frontier. Slots behind it were never part of a run.
-    template <class Visit>
-    static std::size_t each_slot(Visit visit) {
-        std::size_t i = 0;
-        while (i < hak::window<W>.slots_ready()) {
-            const auto& s = hak::window<W>.superslab(i);
-            const std::size_t length = s.kind.get() == hak::SlotKind::units ? 1 : s.run_slots.get();
-            if (length == 0) break;
-            visit(i, length);
-            i += length;
-        }
-        return i;
-    }
-
     void judge_footprint(const char* when) {
         if (!hak::window<W>.is_open()) return;
         require(shadow_.live() == 0, "blocks are live at the end");
@@ -304,6 +289,8 @@ private:
     ShadowHeap<W> shadow_;
     Auditor<W> auditor_;
     std::uint64_t steps_ = 0;
+    std::array<hak::Slab<W>*, kThreads> debts_{};  // slabs whose queued bit the thread has set and not pushed yet
+    std::array<hak::Heap<W>*, kThreads> owners_{};
 };
 
 // Runs a history from the start of a world. Empty text: all is well; else what was wrong, and at which command.

@@ -39,7 +39,7 @@ bool Audit<W>::check_remote_list(const Slab<W>* slab, std::uint32_t& length) {
         if (!expect(length < most, "remote.1", "a remote list is longer than the slab's limit", where, length + 1, most)) return false;
         if (!check_block(slab, a, "remote.1")) return false;
     }
-    totals_.remote_blocks += length;
+    if (!is_frozen(slab)) totals_.remote_blocks += length;  // what is posted to a frozen heap stays
     return true;
 }
 
