@@ -69,8 +69,10 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
 template <World W>
 HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
-    if (Block<W>* const b = pop<W>(bin)) return {b, false};
-    if (const Address at = bin.list.get(); at != 0) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, block_at<W>(at));
+    if (const Address at = bin.list.get(); at != 0) [[unlikely]] {
+        if (Block<W>* const b = pop<W>(bin)) return {b, false};
+        W::fault(Fault::overwritten, Entry::allocate, block_at<W>(at));
+    }
     return {bump<W>(bin, c), bin.bump_zero.get()};
 }
 

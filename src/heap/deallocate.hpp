@@ -1,8 +1,8 @@
 // deallocate.hpp: the free story, top to bottom.
 //
 //   deallocate(heap, p)           a hit: seal the block and push it onto the class's list         thread_cache.hpp  plain
+//     deallocate_to_slab          the list is full: the block goes to its slab                    slabs.hpp         plain
 //     deallocate_missed           everything else, decided anew from the address:
-//       give_back                 the list is full: the block goes to its slab                    slabs.hpp         plain
 //       post, push_pending        another heap's slab                                             remote_list.hpp   one CAS, or two
 //       release_above_small       Large or Big                                                    large.hpp         pool's lock
 //       fault                     no block starts here, or it is free already
@@ -35,12 +35,6 @@ template <World W>
     W::fault(is_inside ? Fault::interior : Fault::not_allocated, entry, p);
 }
 
-// Whether the heap's bump range holds the block, which nobody can have then.
-template <World W>
-inline bool is_untouched(const Heap<W>& heap, const Slab<W>* slab, Address a) {
-    return is_untouched<W>(heap.bins[slab->size_class.load(order::relaxed)], a);  // relaxed: the holder wrote it
-}
-
 // Precondition: the unit that `slab` describes is no slab.
 template <World W>
 HAK_COLD void deallocate_above_small(Slab<W>* slab, void* p) {
@@ -65,14 +59,21 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
     Block<W>* const b = block_at<W>(a);
     if (b->is_closed(secret)) [[unlikely]] W::fault(Fault::double_free, Entry::free, p);
     Slab<W>* const head = window<W>.head_record(slab);
+    if (owner == heap) [[unlikely]] {
+        // The hit refused it although it is not sealed: nobody has it.
+        W::fault(Fault::not_allocated, Entry::free, p);
+    }
     W::Probe::on_retire(p, head->block_bytes());
-    if (owner == heap) {
-        if (is_untouched(*heap, slab, a)) [[unlikely]] W::fault(Fault::not_allocated, Entry::free, p);
-        give_back(*heap, head, b);
-    } else if (post(*head, b, secret)) {
+    if (post(*head, b, secret)) {
         // relaxed: while queued is set the owner does not change; a change before was acquired by the CAS in post().
         push_pending(head->owner.load(order::relaxed)->pending, head);
     }
+}
+
+// Precondition: the block is out, and its slab is this heap's.
+template <World W>
+HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b) {
+    give_back(*heap, window<W>.head_record(slab), b);
 }
 
 // `p` may be null. Changes no errno.
@@ -83,9 +84,15 @@ HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
     // relaxed: only this thread makes a slab belong to this heap; any other value, stale or not, says "not mine".
     if (slab != nullptr && slab->owner.load(order::relaxed) == heap && slab->is_block_start(a)) [[likely]] {
         const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by this thread when it opened the slab
-        if (push<W>(heap->bins[c], block_at<W>(a))) [[likely]] return W::Probe::on_retire(p, Classes<W>::block_bytes(c));
+        Bin<W>& bin = heap->bins[c];
+        Block<W>* const b = block_at<W>(a);
+        if (is_out<W>(bin, b)) [[likely]] {
+            W::Probe::on_retire(p, Classes<W>::block_bytes(c));
+            if (push<W>(bin, b)) [[likely]] return;
+            return deallocate_to_slab(heap, slab, b);
+        }
     }
-    deallocate_missed(heap, p);
+    return deallocate_missed(heap, p);
 }
 
 }  // namespace hak

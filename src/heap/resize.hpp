@@ -40,33 +40,48 @@ inline std::size_t usable_size(const void* p) {
 // Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
 inline bool fits(std::size_t usable, std::size_t bytes) { return bytes <= usable && bytes >= usable / 2; }
 
-// Precondition: p is not null. Returns null, and leaves the block as it was, if there is no memory.
+// Precondition: p is not null, and `old` is what it is. Returns null, and leaves the block as it was, if there is no memory.
 template <World W>
-HAK_NOINLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
-    const Located<W> old = locate<W>(p, Entry::realloc);
-    std::size_t want = bytes;
-    if (old.state == UnitState::slab) {
-        if (fits(old.usable, bytes) || (bytes <= old.usable && old.usable <= kMinAlignment)) {
-            W::Probe::on_hand_out(p, bytes, old.usable);
-            return p;
-        }
-    } else if (bytes > W::kConfig.small_bytes_max) {
-        // A run that grows once will grow again: behind a grown block an eighth stays untouched, which costs address space only, and
-        // keeps the number of copies logarithmic.
-        if (bytes <= old.usable ? bytes >= old.usable / 2 || resize_in_place(old.record, old.state, bytes)
-                                : resize_in_place(old.record, old.state, bytes)) {
-            W::Probe::on_hand_out(p, bytes, locate<W>(p, Entry::realloc).usable);
-            return p;
-        }
-        if (bytes > old.usable && bytes < W::kConfig.window_bytes) want = bytes + bytes / 8;
-    }
+HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes) {
     void* fresh = allocate(heap, want);
     if (fresh == nullptr && want != bytes) fresh = allocate(heap, bytes);
     if (fresh == nullptr) return nullptr;
-    __builtin_memcpy(fresh, p, bytes < old.usable ? bytes : old.usable);
+    __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
     // The heap may have been born in allocate().
     deallocate(static_cast<Heap<W>*>(W::current_heap()), p);
     return fresh;
+}
+
+template <World W>
+HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes) {
+    const Located<W> old = locate<W>(p, Entry::realloc);
+    std::size_t want = bytes;
+    if (bytes > W::kConfig.small_bytes_max) {
+        if (fits(old.usable, bytes) || resize_in_place(old.record, old.state, bytes)) {
+            W::Probe::on_hand_out(p, bytes, locate<W>(p, Entry::realloc).usable);
+            return p;
+        }
+        // A run that grows once will grow again: behind a grown block an eighth stays untouched, which costs address space only, and
+        // keeps the number of copies logarithmic.
+        if (bytes > old.usable && bytes < W::kConfig.window_bytes) want = bytes + bytes / 8;
+    }
+    return move_block(heap, p, old.usable, want, bytes);
+}
+
+// Precondition: p is not null. Returns null, and leaves the block as it was, if there is no memory.
+template <World W>
+HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
+    const Address a = address_of(p);
+    const Slab<W>* const record = window<W>.find(a);
+    // relaxed: a live block's record does not change. Whatever is not plainly a live small block is told apart by locate().
+    if (record == nullptr || record->state.load(order::relaxed) != UnitState::slab || !record->is_block_start(a) ||
+        block_at<W>(a)->is_closed(window<W>.secret())) [[unlikely]] {
+        return reallocate_above_small(heap, p, bytes);
+    }
+    const std::size_t usable = record->block_bytes();
+    if (!fits(usable, bytes) && (bytes > usable || usable > kMinAlignment)) return move_block(heap, p, usable, bytes, bytes);
+    W::Probe::on_hand_out(p, bytes, usable);
+    return p;
 }
 
 }  // namespace hak

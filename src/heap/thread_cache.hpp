@@ -28,16 +28,19 @@ HAK_INLINE bool is_untouched(const Bin<W>& bin, Address at) {
     return at - bin.bump.get() < bin.bump_end.get() - bin.bump.get();
 }
 
-// False, with nothing changed, if the list is full, or if the block is sealed already or was never given out: the slow path tells which.
+// Whether the client may give this block back now: it was given out, and it is not free.
+template <World W>
+HAK_INLINE bool is_out(const Bin<W>& bin, const Block<W>* b) {
+    return !b->is_closed(window<W>.secret()) && !is_untouched<W>(bin, address_of(b));
+}
+
+// False, with nothing changed, if the list is full. Precondition: is_out(bin, b).
 template <World W>
 HAK_INLINE bool push(Bin<W>& bin, Block<W>* b) {
-    const Address secret = window<W>.secret();
-    if (b->is_closed(secret)) [[unlikely]] return false;
-    if (is_untouched<W>(bin, address_of(b))) [[unlikely]] return false;
     const std::int32_t room = bin.room.get() - 1;
     if (room < 0) [[unlikely]] return false;
     bin.room.set(room);
-    b->close(bin.list.get(), secret);
+    b->close(bin.list.get(), window<W>.secret());
     bin.list.set(address_of(b));
     return true;
 }
@@ -62,13 +65,10 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
 }
 
 // Empties one bin into the slabs that its blocks came from, all of them this heap's: a heap gets blocks from its own slabs alone, and
-// a slab leaves a heap only while no thread holds that (heap.4).
+// a slab leaves a heap only while no thread holds that (heap.4). The untouched range goes back as it is.
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
-    const Address secret = window<W>.secret();
-    const std::int32_t limit = Classes<W>::kShapes[c].bin_blocks;
-    // First the untouched range: its slab takes it back whole, so that it is not carved for nothing.
     if (const Address at = bin.bump.get(), end = bin.bump_end.get(); at != end) {
         Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(at));
         const bool was_full = !slab->has_room();
@@ -77,15 +77,20 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
         bin.bump_end.set(0);
         if (was_full) join_partial(heap, slab, c);
     }
+    const std::int32_t limit = Classes<W>::kShapes[c].bin_blocks;
     std::int32_t left = limit - bin.room.get();
-    for (Address a = bin.list.get(); a != 0;) {
-        Block<W>* const b = block_at<W>(a);
-        if (left-- == 0 || !window<W>.contains(a) || !b->is_closed(secret)) [[unlikely]] W::fault(Fault::overwritten, Entry::allocate, b);
-        a = b->link.get();
-        give_back(heap, window<W>.head_record(window<W>.slab_of(address_of(b))), b);
-    }
+    Address at = bin.list.get();
     bin.list.set(0);
     bin.room.set(limit);
+    while (at != 0) {
+        Block<W>* const b = block_at<W>(at);
+        Slab<W>* const record = window<W>.find(at);
+        if (record == nullptr || left-- == 0 || !b->is_closed(window<W>.secret())) [[unlikely]] {
+            W::fault(Fault::overwritten, Entry::allocate, b);
+        }
+        at = b->link.get();
+        give_back(heap, window<W>.head_record(record), b);
+    }
 }
 
 template <World W>
