@@ -1,0 +1,232 @@
+// pool_machine.hpp: the pool and reclaim alone, without heaps and slab records: units and slots are acquired, extended, shrunk and
+// released, time passes, calls fail. The model is a list of ranges that the client has; from it each answer can be foretold or judged.
+#pragma once
+
+#include <map>
+
+#include "props/kit/census.hpp"
+#include "props/kit/commands.hpp"
+#include "props/kit/room.hpp"
+#include "props/kit/shadow_heap.hpp"
+
+namespace kit {
+
+struct Range48 : Field<'h', 48, 1> {};
+struct Units : Field<'u', 8, 1> {};     // + 1
+struct Slots : Field<'q', 24, 1> {};    // + 1
+struct Align : Field<'a', 4, 1> {};     // log2 of an alignment in slots
+
+struct AcquireUnits { Range48 h; Units u; KIT_COMMAND(AcquireUnits, "units", 50, h, u) };
+struct ExtendUnits { Range48 h; Units u; KIT_COMMAND(ExtendUnits, "extend_units", 20, h, u) };
+struct ShrinkUnits { Range48 h; Units u; KIT_COMMAND(ShrinkUnits, "shrink_units", 8, h, u) };
+struct AcquireSlots { Range48 h; Slots q; Align a; KIT_COMMAND(AcquireSlots, "slots", 40, h, q, a) };
+struct ExtendSlots { Range48 h; Slots q; KIT_COMMAND(ExtendSlots, "extend_slots", 20, h, q) };
+struct ShrinkSlots { Range48 h; Slots q; KIT_COMMAND(ShrinkSlots, "shrink_slots", 10, h, q) };
+struct Release { Range48 h; KIT_COMMAND(Release, "release", 50, h) };
+struct Tick { Flag f; KIT_COMMAND(Tick, "tick", 12, f) };
+struct Return { Flag f; KIT_COMMAND(Return, "return", 6, f) };  // f: decommit too
+
+using PoolCommand = std::variant<AcquireUnits, ExtendUnits, ShrinkUnits, AcquireSlots, ExtendSlots, ShrinkSlots, Release, Tick, Return, Advance, FailNext,
+                                 FailAll, Heal>;
+using PoolCommands = std::vector<PoolCommand>;
+
+template <hak::World W>
+class PoolMachine {
+public:
+    explicit PoolMachine(Pairs* pairs = nullptr) : pairs_(pairs) {
+        reset_world<W>();
+        require(hak::start<W>(), "the window does not open");
+    }
+
+    void step(const PoolCommand& command) {
+        os.begin_step(700);
+        std::visit([this](const auto& c) { this->apply(c); }, command);
+        ++steps_;
+        auditor_.check(Auditor<W>::Scope::pool, steps_ % 4 == 0);
+        look();
+    }
+    void finish() {
+        os.heal();
+        os.begin_step(FakeOs::kNoBudget);
+        for (unsigned h = 0; h < Range48::kLimit; ++h) {
+            if (have(h)) release(h);
+        }
+        hak::reclaim<W>.everything(true);
+        auditor_.check(Auditor<W>::Scope::pool, true);
+        look();
+        const auto counters = hak::pool<W>.counters();
+        require(counters.committed_slots == 0, counters.committed_slots, " slots stay committed at the end");
+        require(!hak::reclaim<W>.everything(true), "nothing is left, and something was returned");
+    }
+
+private:
+    static constexpr std::size_t kUnit = kTinyConfig.unit_bytes, kSlot = kTinyConfig.superslab_bytes();
+    using Pool = hak::Pool<W>;
+
+    struct Have {
+        hak::Address p = 0;
+        std::size_t bytes = 0;
+        bool slots = false;
+        std::uint32_t seed = 0;
+    };
+
+    bool have(unsigned h) const { return have_[h].p != 0; }
+
+    void add(unsigned h, hak::Range range, std::size_t bytes, std::size_t alignment, bool slots) {
+        const hak::Address p = range.address;
+        require(p % alignment == 0, "a range is not aligned to ", alignment);
+        require(os.is_committed(hak::pointer_to<void>(p), bytes), "a range without access");
+        require_free(p, bytes);
+        if (range.zero) {
+            for (std::size_t i = 0; i < bytes; ++i) require(*hak::pointer_to<unsigned char>(p + i) == 0, "a range that is said to be zero is not, at byte ", i);
+        }
+        have_[h] = {p, bytes, slots, ++seed_};
+        by_address_[p] = h;
+        Pattern::write(p, bytes, seed_);
+    }
+    bool is_free(hak::Address p, std::size_t bytes) const {
+        for (const auto& [q, h] : by_address_) {
+            if (p < q + have_[h].bytes && q < p + bytes) return false;
+        }
+        return true;
+    }
+    void require_free(hak::Address p, std::size_t bytes) const { require(is_free(p, bytes), "a range overlaps one that is out"); }
+    void verify(unsigned h) const { require(Pattern::holds(have_[h].p, have_[h].bytes, have_[h].seed), "content of range ", h, " has changed"); }
+    void set_bytes(unsigned h, std::size_t bytes) {
+        have_[h].bytes = bytes;
+        have_[h].seed = ++seed_;
+        require(os.is_committed(hak::pointer_to<void>(have_[h].p), bytes), "a range was extended into memory without access");
+        Pattern::write(have_[h].p, bytes, seed_);
+    }
+    void release(unsigned h) {
+        verify(h);
+        const Have range = have_[h];
+        by_address_.erase(range.p);
+        have_[h] = {};
+        if (range.slots) return hak::pool<W>.release_slots(range.p);
+        hak::pool<W>.release_units(range.p, static_cast<unsigned>(range.bytes / kUnit));
+    }
+
+    void apply(const AcquireUnits& c) {
+        if (have(c.h.v)) release(c.h.v);
+        const unsigned count = c.u.v + 1;
+        const bool room = has_units<W>(count);
+        const hak::Range range = hak::pool<W>.acquire_units(count, Pool::Use::slab);
+        if (range.address != 0) return add(c.h.v, range, count * kUnit, kUnit, false);
+        require(!room || os.failed_in_step() != 0, "no range of ", count, " units though there is room");
+    }
+    void apply(const AcquireSlots& c) {
+        if (have(c.h.v)) release(c.h.v);
+        const unsigned count = c.q.v + 1;
+        const std::size_t alignment = kSlot << c.a.v;
+        const bool room = has_slots<W>(count, alignment);
+        const hak::Range range = hak::pool<W>.acquire_slots(count, alignment, Pool::Use::block);
+        if (range.address != 0) return add(c.h.v, range, count * kSlot, alignment, true);
+        require(!room || os.failed_in_step() != 0, "no run of ", count, " slots though there is room");
+    }
+    void apply(const ExtendUnits& c) {
+        if (!have(c.h.v) || have_[c.h.v].slots) return;
+        const Have range = have_[c.h.v];
+        const std::size_t old = range.bytes / kUnit, now = old + c.u.v + 1;
+        const bool fits = range.p % kSlot + now * kUnit <= kSlot;
+        const bool want = fits && is_free(range.p + range.bytes, (now - old) * kUnit);
+        verify(c.h.v);
+        const bool got = hak::pool<W>.extend_units(range.p, static_cast<unsigned>(old), static_cast<unsigned>(now));
+        require(got == want, "extend_units from ", old, " to ", now, ": ", got, ", the model says ", want);
+        verify(c.h.v);
+        if (got) set_bytes(c.h.v, now * kUnit);
+    }
+    void apply(const ShrinkUnits& c) {
+        if (!have(c.h.v) || have_[c.h.v].slots || have_[c.h.v].bytes / kUnit <= c.u.v + 1) return;
+        verify(c.h.v);
+        const std::size_t now = c.u.v + 1;
+        hak::pool<W>.release_units(have_[c.h.v].p + now * kUnit, static_cast<unsigned>(have_[c.h.v].bytes / kUnit - now));
+        set_bytes(c.h.v, now * kUnit);
+    }
+    // A run of free slots of one kind right behind, or the untouched slots, long enough.
+    static bool can_extend(std::size_t next, std::size_t more) {
+        bool found = false;
+        const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
+            const auto kind = hak::window<W>.superslab(i).kind.get();
+            found |= i == next && (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) && length >= more;
+        });
+        return found || (next == frontier && next + more <= hak::window<W>.slot_count());
+    }
+    void apply(const ExtendSlots& c) {
+        if (!have(c.h.v) || !have_[c.h.v].slots) return;
+        const Have range = have_[c.h.v];
+        const std::size_t old = range.bytes / kSlot, more = c.q.v + 1, next = hak::window<W>.slot_of(range.p) + old;
+        const bool want = next + more <= hak::window<W>.slot_count() && can_extend(next, more);
+        verify(c.h.v);
+        const bool got = hak::pool<W>.extend_slots(range.p, static_cast<std::uint32_t>(old), static_cast<std::uint32_t>(old + more));
+        require(got == want || (!got && os.failed_in_step() != 0), "extend_slots by ", more, ": ", got, ", the table says ", want);
+        verify(c.h.v);
+        if (!got) return;
+        require_free(range.p + range.bytes, more * kSlot);
+        set_bytes(c.h.v, (old + more) * kSlot);
+    }
+    void apply(const ShrinkSlots& c) {
+        if (!have(c.h.v) || !have_[c.h.v].slots || have_[c.h.v].bytes / kSlot <= c.q.v + 1) return;
+        verify(c.h.v);
+        hak::pool<W>.shrink_slots(have_[c.h.v].p, c.q.v + 1);
+        set_bytes(c.h.v, (c.q.v + 1) * kSlot);
+    }
+    void apply(const Release& c) {
+        if (have(c.h.v)) release(c.h.v);
+    }
+    void apply(const Tick&) { hak::reclaim<W>.tick(); }
+    void apply(const Return& c) {
+        hak::reclaim<W>.everything(c.f.v != 0);
+        if (os.failed_in_step() != 0) return;
+        auditor_.check(Auditor<W>::Scope::pool, true);
+        require(hak::pool<W>.cached_dirty_slots() == 0, "dirty free runs are left after a return");
+        require(c.f.v == 0 || auditor_.audit().totals().spare_slots == 0, "free slots stay committed without need after a return");
+    }
+    void apply(const Advance& c) { os.advance(c.m.v); }
+    void apply(const FailNext& c) { os.fail(static_cast<Call>(c.k.v), c.i.v + 1, false); }
+    void apply(const FailAll& c) { os.fail(static_cast<Call>(c.k.v), 1, true); }
+    void apply(const Heal&) { os.heal(); }
+
+    // What became of each slot since the last step.
+    void look() {
+        if (pairs_ == nullptr) return;
+        std::vector<std::string> now(hak::window<W>.slot_count(), "untouched");
+        each_slot<W>([&](std::size_t i, std::size_t length) {
+            const auto& s = hak::window<W>.superslab(i);
+            const auto kind = s.kind.get();
+            const std::string name = kind == hak::SlotKind::units    ? (s.free_units() == 0 ? "units.full" : s.purgeable_units() != 0 ? "units.dirty" : "units.clean")
+                                     : kind == hak::SlotKind::big    ? "big"
+                                     : kind == hak::SlotKind::cached ? (s.dirty.get() ? "cached.dirty" : "cached.clean")
+                                                                     : "reserved";
+            for (std::size_t k = i; k < i + length; ++k) now[k] = name;
+        });
+        before_.resize(now.size(), "untouched");
+        for (std::size_t i = 0; i < now.size(); ++i) {
+            if (before_[i] != now[i]) pairs_->note(before_[i], now[i]);
+        }
+        before_ = std::move(now);
+    }
+
+    Pairs* pairs_;
+    Auditor<W> auditor_;
+    std::array<Have, Range48::kLimit> have_{};
+    std::map<hak::Address, unsigned> by_address_;
+    std::vector<std::string> before_;
+    std::uint32_t seed_ = 0;
+    std::uint64_t steps_ = 0;
+};
+
+template <hak::World W>
+std::string run_pool_history(const PoolCommands& commands, Pairs* pairs = nullptr) {
+    std::size_t at = 0;
+    try {
+        PoolMachine<W> machine(pairs);
+        for (; at < commands.size(); ++at) machine.step(commands[at]);
+        machine.finish();
+    } catch (const Broken& e) {
+        return std::string(e.what()) + (at < commands.size() ? " at command " + std::to_string(at + 1) + " (" + text_of(commands[at]) + ")" : " at the end");
+    }
+    return {};
+}
+
+}  // namespace kit
