@@ -7,7 +7,8 @@
 
 namespace hak {
 
-constexpr bool is_power_of_two(std::size_t x) { return std::has_single_bit(x); }
+// Spelled out: without a popcount instruction in the base architecture std::has_single_bit becomes a call.
+constexpr bool is_power_of_two(std::size_t x) { return x != 0 && (x & (x - 1)) == 0; }
 constexpr std::size_t align_up(std::size_t x, std::size_t alignment) { return (x + alignment - 1) & ~(alignment - 1); }
 constexpr std::size_t align_down(std::size_t x, std::size_t alignment) { return x & ~(alignment - 1); }
 constexpr std::size_t divide_up(std::size_t x, std::size_t y) { return (x + y - 1) / y; }

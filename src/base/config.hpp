@@ -16,7 +16,7 @@ struct Config {
     std::size_t linear_bytes_max = 128;           // classes in 16-byte steps up to here, then four per doubling
     unsigned slab_blocks_min = 8;                 // a slab takes as many units as it needs for this many blocks
     std::size_t bin_bytes_max = 32 * 1024;        // TLS-SLL of one class: spills above this many bytes ...
-    unsigned bin_blocks_min = 4;                  // ... but never below this many blocks,
+    unsigned bin_blocks_min = 8;                  // ... but never below this many blocks,
     unsigned bin_blocks_max = 512;                // ... and always above this many
     std::size_t window_bytes = std::size_t{1} << 40;
     std::size_t window_bytes_min = std::size_t{1} << 26;

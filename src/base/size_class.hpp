@@ -76,12 +76,13 @@ struct SizeClasses {
 
     static constexpr std::size_t alignment_of(unsigned c) { return std::size_t{1} << kShapes[c].shift; }
 
-    // Least class with bytes that fit and blocks aligned to `alignment`; kCount if there is none.
-    static unsigned class_of_aligned(std::size_t bytes, std::size_t alignment) {
-        if (bytes > C.small_bytes_max || alignment > C.small_bytes_max) return kCount;
-        unsigned c = class_of(bytes);
-        while (c < kCount && alignment_of(c) < alignment) ++c;
-        return c;
+    // A class with blocks of at least `bytes` bytes at multiples of `alignment`; kCount if there is none. The classes of a doubling are
+    // the multiples of a quarter of it, so a size that is a multiple of the alignment meets a class that is one too: the class steps
+    // by multiples of the alignment, or the size is itself a class.
+    static HAK_INLINE unsigned class_of_aligned(std::size_t bytes, std::size_t alignment) {
+        if (bytes > C.small_bytes_max || alignment > C.small_bytes_max) [[unlikely]] return kCount;
+        const std::size_t rounded = align_up(bytes == 0 ? 1 : bytes, alignment);
+        return rounded > C.small_bytes_max ? kCount : class_of(rounded);
     }
 
     // Where the first block of a slab lies, counted from the slab's first byte. Slabs start at multiples of unit_bytes, so that

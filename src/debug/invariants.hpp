@@ -154,7 +154,7 @@ template <World W>
 bool Audit<W>::check_nobody(const Heap<W>& heap, const char* what) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
         const auto& bin = heap.bins[c];
-        if (!expect(bin.list.get() == 0 && bin.bump.get() == bin.bump_end.get() && heap.partial[c].get() == nullptr, "heap.nobody", what, c)) {
+        if (!expect(bin.list.get() == 0 && bin.bump_bytes.get() == 0 && heap.partial[c].get() == nullptr, "heap.nobody", what, c)) {
             return false;
         }
     }
@@ -185,7 +185,7 @@ bool Audit<W>::check_heap(Heap<W>& heap) {
         if (!check_bin(heap, c) || !check_partial(heap, c)) return false;
         if (heap.partial[c].get() != nullptr) classes |= std::uint64_t{1} << c;
         const auto& bin = heap.bins[c];
-        if (token == Token::orphan && !expect(bin.list.get() == 0 && bin.bump.get() == bin.bump_end.get(), "heap.4", "an orphan's bin is not empty", where, c)) return false;
+        if (token == Token::orphan && !expect(bin.list.get() == 0 && bin.bump_bytes.get() == 0, "heap.4", "an orphan's bin is not empty", where, c)) return false;
     }
     slabs_of_heaps_ += heap.slabs.load(order::relaxed);
     const std::uint64_t hint = heap.partial_classes.load(order::relaxed);
@@ -209,7 +209,7 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
         totals_.listed_blocks += 1;
     }
     if (!expect(length == want, "heap.2", "a bin's list is shorter than its count", where, static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(want))) return false;
-    const Address begin = bin.bump.get(), end = bin.bump_end.get();
+    const Address begin = bin.bump.get(), end = bin.bump.get() + bin.bump_bytes.get();
     if (begin == end) return true;
     const std::size_t bytes = Classes<W>::block_bytes(c);
     if (!expect(begin < end && window<W>.contains(begin) && (end - begin) % bytes == 0, "heap.3", "the bump range's form", where, begin, end)) return false;

@@ -10,7 +10,7 @@ namespace hak {
 template <World W>
 bool Audit<W>::check_block(const Slab<W>* slab, Address a, const char* invariant) {
     const auto& bin = slab->owner.load(order::relaxed)->bins[slab->size_class.load(order::relaxed)];
-    const bool is_bump = !is_frozen(slab) && a >= bin.bump.get() && a < bin.bump_end.get();
+    const bool is_bump = !is_frozen(slab) && a >= bin.bump.get() && a < bin.bump.get() + bin.bump_bytes.get();
     return expect(slab->holds(a), invariant, "a listed address is no block of its slab", a, address_of(slab)) &&
            expect(!is_bump, "block.place", "a listed block is in the bump range too", a, address_of(slab)) &&
            expect(block_at<W>(a)->is_closed(window<W>.secret()), "block.1", "a free block's seal does not hold", a, address_of(slab));

@@ -29,7 +29,7 @@ HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
     if (const std::uint32_t blocks = slab->untouched.get(); blocks != 0) {
         bin.bump_zero.set(slab->zero_tail.get());
         bin.bump.set(slab->take_untouched());
-        bin.bump_end.set(bin.bump.get() + blocks * Classes<W>::block_bytes(c));
+        bin.bump_bytes.set(blocks * Classes<W>::block_bytes(c));
     }
     leave_partial(heap, slab, c);
     return true;
@@ -132,13 +132,24 @@ HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
     return fresh.block;
 }
 
-// Precondition: alignment is a power of two.
+// What the list of class c could not serve; c may be kCount, for none.
 template <World W>
-inline void* allocate_aligned(Heap<W>* heap, std::size_t alignment, std::size_t bytes) {
-    if (alignment <= kMinAlignment) return allocate(heap, bytes);
-    const unsigned c = Classes<W>::class_of_aligned(bytes, alignment);
+HAK_NOINLINE void* allocate_aligned_missed(Heap<W>* heap, std::size_t alignment, std::size_t bytes, unsigned c) {
     if (c < Classes<W>::kCount) return allocate_small(heap, bytes, static_cast<SizeClass>(c)).block;
     return allocate_above_small<W>(bytes, alignment).block;
+}
+
+// Precondition: alignment is a power of two.
+template <World W>
+HAK_INLINE void* allocate_aligned(Heap<W>* heap, std::size_t alignment, std::size_t bytes) {
+    const unsigned c = Classes<W>::class_of_aligned(bytes, alignment < kMinAlignment ? kMinAlignment : alignment);
+    if (c < Classes<W>::kCount) [[likely]] {
+        if (Block<W>* const b = pop<W>(heap->bins[c])) [[likely]] {
+            W::Probe::on_hand_out(b, bytes, Classes<W>::block_bytes(static_cast<SizeClass>(c)));
+            return b;
+        }
+    }
+    return allocate_aligned_missed(heap, alignment, bytes, c);
 }
 
 }  // namespace hak

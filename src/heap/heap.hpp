@@ -9,7 +9,7 @@
 //
 // INV heap.1  at most one thread holds the token (OWNED or TENDED); plain fields are written by it alone
 // INV heap.2  bin.room == bin_blocks - (length of bin.list), and the list is sealed (block.1)
-// INV heap.3  [bin.bump, bin.bump_end) is a whole number of untouched blocks of one slab of this heap, counted as used in that slab
+// INV heap.3  [bin.bump, bin.bump + bin.bump_bytes) is a whole number of untouched blocks of one slab of this heap, counted as used in that slab
 // INV heap.4  an ORPHAN's bins are empty: all its free blocks are in its slabs or on their remote lists
 #pragma once
 
@@ -26,7 +26,7 @@ struct Heap {
     struct alignas(kCacheLine / 2) Bin {
         Plain<W, Address> list;       // sealed blocks, most recently freed first
         Plain<W, Address> bump;       // next untouched block
-        Plain<W, Address> bump_end;
+        Plain<W, std::size_t> bump_bytes;  // 0: the range is used up
         Plain<W, std::int32_t> room;  // how many more blocks the list takes before frees go to the slabs; may be negative
         Plain<W, bool> bump_zero;     // untouched blocks are known to be zero
     };
@@ -53,7 +53,7 @@ struct Heap {
         for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
             bins[c].list.set(0);
             bins[c].bump.set(0);
-            bins[c].bump_end.set(0);
+            bins[c].bump_bytes.set(0);
             bins[c].room.set(Classes<W>::kShapes[c].bin_blocks);
         }
     }

@@ -40,9 +40,10 @@ inline void* publish_block(Address run, std::size_t offset, UnitState state, uns
 template <World W>
 HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
-    // Runs of four units and more afford a page for their color even where the size fills them exactly.
+    // A page more for the color even where the size fills its units exactly: what lies behind it in the last unit is never touched, so
+    // that it costs address space and commit charge, not memory.
     const bool colored = alignment <= kCacheLine;
-    const std::size_t room = colored && bytes >= 4 * kUnit && bytes + W::kConfig.page_bytes <= W::kConfig.large_bytes_max()
+    const std::size_t room = colored && bytes + W::kConfig.page_bytes <= W::kConfig.large_bytes_max()
                                  ? bytes + W::kConfig.page_bytes
                                  : bytes;
     const auto units = static_cast<unsigned>(divide_up(room, kUnit));

@@ -25,7 +25,7 @@ HAK_INLINE Block<W>* pop(Bin<W>& bin) {
 // Whether the address lies in the bin's bump range, whose blocks nobody has.
 template <World W>
 HAK_INLINE bool is_untouched(const Bin<W>& bin, Address at) {
-    return at - bin.bump.get() < bin.bump_end.get() - bin.bump.get();
+    return at - bin.bump.get() < bin.bump_bytes.get();
 }
 
 // Whether the client may give this block back now: it was given out, and it is not free.
@@ -56,9 +56,11 @@ HAK_INLINE void fill(Bin<W>& bin, Batch<W> batch) {
 // Next untouched block; null if the range is used up.
 template <World W>
 HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
+    const std::size_t left = bin.bump_bytes.get();
+    if (left == 0) return nullptr;
     const Address at = bin.bump.get();
-    if (at == bin.bump_end.get()) return nullptr;
     bin.bump.set(at + Classes<W>::block_bytes(c));
+    bin.bump_bytes.set(left - Classes<W>::block_bytes(c));
     Block<W>* const b = new_block_at<W>(at);
     b->open();  // an earlier life of this memory may have left a seal that holds
     return b;
@@ -69,12 +71,12 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
-    if (const Address at = bin.bump.get(), end = bin.bump_end.get(); at != end) {
-        Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(at));
+    if (const std::size_t untouched = bin.bump_bytes.get(); untouched != 0) {
+        Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(bin.bump.get()));
         const bool was_full = !slab->has_room();
-        slab->give_untouched(static_cast<std::uint32_t>((end - at) / Classes<W>::block_bytes(c)), bin.bump_zero.get());
+        slab->give_untouched(static_cast<std::uint32_t>(untouched / Classes<W>::block_bytes(c)), bin.bump_zero.get());
         bin.bump.set(0);
-        bin.bump_end.set(0);
+        bin.bump_bytes.set(0);
         if (was_full) join_partial(heap, slab, c);
     }
     const std::int32_t limit = Classes<W>::kShapes[c].bin_blocks;
