@@ -58,8 +58,8 @@ public:
 
     // The k-th call of this kind from here on fails (1: the next one); `lasting`: and every later one, until heal().
     void fail(Call call, std::uint64_t k, bool lasting) { failures_[index(call)] = {k, lasting}; }
-    // Any kind counts.
-    void fail_any(std::uint64_t k) { any_ = {k, false}; }
+    // The same, whatever its kind.
+    void fail_any(std::uint64_t k, bool lasting) { any_ = {k, lasting}; }
     void heal() {
         failures_ = {};
         any_ = {};

@@ -57,6 +57,8 @@ public:
     }
 
     const ShadowHeap<W>& shadow() const { return shadow_; }
+    // How often the allocator said that there is no memory.
+    std::uint64_t nulls() const { return nulls_; }
     Auditor<W>& auditor() { return auditor_; }
 
     void audit(bool read_zero) {
@@ -247,7 +249,8 @@ private:
     }
 
     // Null needs a reason: a call that failed, no heap left, or no free run that fits.
-    void judge_null(std::size_t n, std::size_t alignment) const {
+    void judge_null(std::size_t n, std::size_t alignment) {
+        ++nulls_;
         if (os.failed_in_step() != 0) return;
         require(hak::window<W>.is_open(), "null without a reason, before the window was open");
         const hak::Heap<W>* const heap = heap_of<W>(threads.current);
@@ -288,7 +291,7 @@ private:
     bool has_census_, finishing_ = false;
     ShadowHeap<W> shadow_;
     Auditor<W> auditor_;
-    std::uint64_t steps_ = 0;
+    std::uint64_t steps_ = 0, nulls_ = 0;
     std::array<hak::Slab<W>*, kThreads> debts_{};  // slabs whose queued bit the thread has set and not pushed yet
     std::array<hak::Heap<W>*, kThreads> owners_{};
 };
