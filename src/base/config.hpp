@@ -19,7 +19,7 @@ struct Config {
     unsigned bin_blocks_min = 8;                  // ... but never below this many blocks,
     unsigned bin_blocks_max = 512;                // ... and always above this many
     std::size_t window_bytes = std::size_t{1} << 40;
-    std::size_t window_bytes_min = std::size_t{1} << 26;
+    std::size_t window_bytes_min = std::size_t{1} << 23;
     unsigned heaps_max = 65536;                   // one per live thread; type-stable
     unsigned tend_visits_max = 64;                // orphan heaps that one refill may visit
     unsigned islands_max = 256;                   // committed islands in the window: bounds the number of mappings

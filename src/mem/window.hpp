@@ -1,6 +1,6 @@
 // window.hpp: the one reserved address range. An address is ours if and only if it lies in here; nothing outside is dereferenced.
 //
-// Layout of the reservation, each part aligned to a superslab:
+// Layout of the reservation, the window aligned to a superslab and the rest to pages:
 //   [ window: slots of one superslab | slab table: one Slab per unit | superslab table: one SuperSlab per slot | heaps ]
 // The slab table is readable from the start and says "free" (zero) wherever nobody wrote. The tables become writable from
 // their beginning, in steps, as the highest slot in use rises (`slots_ready`), and never shrink: two mappings each.
@@ -64,7 +64,6 @@ public:
 
 private:
     bool try_reserve(std::size_t window_bytes);
-    static std::size_t to_superslab(std::size_t bytes) { return align_up(bytes, kSuperSlabBytes); }
 
     Atomic<W, Address> base_{};
     Atomic<W, std::size_t> bytes_{};
@@ -82,12 +81,13 @@ inline constinit Window<W> window{};
 template <World W>
 bool Window<W>::try_reserve(std::size_t window_bytes) {
     const std::size_t slots = window_bytes / kSuperSlabBytes;
-    const std::size_t table_bytes = to_superslab(slots * kConfig.units_per_superslab * sizeof(Slab<W>));
-    const std::size_t superslabs_bytes = to_superslab(slots * sizeof(SuperSlab<W>));
+    const std::size_t page = W::Pal::page_bytes();
+    const std::size_t table_bytes = align_up(slots * kConfig.units_per_superslab * sizeof(Slab<W>), page);
+    const std::size_t superslabs_bytes = align_up(slots * sizeof(SuperSlab<W>), page);
     // A heap is a thread's; small windows belong to processes with little address space, which cannot have many threads.
     std::size_t heaps = kConfig.heaps_max;
     while (heaps > 64 && heaps * kHeapStride > window_bytes / 16) heaps /= 2;
-    const std::size_t heaps_bytes = to_superslab(heaps * kHeapStride);
+    const std::size_t heaps_bytes = align_up(heaps * kHeapStride, page);
     const std::size_t total = window_bytes + table_bytes + superslabs_bytes + heaps_bytes;
     void* const memory = W::Pal::reserve(total, kSuperSlabBytes);
     if (memory == nullptr) return false;
