@@ -68,6 +68,7 @@ public:
         if (parameters.find("max_success=") == std::string::npos) parameters += " max_success=" + count;
         ::setenv("RC_PARAMS", parameters.c_str(), 1);
         parameters_ = parameters;
+        is_full_ = parameters.find("max_success=" + std::to_string(cases)) != std::string::npos;
         FlightRecorder::print_at_crashes();
     }
 
@@ -108,6 +109,8 @@ public:
         }
     }
     bool is_replay() const { return !replay_.empty(); }
+    // The run has the cases for which the census of states was made; a shorter one may miss rare changes.
+    bool is_full() const { return is_full_; }
     int finish() const {
         if (failed_ != 0) std::cerr << failed_ << " of the suite's properties failed\n";
         return failed_ == 0 ? 0 : 1;
@@ -145,6 +148,7 @@ private:
 
     std::string program_, replay_, parameters_;
     unsigned failed_ = 0;
+    bool is_full_ = true;
 };
 
 // Proof that a suite can see: in a world with a seeded defect, some history of the same distribution must fail, and shrink.
