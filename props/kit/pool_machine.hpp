@@ -48,6 +48,7 @@ public:
     void finish() {
         os.heal();
         os.begin_step(FakeOs::kNoBudget);
+        judge_decay();
         for (unsigned h = 0; h < Range48::kLimit; ++h) {
             if (have(h)) release(h);
         }
@@ -71,6 +72,22 @@ private:
     };
 
     bool have(unsigned h) const { return have_[h].p != 0; }
+
+    // Time alone gives back what is free: purged after one delay, decommitted after the other. An entry that was split off an older one
+    // may wait one delay more, and a batch returns a bounded number of ranges.
+    void judge_decay() {
+        for (unsigned round = 0; round < 12; ++round) {
+            os.advance(410);
+            hak::reclaim<W>.tick();
+        }
+        auditor_.check(Auditor<W>::Scope::pool, true);
+        require(hak::pool<W>.cached_dirty_slots() == 0, "dirty free runs outlast the purge delay");
+        require(auditor_.audit().totals().spare_slots == 0, "committed free slots outlast the decommit delay");
+        each_slot<W>([](std::size_t i, std::size_t) {
+            const auto& s = hak::window<W>.superslab(i);
+            require(s.kind.get() != hak::SlotKind::units || s.purgeable_units() == 0, "dirty free units outlast the purge delay, slot ", i);
+        });
+    }
 
     void add(unsigned h, hak::Range range, std::size_t bytes, std::size_t alignment, bool slots) {
         const hak::Address p = range.address;
