@@ -225,7 +225,9 @@ private:
         const unsigned h = c.h.v;
         Heap* const heap = be(c.t.v);
         int on_stack = 0;
-        if (c.o.v == 3) return expect_fault("free of a foreign address", {Fault::foreign}, [&] { hak::deallocate<W>(heap, &on_stack); });
+        void* foreign = &on_stack;
+        asm volatile("" : "+r"(foreign));  // the compiler must not see that the block behind it would be too small
+        if (c.o.v == 3) return expect_fault("free of a foreign address", {Fault::foreign}, [&] { hak::deallocate<W>(heap, foreign); });
         if (!shadow_.is_live(h)) return;
         const hak::Address p = shadow_.at(h).p;
         const auto at = [&](std::size_t offset) { return hak::pointer_to<void>(p + offset); };
