@@ -13,8 +13,10 @@ namespace hak {
 
 template <World W>
 void fork_prepare() {
-    heaps<W>.bar_tending();
+    // The first lock makes forks of several threads take turns: libc calls their handlers at the same time, and whoever is done first
+    // must not allow tending while the other one copies the process.
     start_lock<W>.acquire();
+    heaps<W>.bar_tending();
     heaps<W>.lock().acquire();
     reclaim<W>.lock().acquire();
     pool<W>.lock().acquire();
@@ -27,8 +29,8 @@ void fork_parent() {
     pool<W>.lock().release();
     reclaim<W>.lock().release();
     heaps<W>.lock().release();
-    start_lock<W>.release();
     heaps<W>.allow_tending();
+    start_lock<W>.release();
 }
 
 template <World W>
@@ -37,8 +39,8 @@ void fork_child() {
     pool<W>.lock().reset();
     reclaim<W>.lock().reset();
     heaps<W>.lock().reset();
+    heaps<W>.forget_tenders();
     start_lock<W>.reset();
-    heaps<W>.allow_tending();
     if (!window<W>.is_open()) return;
     auto* const mine = static_cast<Heap<W>*>(W::current_heap());
     for (unsigned i = 0; i < heaps<W>.count(); ++i) {

@@ -36,6 +36,11 @@ public:
         while (tenders_.load(order::seq_cst) != 0) W::Pal::yield();  // acquire part: what tenders wrote is in the copy
     }
     void allow_tending() { tending_barred_.store(false, order::release); }
+    // In a forked child: nobody tended when the process was copied, but a thread that found tending barred may have been announced still.
+    void forget_tenders() {
+        tenders_.store(0, order::relaxed);  // relaxed, both: the child has one thread
+        tending_barred_.store(false, order::relaxed);
+    }
 
     // A heap that the calling thread owns: an orphan with all it has, or a new one. Null if there is no memory for one.
     Heap<W>* take() {
