@@ -10,11 +10,10 @@ namespace {
 
 // Before other constructors, as far as the loader's order allows. What happens earlier still is served: the first call opens the
 // window by itself.
-[[gnu::constructor(101)]] void load() {
-    hak::read_options();
+[[gnu::constructor(101)]] void load(int, char**, char** environment) {
+    hak::read_options(environment);
     hak::tunables<hak::RealWorld> = hak::options.tunables;
-    hak::ExitHook::make_key();
-    ::pthread_atfork(hak::fork_prepare<hak::RealWorld>, hak::fork_parent<hak::RealWorld>, hak::fork_child<hak::RealWorld>);
+    hak::ExitHook::install();
 }
 
 [[gnu::destructor]] void unload() {

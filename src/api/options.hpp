@@ -122,14 +122,14 @@ inline void parse_options(const char* s, Options& out) {
     }
 }
 
-// Reads the environment if there is one yet: the dynamic loader may allocate before libc has set it, and then the library's
-// constructor reads what is left to read. A privileged program (AT_SECURE) does not listen to its environment.
-inline void read_options() {
-    if (options.were_read || environ == nullptr) return;
+// Reads the environment if there is one yet: libc may not have set it when the dynamic loader allocates, and even when the library's
+// constructor runs, which is handed it. A privileged program (AT_SECURE) does not listen to its environment.
+inline void read_options(char** environment = environ) {
+    if (options.were_read || environment == nullptr) return;
     options.were_read = true;
     if (::getauxval(AT_SECURE) != 0) return;
     constexpr char kName[] = "HAKMEM_OPTIONS=";
-    for (char** e = environ; *e != nullptr; ++e) {
+    for (char** e = environment; *e != nullptr; ++e) {
         if (std::strncmp(*e, kName, sizeof kName - 1) == 0) return parse_options(*e + sizeof kName - 1, options);
     }
 }

@@ -47,13 +47,26 @@ class ExitHook {
 public:
     static bool arm(void* heap) {
         const ErrnoKeeper keep;
+        install();
         return has_key_ && ::pthread_setspecific(key_, heap) == 0;
     }
-    static void make_key() { has_key_ = ::pthread_key_create(&key_, [](void*) { give_up<RealWorld>(); }) == 0; }
+
+    // Makes the key and registers the fork handlers, once: in the library's constructor, or in the first call that needs a heap if that
+    // comes earlier. Constructors of other libraries often run before ours. They allocate, and their thread must get a heap that it
+    // keeps; and they register fork handlers, which may wait for a thread that allocates. Handlers that were registered first are
+    // the last to prepare, so ours take the locks after those have waited.
+    // No two threads meet here: starting a thread allocates, so the first heap is the starting thread's.
+    static void install() {
+        if (is_installed_) return;
+        is_installed_ = true;
+        has_key_ = ::pthread_key_create(&key_, [](void*) { give_up<RealWorld>(); }) == 0;
+        ::pthread_atfork(fork_prepare<RealWorld>, fork_parent<RealWorld>, fork_child<RealWorld>);
+    }
 
 private:
     static inline constinit pthread_key_t key_{};
     static inline constinit bool has_key_ = false;
+    static inline constinit bool is_installed_ = false;
 };
 
 inline bool RealWorld::arm_exit_hook(void* heap) { return ExitHook::arm(heap); }
