@@ -2,6 +2,7 @@
 // ends first, signal handlers, forks. One scenario per run, because each needs a process of its own.
 #include <atomic>
 #include <csignal>
+#include <malloc.h>
 #include <memory>
 #include <semaphore.h>
 #include <string>
@@ -289,6 +290,34 @@ void children_by_library_calls() {
     });
 }
 
+// Several threads fork at the same time while another one tends the heaps of threads that ended. What a child inherits must say that
+// nobody tends: a child's own fork waits for whoever does.
+void forks_at_once() {
+    std::vector<std::thread> ended;
+    for (uint32_t i = 0; i < 100; ++i) ended.emplace_back([i] { stress::allocate(100, 19, i); });
+    for (std::thread& t : ended) t.join();
+    std::atomic<bool> stop{false};
+    std::thread tender([&] {
+        while (!stop.load(std::memory_order_relaxed)) malloc_trim(0);
+    });
+    std::vector<std::thread> forkers;
+    for (int i = 0; i < 3; ++i)
+        forkers.emplace_back([] {
+            for (int round = 0; round < 60; ++round) {
+                const pid_t child = fork();
+                if (child == 0) {
+                    alarm(20);
+                    fork_and_work("fork in a child of one of several forks");
+                    _exit(0);
+                }
+                await(child, "one of several forks");
+            }
+        });
+    for (std::thread& t : forkers) t.join();
+    stop.store(true, std::memory_order_relaxed);
+    tender.join();
+}
+
 struct Scenario {
     const char* name;
     void (*body)();
@@ -307,6 +336,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_from_worker", fork_from_worker},
     {"fork_in_child", fork_in_child},
     {"fork_at_the_edges", fork_at_the_edges},
+    {"forks_at_once", forks_at_once},
     {"children_by_library_calls", children_by_library_calls},
 };
 

@@ -3,6 +3,7 @@
 
 usage: run.py first_op|ends PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
        run.py loader PROGRAM LIBRARY PLUGIN
+       run.py elder PROGRAM LIBRARY
 """
 import concurrent.futures
 import os
@@ -55,7 +56,7 @@ def thread_local_bytes(library):
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "loader"):
+    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "loader", "elder"):
         print(__doc__, file=sys.stderr)
         return 2
     family, program, library = sys.argv[1:4]
@@ -66,6 +67,8 @@ def main():
     elif family == "ends":
         names = sys.argv[4:] or listed(program)
         commands = [([program, name], preload) for name in names]
+    elif family == "elder":
+        commands = [([program, case], preload) for case in ("keeps", "forks")]
     else:
         plugin = sys.argv[4]
         commands = [

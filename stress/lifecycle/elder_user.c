@@ -1,0 +1,76 @@
+/* Uses a library that was there before the allocator (elder.c).
+ *
+ *   elder_user keeps    the thread that allocated in that library's constructor keeps its heap: few refills in many calls
+ *   elder_user forks    fork, while a thread allocates under the lock that the library's fork handlers wait for */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hakmem/hakmem.h"
+
+extern pthread_mutex_t elder_lock;
+extern void* elder_block;
+
+static void fail(const char* what, unsigned long long got) {
+    dprintf(STDERR_FILENO, "FAIL %s: %llu\n", what, got);
+    _exit(1);
+}
+
+static unsigned long long refills(void) {
+    int (*stats)(struct hak_stats*, size_t) = (int (*)(struct hak_stats*, size_t))dlsym(RTLD_DEFAULT, "hak_stats");
+    struct hak_stats s;
+    if (stats == NULL || stats(&s, sizeof s) != 0) fail("no statistics", 0);
+    return s.refills;
+}
+
+static void keeps(void) {
+    enum { kPairs = 10000 };
+    free(elder_block);
+    const unsigned long long before = refills();
+    for (int i = 0; i < kPairs; ++i) {
+        void* volatile p = malloc(40);
+        free(p);
+    }
+    const unsigned long long count = refills() - before;
+    if (count > kPairs / 100) fail("refills in 10000 pairs of malloc and free", count);
+}
+
+static void* allocate_under_lock(void* unused) {
+    for (;;) {
+        pthread_mutex_lock(&elder_lock);
+        void* volatile p = malloc(100000);
+        free(p);
+        pthread_mutex_unlock(&elder_lock);
+    }
+    return unused;
+}
+
+static void forks(void) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, allocate_under_lock, NULL) != 0) fail("pthread_create", 0);
+    for (unsigned i = 0; i < 300; ++i) {
+        const pid_t child = fork();
+        if (child < 0) fail("fork", i);
+        if (child == 0) {
+            void* volatile p = malloc(100000);
+            free(p);
+            _exit(0);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        if (status != 0) fail("a child's status", (unsigned)status);
+    }
+}
+
+int main(int argc, char** argv) {
+    alarm(60);
+    if (argc == 2 && strcmp(argv[1], "keeps") == 0) keeps();
+    else if (argc == 2 && strcmp(argv[1], "forks") == 0) forks();
+    else return 2;
+    _exit(0);
+}
