@@ -97,6 +97,28 @@ void full_window() {
     }
 }
 
+// Sizes that no address space has: null from every function, and what is there stays as it is.
+void impossible_sizes() {
+    const std::size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4095, SIZE_MAX / 2, SIZE_MAX / 2 + 1, std::size_t{1} << 45, (std::size_t{1} << 32) * 8192,
+                                 (std::size_t{1} << 32) * 8192 + 1, (std::size_t{1} << 32) * 1024 + 24, kit::kTinyConfig.window_bytes + 1};
+    kit::Machine<W> machine;
+    const auto heap = [] { return kit::heap_of<W>(0); };
+    for (const std::size_t held : {std::size_t{24}, std::size_t{2000}, std::size_t{9000}}) {
+        void* const p = hak::allocate<W>(heap(), held);
+        kit::Pattern::write(hak::address_of(p), held, 5);
+        for (const std::size_t n : sizes) {
+            require(hak::allocate<W>(heap(), n) == nullptr, "malloc(", n, ") gave a block");
+            require(hak::allocate_zeroed<W>(heap(), n) == nullptr, "calloc(", n, ") gave a block");
+            require(hak::reallocate<W>(heap(), p, n) == nullptr, "realloc to ", n, " gave a block");
+            for (unsigned a = 4; a < 64; ++a) require(hak::allocate_aligned<W>(heap(), std::size_t{1} << a, n) == nullptr, n, " bytes aligned to 2^", a, " gave a block");
+        }
+        for (unsigned a = 20; a < 64; ++a) require(hak::allocate_aligned<W>(heap(), std::size_t{1} << a, 24) == nullptr, "24 bytes aligned to 2^", a, " gave a block");
+        require(kit::Pattern::holds(hak::address_of(p), held, 5) && hak::usable_size<W>(p) >= held, "a refused realloc changed the block");
+        hak::deallocate<W>(heap(), p);
+    }
+    machine.finish();
+}
+
 }  // namespace
 
 int main() {
@@ -119,7 +141,9 @@ int main() {
         reserve_failures();
         running = "the window is full";
         full_window();
-        std::printf("OK: reserve fails; the window is full\n");
+        running = "impossible sizes";
+        impossible_sizes();
+        std::printf("OK: reserve fails; the window is full; impossible sizes\n");
     } catch (const kit::Broken& e) {
         std::fprintf(stderr, "FAILED: %s, call %llu failing %s: %s\nreproduce: props_oom\n", running, static_cast<unsigned long long>(k), lasting ? "for good" : "once", e.what());
         return 1;

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -46,6 +48,7 @@ public:
         now_ms_ = 1000;
         failed_ = 0;
         locks_free_ = nullptr;
+        meanwhile_ = nullptr;
         begin_step(kNoBudget);
     }
 
@@ -82,6 +85,9 @@ public:
     std::uint64_t now_ms() const { return now_ms_; }
     // Asked at every call: no lock may be held across a system call.
     void set_lock_check(bool (*locks_free)()) { locks_free_ = locks_free; }
+
+    // Runs once, inside the next call: what other threads do while one is in the system.
+    void set_meanwhile(std::function<void()> run) { meanwhile_ = std::move(run); }
 
     bool is_committed(const void* p, std::size_t bytes) const {
         const std::size_t first = offset(p) / kPage, last = (offset(p) + (bytes == 0 ? 0 : bytes - 1)) / kPage;
@@ -168,6 +174,7 @@ private:
         counts_[index(call)] += 1;
         require(locks_free_ == nullptr || locks_free_(), kCallNames[index(call)], ": a lock is held across a system call");
         require(budget_-- != 0, kCallNames[index(call)], ": the step's budget of system calls is spent");
+        if (meanwhile_) std::exchange(meanwhile_, nullptr)();
         const bool one = hits(failures_[index(call)]), other = hits(any_);
         if (!one && !other) return true;
         failed_in_step_ += 1;
@@ -216,6 +223,7 @@ private:
     std::array<std::uint64_t, kCalls> counts_{};
     std::uint64_t now_ms_ = 0, budget_ = kNoBudget, failed_ = 0, failed_in_step_ = 0;
     bool (*locks_free_)() = nullptr;
+    std::function<void()> meanwhile_;
 };
 
 inline FakeOs os;

@@ -26,8 +26,11 @@ struct Release { Range48 h; KIT_COMMAND(Release, "release", 50, h) };
 struct Tick { Flag f; KIT_COMMAND(Tick, "tick", 12, f) };
 struct Return { Flag f; KIT_COMMAND(Return, "return", 6, f) };  // f: decommit too
 
+// The next x+1 commands happen while some later command is inside a system call: another thread's work, in the middle of this one's.
+struct Meanwhile { Nth x; KIT_COMMAND(Meanwhile, "meanwhile", 14, x) };
+
 using PoolCommand = std::variant<AcquireUnits, ExtendUnits, ShrinkUnits, AcquireSlots, ExtendSlots, ShrinkSlots, Release, Tick, Return, Advance, FailNext,
-                                 FailAll, Heal>;
+                                 FailAll, Heal, Meanwhile>;
 using PoolCommands = std::vector<PoolCommand>;
 
 template <hak::World W>
@@ -39,15 +42,32 @@ public:
     }
 
     void step(const PoolCommand& command) {
+        if (defer_ != 0 && !std::holds_alternative<Meanwhile>(command)) {
+            deferred_.push_back(command);
+            if (--defer_ == 0) {
+                os.set_meanwhile([this] { run_deferred(); });
+            }
+            return;
+        }
         os.begin_step(700);
+        interrupted_ = false;
+        const std::uint64_t islands = auditor_.audit().totals().islands;
+        busy_ = handle_of(command);
         std::visit([this](const auto& c) { this->apply(c); }, command);
+        busy_ = Range48::kLimit;
         ++steps_;
         auditor_.check(Auditor<W>::Scope::pool, steps_ % 4 == 0);
         look();
+        // Returning memory makes islands only up to the limit; what is acquired may need one more.
+        const bool returns = std::holds_alternative<Tick>(command) || std::holds_alternative<Return>(command);
+        const std::uint64_t now = auditor_.audit().totals().islands;
+        require(!returns || interrupted_ || now <= std::max<std::uint64_t>(islands, kTinyConfig.islands_max), "islands rose from ", islands, " to ", now);
     }
     void finish() {
         os.heal();
         os.begin_step(FakeOs::kNoBudget);
+        os.set_meanwhile(nullptr);
+        run_deferred();
         judge_decay();
         for (unsigned h = 0; h < Range48::kLimit; ++h) {
             if (have(h)) release(h);
@@ -72,6 +92,24 @@ private:
     };
 
     bool have(unsigned h) const { return have_[h].p != 0; }
+
+    static unsigned handle_of(const PoolCommand& command) {
+        return std::visit(
+            [](const auto& c) {
+                if constexpr (requires { c.h.v; }) return static_cast<unsigned>(c.h.v);
+                return static_cast<unsigned>(Range48::kLimit);
+            },
+            command);
+    }
+    // The range that the interrupted command works on is not touched, and reclaim's one place is taken.
+    void run_deferred() {
+        interrupted_ = true;
+        for (const PoolCommand& command : std::exchange(deferred_, {})) {
+            if (handle_of(command) == busy_ || std::holds_alternative<Return>(command)) continue;
+            std::visit([this](const auto& c) { this->apply(c); }, command);
+        }
+    }
+    bool may_refuse() const { return interrupted_ || os.failed_in_step() != 0; }
 
     // Time alone gives back what is free: purged after one delay, decommitted after the other. An entry that was split off an older one
     // may wait one delay more, and a batch returns a bounded number of ranges.
@@ -130,7 +168,7 @@ private:
         const bool room = has_units<W>(count);
         const hak::Range range = hak::pool<W>.acquire_units(count, Pool::Use::slab);
         if (range.address != 0) return add(c.h.v, range, count * kUnit, kUnit, false);
-        require(!room || os.failed_in_step() != 0, "no range of ", count, " units though there is room");
+        require(!room || may_refuse(), "no range of ", count, " units though there is room");
     }
     void apply(const AcquireSlots& c) {
         if (have(c.h.v)) release(c.h.v);
@@ -139,7 +177,7 @@ private:
         const bool room = has_slots<W>(count, alignment);
         const hak::Range range = hak::pool<W>.acquire_slots(count, alignment, Pool::Use::block);
         if (range.address != 0) return add(c.h.v, range, count * kSlot, alignment, true);
-        require(!room || os.failed_in_step() != 0, "no run of ", count, " slots though there is room");
+        require(!room || may_refuse(), "no run of ", count, " slots though there is room");
     }
     void apply(const ExtendUnits& c) {
         if (!have(c.h.v) || have_[c.h.v].slots) return;
@@ -149,7 +187,7 @@ private:
         const bool want = fits && is_free(range.p + range.bytes, (now - old) * kUnit);
         verify(c.h.v);
         const bool got = hak::pool<W>.extend_units(range.p, static_cast<unsigned>(old), static_cast<unsigned>(now));
-        require(got == want, "extend_units from ", old, " to ", now, ": ", got, ", the model says ", want);
+        require(got == want || (!got && interrupted_), "extend_units from ", old, " to ", now, ": ", got, ", the model says ", want);
         verify(c.h.v);
         if (got) set_bytes(c.h.v, now * kUnit);
     }
@@ -176,7 +214,7 @@ private:
         const bool want = next + more <= hak::window<W>.slot_count() && can_extend(next, more);
         verify(c.h.v);
         const bool got = hak::pool<W>.extend_slots(range.p, static_cast<std::uint32_t>(old), static_cast<std::uint32_t>(old + more));
-        require(got == want || (!got && os.failed_in_step() != 0), "extend_slots by ", more, ": ", got, ", the table says ", want);
+        require(got == want || interrupted_ || (!got && os.failed_in_step() != 0), "extend_slots by ", more, ": ", got, ", the table says ", want);
         verify(c.h.v);
         if (!got) return;
         require_free(range.p + range.bytes, more * kSlot);
@@ -194,7 +232,7 @@ private:
     void apply(const Tick&) { hak::reclaim<W>.tick(); }
     void apply(const Return& c) {
         hak::reclaim<W>.everything(c.f.v != 0);
-        if (os.failed_in_step() != 0) return;
+        if (may_refuse()) return;
         auditor_.check(Auditor<W>::Scope::pool, true);
         require(hak::pool<W>.cached_dirty_slots() == 0, "dirty free runs are left after a return");
         require(c.f.v == 0 || auditor_.audit().totals().spare_slots == 0, "free slots stay committed without need after a return");
@@ -203,6 +241,7 @@ private:
     void apply(const FailNext& c) { os.fail(static_cast<Call>(c.k.v), c.i.v + 1, false); }
     void apply(const FailAll& c) { os.fail(static_cast<Call>(c.k.v), 1, true); }
     void apply(const Heal&) { os.heal(); }
+    void apply(const Meanwhile& c) { defer_ = c.x.v + 1; }
 
     // What became of each slot since the last step.
     void look() {
@@ -231,6 +270,9 @@ private:
     std::vector<std::string> before_;
     std::uint32_t seed_ = 0;
     std::uint64_t steps_ = 0;
+    PoolCommands deferred_;
+    unsigned defer_ = 0, busy_ = Range48::kLimit;
+    bool interrupted_ = false;  // other commands ran inside this one
 };
 
 template <hak::World W>

@@ -28,7 +28,7 @@ struct AuditTotals {
     std::uint64_t client_blocks = 0, listed_blocks = 0, bump_blocks = 0, remote_blocks = 0, free_blocks = 0, untouched_blocks = 0;
     std::uint64_t slabs = 0, large_blocks = 0, big_blocks = 0, frozen_units = 0, orphans = 0;
     // Clean cached slots; spare: those whose decommit makes no island too many, so that a trim leaves none of them.
-    std::uint64_t clean_slots = 0, spare_slots = 0;
+    std::uint64_t clean_slots = 0, spare_slots = 0, islands = 0;
 };
 
 template <World W>

@@ -72,6 +72,7 @@ private:
         LockGuard<W> guard(pool<W>.lock_);
         Pool<W>& p = pool<W>;
         unsigned count = 0;
+        unsigned planned = 0;  // islands that the batch so far will make
         while (count < kBatch && !p.to_purge_.is_empty()) {
             if (mode == Mode::due && !p.to_purge_.is_due(now, tunables<W>.purge_delay_ms)) break;
             const std::uint32_t i = p.to_purge_.front();
@@ -84,7 +85,7 @@ private:
                 p.link_bucket(i);
                 items[count++] = {i, 1, mask, false, true, false};
             } else {
-                items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i));
+                items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i, planned));
             }
         }
         std::uint32_t aside = UINT32_MAX;  // first run that was put back in this round
@@ -93,7 +94,7 @@ private:
             if (mode == Mode::due && !p.to_decommit_.is_due(now, tunables<W>.decommit_delay_ms)) break;
             const std::uint32_t i = p.to_decommit_.front();
             if (i == aside) break;  // once round
-            if (!fits_islands(i)) {
+            if (!fits_islands(i, planned)) {
                 // Decommitting would add a mapping too many: the run stays committed and clean for another delay.
                 p.to_decommit_.remove(i);
                 p.to_decommit_.push(i, now);
@@ -106,9 +107,12 @@ private:
     }
 
     // Decommitting a whole island, or one end of it, makes no island more and is always allowed.
-    bool fits_islands(std::uint32_t i) const {
+    bool fits_islands(std::uint32_t i, unsigned& planned) const {
         const unsigned neighbours = pool<W>.neighbours_committed(i, slot(i).run_slots.get());
-        return neighbours <= 1 || pool<W>.islands_.get() + neighbours <= W::kConfig.islands_max + 1;
+        if (neighbours <= 1) return true;
+        if (pool<W>.islands_.get() + planned + 1 > W::kConfig.islands_max) return false;
+        planned += 1;
+        return true;
     }
 
     Item take_run(std::uint32_t i, bool decommit) {
