@@ -48,7 +48,10 @@ HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
                                  : bytes;
     const auto units = static_cast<unsigned>(divide_up(room, kUnit));
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
-    if (run.address == 0 && reclaim<W>.everything(true)) run = pool<W>.acquire_units(units, Pool<W>::Use::block);
+    if (run.address == 0) {
+        reclaim<W>.everything(true);  // if it returned nothing, another thread's may just have returned it all
+        run = pool<W>.acquire_units(units, Pool<W>::Use::block);
+    }
     if (run.address == 0) return {};
     const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
     return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
@@ -60,7 +63,10 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
     Range run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
-    if (run.address == 0 && reclaim<W>.everything(true)) run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
+    if (run.address == 0) {
+        reclaim<W>.everything(true);  // as in allocate_large
+        run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
+    }
     if (run.address == 0) return {};
     const bool colored = alignment <= kCacheLine;
     const std::size_t offset = colored ? color_of<W>(window<W>.slot_of(run.address), slots * kSlot - bytes) : 0;
@@ -121,6 +127,8 @@ HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t byte
         if (units < old) pool<W>.release_units(run.address + units * kUnit, old - units);
         return true;
     }
+    // What fits a Large run moves there: a slot of its own would keep all its pages.
+    if (needed <= W::kConfig.large_bytes_max()) return false;
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
     const auto slots = static_cast<std::uint32_t>(divide_up(needed, kSlot)), old = static_cast<std::uint32_t>(run.bytes / kSlot);
     if (slots > old) return pool<W>.extend_slots(run.address, old, slots);

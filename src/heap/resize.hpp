@@ -40,12 +40,16 @@ inline std::size_t usable_size(const void* p) {
 // Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
 inline bool fits(std::size_t usable, std::size_t bytes) { return bytes <= usable && bytes >= usable / 2; }
 
-// Precondition: p is not null, and `old` is what it is. Returns null, and leaves the block as it was, if there is no memory.
+// Precondition: p holds `usable` bytes. Returns null, and leaves the block as it was, if there is no memory for more than that.
 template <World W>
 HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes) {
     void* fresh = allocate(heap, want);
     if (fresh == nullptr && want != bytes) fresh = allocate(heap, bytes);
-    if (fresh == nullptr) return nullptr;
+    if (fresh == nullptr) {
+        if (bytes > usable) return nullptr;
+        W::Probe::on_hand_out(p, bytes, usable);  // no memory for a better home: the block stays where it is
+        return p;
+    }
     __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
     // The heap may have been born in allocate().
     deallocate(static_cast<Heap<W>*>(W::current_heap()), p);

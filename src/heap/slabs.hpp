@@ -38,7 +38,7 @@ HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
     const auto& shape = Classes<W>::kShapes[c];
     Range range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
     if (range.address == 0) {
-        if (!reclaim<W>.everything(true)) return nullptr;
+        reclaim<W>.everything(true);  // if it returned nothing, another thread's may just have returned it all
         range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
         if (range.address == 0) return nullptr;
     }

@@ -71,7 +71,9 @@ HAK_COLD bool take_from_orphans(Heap<W>& heap, SizeClass c) {
     if (heaps<W>.orphans() == 0 || !heaps<W>.begin_tending()) return false;
     bool taken = false;
     unsigned i = heap.tend_next.get();
-    for (unsigned seen = 0, visits = 0; seen < count && visits < W::kConfig.tend_visits_max && !taken; ++seen) {
+    // Looking is bounded as well as visiting: after a time of many threads most heaps have nothing to give.
+    const unsigned looks = count < 4 * W::kConfig.tend_visits_max ? count : 4 * W::kConfig.tend_visits_max;
+    for (unsigned seen = 0, visits = 0; seen < looks && visits < W::kConfig.tend_visits_max && !taken; ++seen) {
         if (i >= count) i = 0;
         Heap<W>& orphan = heaps<W>.at(i);
         const bool promising = (orphan.partial_classes.load(order::relaxed) >> c & 1) != 0 || has_pending(orphan);  // relaxed: a hint
