@@ -15,8 +15,6 @@ struct NoProbe {
     // Memory leaves or enters the allocator's own hands as a whole (commit, decommit): no history of its bytes holds.
     static HAK_INLINE void on_map(void* /*p*/, std::size_t /*bytes*/) {}
     static HAK_INLINE void on_unmap(void* /*p*/, std::size_t /*bytes*/) {}
-    // What a read of a live block may rely on: true where usable_size must report the requested size.
-    static constexpr bool kExactSizes = false;
 };
 
 template <class P>
