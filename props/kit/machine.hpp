@@ -250,16 +250,19 @@ private:
         }
     }
 
-    // Null needs a reason: a call that failed, no heap left, or no free run that fits.
+    // Null needs a reason: a call that failed, no heap left, or no free run that fits even after the thread gave back all it could.
     void judge_null(std::size_t n, std::size_t alignment) {
         ++nulls_;
         if (os.failed_in_step() != 0) return;
         require(hak::window<W>.is_open(), "null without a reason, before the window was open");
         const hak::Heap<W>* const heap = heap_of<W>(threads.current);
         const bool small = hak::Classes<W>::class_of_aligned(n, alignment) < hak::Classes<W>::kCount;
-        if (small && heap == &hak::empty_heap<W> && hak::heaps<W>.count() == hak::window<W>.heaps_max() && hak::heaps<W>.orphans() == 0) return;
-        // A thread after its end borrows a heap for the call; what room there is comes from that heap's being given up afterwards.
-        if (small && heap == &hak::exited_heap<W>) return;
+        if (small && !hak::has_heap(heap) && hak::heaps<W>.count() == hak::window<W>.heaps_max() && hak::heaps<W>.orphans() == 0) return;
+        trim(threads.current, true);
+        if (small && hak::has_heap(heap)) {
+            const auto c = hak::Classes<W>::class_of_aligned(n, alignment);
+            require(heap->partial[c].get() == nullptr, "null for ", n, " bytes though a slab of the heap has room");
+        }
         const bool fits = small ? has_units<W>(hak::Classes<W>::kShapes[hak::Classes<W>::class_of_aligned(n, alignment)].units) : has_room_above_small<W>(n, alignment);
         require(!fits, "null for ", n, " bytes aligned to ", alignment, " though no call failed and there is room");
     }

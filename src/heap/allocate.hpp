@@ -8,6 +8,7 @@
 //       take_own_partial          a slab of this heap that has room                 here               plain
 //       take_from_orphans         a slab of the heap of a thread that is gone       tend.hpp           token
 //       open_slab                 a fresh slab                                      slabs.hpp          pool's lock
+//       return_all_free           no memory: once more, after all that is free came together  lifecycle.hpp
 //     allocate_large              a run of units, above small_bytes_max             large.hpp          pool's lock
 //     allocate_big                a run of superslabs, above large_bytes_max        large.hpp          pool's lock
 //
@@ -49,6 +50,17 @@ HAK_COLD void housekeep(Heap<W>& heap) {
     reclaim<W>.tick();
 }
 
+// Room for class c from this heap's slabs, an orphan's, or a fresh one. False if there is no memory.
+template <World W>
+HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
+    if (take_own_partial(heap, c)) return true;
+    if (take_from_orphans(heap, c)) return take_own_partial(heap, c);
+    Slab<W>* const slab = open_slab(heap, c);
+    if (slab == nullptr) return false;
+    join_partial(heap, slab, c);
+    return take_own_partial(heap, c);
+}
+
 // Precondition: the bin of class c is empty. False if there is no memory.
 template <World W>
 HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
@@ -57,12 +69,11 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     heap.refills.set(heap.refills.get() + 1);
     if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);
     if (has_pending(heap)) collect_pending(heap);
-    if (take_own_partial(heap, c)) return true;
-    if (take_from_orphans(heap, c)) return take_own_partial(heap, c);
-    Slab<W>* const slab = open_slab(heap, c);
-    if (slab == nullptr) return false;
-    join_partial(heap, slab, c);
-    return take_own_partial(heap, c);
+    if (find_room(heap, c)) [[likely]] return true;
+    // Other classes' lists, orphans and the pool may keep what this class needs; and if nothing comes together here, another thread may
+    // just have returned it.
+    return_all_free(&heap, true);
+    return find_room(heap, c);
 }
 
 // A block from the bin without a refill; null if the bin is empty.

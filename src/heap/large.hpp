@@ -49,7 +49,7 @@ HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
     const auto units = static_cast<unsigned>(divide_up(room, kUnit));
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
-        reclaim<W>.everything(true);  // if it returned nothing, another thread's may just have returned it all
+        trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
         run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     }
     if (run.address == 0) return {};
@@ -64,7 +64,7 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
     Range run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
     if (run.address == 0) {
-        reclaim<W>.everything(true);  // as in allocate_large
+        trim<W>(true);  // as in allocate_large
         run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
     }
     if (run.address == 0) return {};

@@ -22,6 +22,25 @@ HAK_INLINE bool start() {
     return window<W>.is_open() || start_slow<W>();
 }
 
+// Everything that is free goes from the heap and from the orphans to the pool, and from there to the system; true if the system got
+// any of it. `heap` is the calling thread's, its own or borrowed, or none.
+template <World W>
+HAK_COLD bool return_all_free(Heap<W>* heap, bool decommit) {
+    if (has_heap(heap)) {
+        if (has_pending(*heap)) collect_pending(*heap);
+        flush_all(*heap);
+        release_empty_slabs(*heap);
+    }
+    tend_all_orphans<W>();
+    return reclaim<W>.everything(decommit);
+}
+
+// Returns what can be returned to the system now; true if anything was.
+template <World W>
+HAK_COLD bool trim(bool decommit) {
+    return window<W>.is_open() && return_all_free(static_cast<Heap<W>*>(W::current_heap()), decommit);
+}
+
 // A heap for one call. `borrowed`: it goes back when the call ends, because this thread cannot promise to give it up later.
 template <World W>
 struct Borrowed {
@@ -34,7 +53,10 @@ HAK_COLD Borrowed<W> heap_for_this_call() {
     if (!start<W>()) return {};
     Heap<W>* heap = heaps<W>.take();
     while (heap == nullptr) {
-        if (!heaps<W>.make_room()) return {};
+        if (!heaps<W>.make_room()) {
+            reclaim<W>.everything(true);  // what is committed and free counts against the process's limits
+            if (!heaps<W>.make_room()) return {};
+        }
         heap = heaps<W>.take();
     }
     if (W::current_heap() == &exited_heap<W>) return {heap, true};
@@ -56,20 +78,6 @@ HAK_COLD void give_up() {
     auto* const heap = static_cast<Heap<W>*>(W::current_heap());
     W::set_current_heap(&exited_heap<W>);
     if (has_heap(heap)) abandon(*heap);
-}
-
-// Returns what can be returned to the system now; true if anything was.
-template <World W>
-HAK_COLD bool trim(bool decommit) {
-    if (!window<W>.is_open()) return false;
-    auto* const heap = static_cast<Heap<W>*>(W::current_heap());
-    if (has_heap(heap)) {
-        if (has_pending(*heap)) collect_pending(*heap);
-        flush_all(*heap);
-        release_empty_slabs(*heap);
-    }
-    tend_all_orphans<W>();
-    return reclaim<W>.everything(decommit);
 }
 
 }  // namespace hak

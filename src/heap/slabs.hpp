@@ -36,12 +36,8 @@ inline void leave_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
 template <World W>
 HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
     const auto& shape = Classes<W>::kShapes[c];
-    Range range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
-    if (range.address == 0) {
-        reclaim<W>.everything(true);  // if it returned nothing, another thread's may just have returned it all
-        range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
-        if (range.address == 0) return nullptr;
-    }
+    const Range range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
+    if (range.address == 0) return nullptr;
     const std::size_t unit = window<W>.unit_index(range.address);
     const auto capacity = static_cast<std::uint16_t>(Classes<W>::capacity(c, unit));
     Slab<W>* const head = window<W>.record(unit);
