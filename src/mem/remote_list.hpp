@@ -19,38 +19,40 @@ inline constexpr Address kQueued = 1;  // blocks are aligned to 16, so the bit i
 // True if the caller must now push the slab onto its owner's pending list.
 template <World W>
 [[nodiscard]] inline bool post(Slab<W>& slab, Block<W>* b, Address secret) {
+    typename W::Sync::Loop loop;
     // relaxed: the value is only a guess for the CAS; its blocks are not dereferenced.
-    Address seen = slab.remote.load(order::relaxed);
-    do {
+    for (Address seen = slab.remote.load(order::relaxed);; loop.retry()) {
         b->close(seen & ~kQueued, secret);
         // release: the client's last writes to the block and its link are visible to whoever drains it. The list may be extended
         // by others before it is drained: their CAS continues the release sequence.
         // acquire: where this CAS sets queued it reads what drain() wrote, and so comes after the popper's read of pending_next, which
         // our push overwrites, and after a change of the owner, which we load next.
-    } while (!slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed));
-    return (seen & kQueued) == 0;
+        if (slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed)) return (seen & kQueued) == 0;
+    }
 }
 
 // Sets queued without posting, which makes the caller the one who may change the slab's owner; drain() ends it. False if the slab
 // is queued already. Only the holder of the owner's token may call this.
 template <World W>
 [[nodiscard]] inline bool try_claim(Slab<W>& slab) {
-    Address seen = slab.remote.load(order::relaxed);  // relaxed: a guess for the CAS
-    do {
+    typename W::Sync::Loop loop;
+    for (Address seen = slab.remote.load(order::relaxed);; loop.retry()) {  // relaxed: a guess for the CAS
         if ((seen & kQueued) != 0) return false;
         // relaxed: the claim publishes nothing and reads nothing; drain() acquires what was posted and releases the change of owner.
-    } while (!slab.remote.cas_weak(seen, seen | kQueued, order::relaxed, order::relaxed));
-    return true;
+        if (slab.remote.cas_weak(seen, seen | kQueued, order::relaxed, order::relaxed)) return true;
+    }
 }
 
 // Pushes a slab whose queued bit the caller has just set. After this the caller must not touch the slab again.
 template <World W>
 inline void push_pending(Atomic<W, Slab<W>*>& pending, Slab<W>* slab) {
-    Slab<W>* head = pending.load(order::relaxed);  // relaxed: a guess for the CAS, never dereferenced here
-    do {
+    typename W::Sync::Loop loop;
+    // relaxed: a guess for the CAS, never dereferenced here
+    for (Slab<W>* head = pending.load(order::relaxed);; loop.retry()) {
         slab->pending_next.set(head);
         // release: pairs with pop_pending: the link is visible to the popper.
-    } while (!pending.cas_weak(head, slab, order::release, order::relaxed));
+        if (pending.cas_weak(head, slab, order::release, order::relaxed)) return;
+    }
 }
 
 // Takes the whole pending list. Only the holder of the heap's token may call this.

@@ -51,9 +51,9 @@ public:
     std::size_t unit_index(Address p) const { return (p - base()) >> kUnitShift; }
     Slab<W>* record(std::size_t unit) const { return table_.load(order::relaxed) + unit; }
     Slab<W>* head_record(const Slab<W>* any) const { return slab_of(any->start.load(order::relaxed)); }
-    SuperSlab<W>& superslab(std::size_t slot) const { return superslabs_[slot]; }
-    void* heap_memory(std::size_t index) const { return pointer_to<void>(heaps_ + index * kHeapStride); }
-    unsigned heaps_max() const { return heaps_max_; }
+    SuperSlab<W>& superslab(std::size_t slot) const { return superslabs_.get()[slot]; }
+    void* heap_memory(std::size_t index) const { return pointer_to<void>(heaps_.get() + index * kHeapStride); }
+    unsigned heaps_max() const { return heaps_max_.get(); }
 
     std::size_t slots_ready() const { return slots_ready_.load(order::acquire); }  // acquire: pairs with make_ready
     bool make_ready(std::size_t slots);
@@ -69,9 +69,9 @@ private:
     Atomic<W, std::size_t> bytes_{};
     Atomic<W, Slab<W>*> table_{};
     Atomic<W, Address> secret_{};
-    SuperSlab<W>* superslabs_ = nullptr;
-    Address heaps_ = 0;
-    unsigned heaps_max_ = 0;
+    Plain<W, SuperSlab<W>*> superslabs_{};
+    Plain<W, Address> heaps_{};
+    Plain<W, unsigned> heaps_max_{};
     Atomic<W, std::size_t> slots_ready_{};
 };
 
@@ -97,9 +97,9 @@ bool Window<W>::try_reserve(std::size_t window_bytes) {
         return false;
     }
     W::Pal::advise_no_huge(pointer_to<void>(table), table_bytes + superslabs_bytes + heaps_bytes);
-    superslabs_ = pointer_to<SuperSlab<W>>(table + table_bytes);
-    heaps_ = table + table_bytes + superslabs_bytes;
-    heaps_max_ = static_cast<unsigned>(heaps);
+    superslabs_.set(pointer_to<SuperSlab<W>>(table + table_bytes));
+    heaps_.set(table + table_bytes + superslabs_bytes);
+    heaps_max_.set(static_cast<unsigned>(heaps));
     secret_.store(W::Pal::entropy() | 1, order::relaxed);  // odd: no block, link or seal of zeros is ever closed
     table_.store(pointer_to<Slab<W>>(table), order::relaxed);
     bytes_.store(window_bytes, order::relaxed);
@@ -136,9 +136,10 @@ bool Window<W>::make_ready(std::size_t slots) {
     const std::size_t page = W::Pal::page_bytes();
     const std::size_t table_bytes = align_up(target * kConfig.units_per_superslab * sizeof(Slab<W>), page);
     const std::size_t superslabs_bytes = align_up(target * sizeof(SuperSlab<W>), page);
-    if (!W::Pal::commit(table_.load(order::relaxed), table_bytes) || !W::Pal::commit(superslabs_, superslabs_bytes)) return false;
-    // release: pairs with slots_ready(): who sees the new count sees pages that can be written.
-    while (ready < target && !slots_ready_.cas_weak(ready, target, order::release, order::relaxed)) {
+    if (!W::Pal::commit(table_.load(order::relaxed), table_bytes) || !W::Pal::commit(superslabs_.get(), superslabs_bytes)) return false;
+    for (typename W::Sync::Loop loop; ready < target; loop.retry()) {
+        // release: pairs with slots_ready(): who sees the new count sees pages that can be written.
+        if (slots_ready_.cas_weak(ready, target, order::release, order::relaxed)) break;
     }
     return true;
 }
@@ -146,8 +147,8 @@ bool Window<W>::make_ready(std::size_t slots) {
 template <World W>
 bool Window<W>::make_heap_ready(std::size_t index) {
     const std::size_t page = W::Pal::page_bytes();
-    const Address begin = align_down(heaps_ + index * kHeapStride, page);
-    const Address end = align_up(heaps_ + (index + 1) * kHeapStride, page);
+    const Address begin = align_down(heaps_.get() + index * kHeapStride, page);
+    const Address end = align_up(heaps_.get() + (index + 1) * kHeapStride, page);
     return W::Pal::commit(pointer_to<void>(begin), end - begin);
 }
 

@@ -23,13 +23,14 @@ public:
 
     // Returns false where the calling thread holds the lock already through fork's prepare: such a caller must not release it.
     bool acquire() {
+        typename W::Sync::Loop loop;
         std::uint32_t seen = kFree;
         // acquire: pairs with release(): the previous holder's writes to what the lock guards are visible.
         if (word_.cas_strong(seen, kHeld, order::acquire, order::relaxed)) return true;
         // relaxed: only the forking thread itself ever reads its own id here, so it reads its own store or somebody else's value.
         if (forking_thread<W>.load(order::relaxed) == W::Pal::thread_id()) return false;
-        for (int spin = 0; spin < 64; ++spin) {
-            W::Sync::pause();
+        for (int spin = 0; spin < W::Sync::kSpins; ++spin) {
+            loop.wait();
             seen = kFree;
             if (word_.load(order::relaxed) == kFree && word_.cas_strong(seen, kHeld, order::acquire, order::relaxed)) return true;
         }

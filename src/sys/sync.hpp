@@ -65,11 +65,21 @@ struct StdSync {
         asm volatile("yield");
 #endif
     }
+
+    // Stands for one loop, from before its first read on. A loop that changed nothing in this round says so before the next one, so that
+    // a model checker need not follow such rounds: retry() where a compare-and-swap failed, wait() where another thread must act first.
+    struct Loop {
+        HAK_INLINE void retry() {}
+        HAK_INLINE void wait() { pause(); }
+    };
+
+    // How often a lock looks again before it sleeps.
+    static constexpr int kSpins = 64;
 };
 
 template <class S>
 concept SyncPolicy = requires(typename S::template Atomic<std::uintptr_t>& a, typename S::template Plain<std::uintptr_t>& p,
-                              std::uintptr_t& x) {
+                              typename S::Loop& loop, std::uintptr_t& x) {
     { a.load(order::relaxed) } -> std::same_as<std::uintptr_t>;
     a.store(x, order::release);
     { a.exchange(x, order::acq_rel) } -> std::same_as<std::uintptr_t>;
@@ -77,6 +87,9 @@ concept SyncPolicy = requires(typename S::template Atomic<std::uintptr_t>& a, ty
     { p.get() } -> std::same_as<std::uintptr_t>;
     p.set(x);
     S::pause();
+    loop.retry();
+    loop.wait();
+    { S::kSpins } -> std::convertible_to<int>;
     requires sizeof(a) == sizeof(x) && sizeof(p) == sizeof(x);
 };
 
