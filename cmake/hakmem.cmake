@@ -27,7 +27,7 @@ function(hakmem_test)
   set_tests_properties(${test_NAME} PROPERTIES
     LABELS "${test_LABELS}"
     TIMEOUT ${test_TIMEOUT}
-    ENVIRONMENT "${HAKMEM_SANITIZER_ENVIRONMENT};${test_ENVIRONMENT}")
+    ENVIRONMENT "${HAKMEM_SANITIZER_ENVIRONMENT};${HAKMEM_EMULATOR_ENVIRONMENT};${test_ENVIRONMENT}")
   if(test_ALONE)
     set_tests_properties(${test_NAME} PROPERTIES RUN_SERIAL ON)
   endif()
