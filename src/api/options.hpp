@@ -88,6 +88,13 @@ inline void print_options_help() {
     text.print();
 }
 
+// What the user wrote, as part of one line: shortened, and without characters that end a line or steer a terminal.
+inline Text& quote(Text& text, const char* s, std::size_t length) {
+    constexpr std::size_t kShownMax = 200;
+    for (std::size_t i = 0; i < length && i < kShownMax; ++i) text.add(s[i] >= ' ' && s[i] != 127 ? &s[i] : "?", 1);
+    return length > kShownMax ? text << "..." : text;
+}
+
 // One name=value; prints a line and changes nothing if it is malformed.
 inline void parse_option(const char* s, std::size_t length, Options& out) {
     if (length == 4 && std::memcmp(s, "help", 4) == 0) return print_options_help();
@@ -99,16 +106,16 @@ inline void parse_option(const char* s, std::size_t length, Options& out) {
         if (std::strlen(row.name) != name || std::memcmp(row.name, s, name) != 0) continue;
         std::uint64_t value = 0;
         if (name == length || !parse_value(s + name + 1, length - name - 1, row.kind, value)) {
-            (text << "malformed value: ").add(s, length) << "\n";
+            quote(text << "malformed value: ", s, length) << "\n";
             return text.print();
         }
         if (value < row.least || value > row.most) {
-            (text << "value out of range (" << row.least << " to " << row.most << "): ").add(s, length) << "\n";
+            quote(text << "value out of range (" << row.least << " to " << row.most << "): ", s, length) << "\n";
             return text.print();
         }
         return row.set(out, value);
     }
-    (text << "unknown option: ").add(s, name) << " (HAKMEM_OPTIONS=help lists all)\n";
+    quote(text << "unknown option: ", s, name) << " (HAKMEM_OPTIONS=help lists all)\n";
     text.print();
 }
 

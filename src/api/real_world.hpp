@@ -6,19 +6,22 @@
 
 #include <pthread.h>
 
+#include "api/fork_handlers.hpp"
 #include "api/options.hpp"
-#include "heap/fork.hpp"
 #include "heap/resize.hpp"
 #include "sys/pal_linux_statm.hpp"
 
 #ifndef HAKMEM_PROBE
 #define HAKMEM_PROBE ::hak::NoProbe
 #endif
+#ifndef HAKMEM_SYNC
+#define HAKMEM_SYNC ::hak::StdSync
+#endif
 
 namespace hak {
 
 struct RealWorld {
-    using Sync = StdSync;
+    using Sync = HAKMEM_SYNC;
     using Pal = LinuxPal;
     using Probe = HAKMEM_PROBE;
     static constexpr Config kConfig{};
@@ -60,7 +63,7 @@ public:
         if (is_installed_) return;
         is_installed_ = true;
         has_key_ = ::pthread_key_create(&key_, [](void*) { give_up<RealWorld>(); }) == 0;
-        ::pthread_atfork(fork_prepare<RealWorld>, fork_parent<RealWorld>, fork_child<RealWorld>);
+        ::pthread_atfork(ForkHandlers<RealWorld>::prepare, ForkHandlers<RealWorld>::parent, ForkHandlers<RealWorld>::child);
     }
 
 private:

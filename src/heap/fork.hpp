@@ -4,7 +4,8 @@
 // through the locks it holds (lock.hpp). In the child the other threads are gone: heaps that they OWNED are FROZEN, because their
 // plain fields may be half-changed. They are never drained, tended or adopted; frees into them are posted and stay. The leak is
 // bounded by what those heaps held at fork. A poster may have vanished between setting queued and pushing the slab, so
-// the pending lists of the heaps that live on are built anew from their slabs.
+// the pending lists of the heaps that live on are built anew from their slabs. Only superslabs that are divided into units are
+// looked through: the table's pages for Big blocks were never touched, and reading them would cost a fault each.
 #pragma once
 
 #include "heap/lifecycle.hpp"
@@ -48,13 +49,14 @@ void fork_child() {
         if (heap.token.load(order::relaxed) == Token::owned && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
         heap.pending.store(nullptr, order::relaxed);  // relaxed, all of these: the child has one thread
     }
-    const std::size_t units = window<W>.slots_ready() * W::kConfig.units_per_superslab;
-    for (std::size_t u = 0; u < units; ++u) {
-        Slab<W>* const slab = window<W>.record(u);
-        Heap<W>* const owner = slab->owner.load(order::relaxed);
-        if (owner == nullptr || window<W>.head_record(slab) != slab) continue;
-        if ((slab->remote.load(order::relaxed) & kQueued) != 0) push_pending(owner->pending, slab);
-    }
+    pool<W>.for_each_units_slot([](std::uint32_t slot) {
+        for (unsigned u = 0; u < W::kConfig.units_per_superslab; ++u) {
+            Slab<W>* const slab = window<W>.record(slot * std::size_t{W::kConfig.units_per_superslab} + u);
+            Heap<W>* const owner = slab->owner.load(order::relaxed);
+            if (owner == nullptr || window<W>.head_record(slab) != slab) continue;
+            if ((slab->remote.load(order::relaxed) & kQueued) != 0) push_pending(owner->pending, slab);
+        }
+    });
 }
 
 }  // namespace hak

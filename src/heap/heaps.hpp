@@ -25,15 +25,24 @@ public:
     // Tending ends before fork copies the process, so that no orphan is left half-changed. Dekker's pattern: a tender announces itself
     // and then looks for the fork; fork announces itself and then looks for tenders. seq_cst on all four, or both could miss.
     bool begin_tending() {
+        // relaxed: a hint, so that fork does not wait for those whom it turns away
+        if (tending_barred_.load(order::relaxed)) return false;
         tenders_.fetch_add(1, order::seq_cst);
         if (!tending_barred_.load(order::seq_cst)) return true;
         end_tending();
         return false;
     }
-    void end_tending() { tenders_.fetch_sub(1, order::release); }  // release: pairs with the load in bar_tending()
+    // seq_cst, here and in bar_tending(): either whoever bars tending sees this decrement, or we see the bar and wake it.
+    void end_tending() {
+        // release part: pairs with the load in bar_tending()
+        const bool was_last = tenders_.fetch_sub(1, order::seq_cst) == 1;
+        if (was_last && tending_barred_.load(order::seq_cst)) W::Pal::wake_one(tenders_futex());
+    }
+    // One thread at a time.
     void bar_tending() {
         tending_barred_.store(true, order::seq_cst);
-        while (tenders_.load(order::seq_cst) != 0) W::Pal::yield();  // acquire part: what tenders wrote is in the copy
+        // acquire part: what tenders wrote is in the copy
+        while (const std::uint32_t tenders = tenders_.load(order::seq_cst)) W::Pal::sleep_while(tenders_futex(), tenders);
     }
     void allow_tending() { tending_barred_.store(false, order::release); }
     // In a forked child: nobody tended when the process was copied, but a thread that found tending barred may have been announced still.
@@ -66,6 +75,9 @@ public:
     }
 
 private:
+    // A futex is the address of the word; Atomic<T> has the size and the representation of T.
+    std::uint32_t* tenders_futex() { return pointer_to<std::uint32_t>(address_of(&tenders_)); }
+
     Heap<W>* adopt() {
         const unsigned n = count();
         if (orphans() == 0) return nullptr;
@@ -86,7 +98,7 @@ private:
     Plain<W, unsigned> ready_{};  // heaps whose memory can be written; under the lock
     Atomic<W, unsigned> count_{};
     Atomic<W, unsigned> orphans_{};
-    Atomic<W, unsigned> tenders_{};
+    Atomic<W, std::uint32_t> tenders_{};
     Atomic<W, bool> tending_barred_{};
 };
 

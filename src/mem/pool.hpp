@@ -52,17 +52,21 @@ public:
     bool is_in_block(Address address) {
         LockGuard<W> guard(lock_);
         const std::uint32_t wanted = slot_of(address);
-        for (std::uint32_t i = 0; i < frontier_.get();) {
-            const SuperSlab<W>& s = slot(i);
-            const bool is_units = s.kind.get() == SlotKind::units;
-            const std::uint32_t end = i + (is_units ? 1 : s.run_slots.get());
-            if (wanted < end) {
-                const auto unit = static_cast<unsigned>((address - address_of_slot(i)) / kConfig.unit_bytes);
-                return is_units ? (s.used_units.get() >> unit & 1) != 0 : s.kind.get() == SlotKind::big;
-            }
-            i = end;
-        }
-        return false;
+        bool found = false;
+        for_each_run([&](std::uint32_t first, std::uint32_t count) {
+            if (wanted - first >= count) return;
+            const SuperSlab<W>& s = slot(first);
+            const auto unit = static_cast<unsigned>((address - address_of_slot(first)) / kConfig.unit_bytes);
+            found = s.kind.get() == SlotKind::units ? (s.used_units.get() >> unit & 1) != 0 : s.kind.get() == SlotKind::big;
+        });
+        return found;
+    }
+    // Visits each slot that is divided into units. The caller holds the lock, or is alone in the process.
+    template <class Visit>
+    void for_each_units_slot(Visit visit) const {
+        for_each_run([&](std::uint32_t first, std::uint32_t) {
+            if (slot(first).kind.get() == SlotKind::units) visit(first);
+        });
     }
     std::uint32_t big_slots(Address address) {
         LockGuard<W> guard(lock_);
@@ -86,6 +90,15 @@ private:
     static SuperSlab<W>& slot(std::uint32_t i) { return window<W>.superslab(i); }
     static std::uint32_t slot_of(Address a) { return static_cast<std::uint32_t>(window<W>.slot_of(a)); }
     static Address address_of_slot(std::uint32_t i) { return window<W>.slot_address(i); }
+
+    // Visits each run of slots below the frontier; a slot that is divided into units is one of its own.
+    template <class Visit>
+    void for_each_run(Visit visit) const {
+        for (std::uint32_t i = 0, count = 0; i < frontier_.get(); i += count) {
+            count = slot(i).kind.get() == SlotKind::units ? 1 : slot(i).run_slots.get();
+            visit(i, count);
+        }
+    }
 
     // Buckets of superslabs with free units. All under the lock.
     void link_bucket(std::uint32_t i);

@@ -37,6 +37,8 @@ public:
 private:
     enum class Mode : std::uint8_t { due, purge_all, return_all };
 
+    enum class Outcome : std::uint8_t { refused, purged, decommitted };
+
     // One range taken out of the pool. mask == 0: a run of slots; else units of one slot.
     struct Item {
         std::uint32_t first;
@@ -44,7 +46,7 @@ private:
         std::uint32_t mask;
         bool decommit;
         bool was_dirty;
-        bool done;
+        Outcome outcome;
     };
     static constexpr unsigned kBatch = 32;
 
@@ -56,15 +58,18 @@ private:
             Item items[kBatch];
             const unsigned count = collect(items, now, mode);
             if (count == 0) return any;
-            bool all = true;
-            for (unsigned i = 0; i < count; ++i) {
-                items[i].done = return_to_system(items[i]);
-                any |= items[i].done;
-                all &= items[i].done;
+            bool keeps_pages = false, keeps_charge = false;
+            for (Item* item = items; item != items + count; ++item) {
+                item->outcome = item->mask != 0 ? return_units(*item) : return_run(*item);
+                any |= item->outcome != Outcome::refused;
+                keeps_pages |= item->outcome == Outcome::refused && item->was_dirty;
+                keeps_charge |= item->decommit && item->outcome != Outcome::decommitted;
             }
             put_back(items, count, now);
-            // A range that the system refused waits for another delay; trying it again at once would not end.
-            if (!all) return any;
+            // A range that the system refused waits for another delay; trying it again at once would not end. Where it refuses to
+            // decommit, the pages of all other ranges can still go.
+            if (keeps_pages || (keeps_charge && mode != Mode::return_all)) return any;
+            if (keeps_charge) mode = Mode::purge_all;
         }
     }
 
@@ -83,7 +88,7 @@ private:
                 p.unlink_bucket(i);
                 slot(i).used_units.set(slot(i).used_units.get() | mask);
                 p.link_bucket(i);
-                items[count++] = {i, 1, mask, false, true, false};
+                items[count++] = {i, 1, mask, false, true, Outcome::refused};
             } else {
                 items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i, planned));
             }
@@ -120,18 +125,21 @@ private:
         const bool dirty = slot(i).dirty.get();
         pool<W>.take_cached(i);
         Runs<W, SlotKind::cached>::form(i, count, SlotKind::transit);
-        return {i, count, 0, decommit, dirty, false};
+        return {i, count, 0, decommit, dirty, Outcome::refused};
     }
 
-    static bool return_to_system(const Item& item) {
-        const Address base = window<W>.slot_address(item.first);
-        if (item.mask == 0) {
-            void* const memory = pointer_to<void>(base);
-            const std::size_t bytes = item.count * Window<W>::kSuperSlabBytes;
-            if (!item.decommit) return W::Pal::purge(memory, bytes);
+    static Outcome return_run(const Item& item) {
+        void* const memory = pointer_to<void>(window<W>.slot_address(item.first));
+        const std::size_t bytes = item.count * Window<W>::kSuperSlabBytes;
+        if (item.decommit) {
             W::Probe::on_unmap(memory, bytes);
-            return W::Pal::decommit(memory, bytes);
+            if (W::Pal::decommit(memory, bytes)) return Outcome::decommitted;
         }
+        return item.was_dirty && W::Pal::purge(memory, bytes) ? Outcome::purged : Outcome::refused;
+    }
+
+    static Outcome return_units(const Item& item) {
+        const Address base = window<W>.slot_address(item.first);
         bool all = true;
         for (std::uint32_t mask = item.mask; mask != 0;) {
             const auto first = static_cast<unsigned>(std::countr_zero(mask));
@@ -139,7 +147,7 @@ private:
             all &= W::Pal::purge(pointer_to<void>(base + first * W::kConfig.unit_bytes), length * W::kConfig.unit_bytes);
             mask &= ~unit_mask(first, length);
         }
-        return all;
+        return all ? Outcome::purged : Outcome::refused;
     }
 
     void put_back(const Item* items, unsigned count, std::uint64_t now) {
@@ -149,19 +157,19 @@ private:
             const Item& item = items[k];
             SuperSlab<W>& s = slot(item.first);
             if (item.mask == 0) {
-                if (item.decommit && item.done) {
+                if (item.outcome == Outcome::decommitted) {
                     p.counters_.decommits += 1;
                     p.put_reserved(item.first, item.count);
                 } else {
                     note_purge(item, item.count * Window<W>::kSuperSlabBytes);
-                    p.put_cached(item.first, item.count, item.was_dirty && !item.done, now);
+                    p.put_cached(item.first, item.count, item.was_dirty && item.outcome != Outcome::purged, now);
                 }
                 continue;
             }
             note_purge(item, static_cast<std::size_t>(std::popcount(item.mask)) * W::kConfig.unit_bytes);
             p.unlink_bucket(item.first);
             s.used_units.set(s.used_units.get() & ~item.mask);
-            if (item.done) s.dirty_units.set(s.dirty_units.get() & ~item.mask);
+            if (item.outcome == Outcome::purged) s.dirty_units.set(s.dirty_units.get() & ~item.mask);
             if (s.used_units.get() == 0) {
                 if (s.in_decay.get()) p.to_purge_.remove(item.first);
                 p.counters_.units_slots -= 1;
@@ -174,7 +182,7 @@ private:
     }
 
     void note_purge(const Item& item, std::size_t bytes) {
-        if (!item.done) return;
+        if (item.outcome != Outcome::purged) return;
         pool<W>.counters_.purges += 1;
         pool<W>.counters_.purged_bytes += bytes;
     }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <semaphore.h>
 #include <string>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 #include <utility>
@@ -318,6 +319,25 @@ void forks_at_once() {
     tender.join();
 }
 
+// The child of a process that used much of its window looks only at what can concern it: a page of tables for each superslab would
+// be as many faults, before the child's first instruction.
+void fork_after_large_use() {
+    constexpr int kBlocks = 64;
+    void* blocks[kBlocks] = {};
+    int count = 0;
+    while (count < kBlocks && (blocks[count] = subject::malloc(size_t{1} << 30)) != nullptr) ++count;
+    for (int i = 0; i < count; ++i) subject::free(blocks[i]);
+    malloc_trim(0);
+    mixed_work(20, 100);
+    const pid_t child = fork();
+    if (child == 0) {
+        rusage usage;
+        getrusage(RUSAGE_SELF, &usage);
+        _exit(usage.ru_minflt > 2000 ? 1 : 0);
+    }
+    await(child, "more than 2000 page faults");
+}
+
 struct Scenario {
     const char* name;
     void (*body)();
@@ -337,6 +357,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_in_child", fork_in_child},
     {"fork_at_the_edges", fork_at_the_edges},
     {"forks_at_once", forks_at_once},
+    {"fork_after_large_use", fork_after_large_use},
     {"children_by_library_calls", children_by_library_calls},
 };
 

@@ -111,6 +111,11 @@ OPTION_CASES = [
     ("verbose=yes", r"hakmem: HAKMEM_OPTIONS: [^\n]*verbose=yes\n"),
     ("thp=2:nonsense=1", r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\nhakmem: HAKMEM_OPTIONS: unknown option: nonsense[^\n]*\n"),
     ("nonsense=" + "x" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]+\n"),
+    ("x" * 5000, r"hakmem: HAKMEM_OPTIONS: unknown option: x{200}\.\.\. [^\n]+\n"),
+    ("cache=" + "x" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=x+\.\.\.\n"),
+    ("cache=" + "1" * 5000 + ":thp=2", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1+\.\.\.\nhakmem: HAKMEM_OPTIONS: [^\n]*thp=2\n"),
+    ("window=" + "0" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]*window=0+\.\.\.\n"),
+    ("cache=1\n2\x1b[7m", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1\?2\?\[7m\n"),
     ("help", r"hakmem: [^\n]*\n(  [a-z_]+ \([^\n]+default [^\n]+\): [^\n]+\n)+"),
 ]
 

@@ -1,0 +1,78 @@
+// fork_props.cpp: a fork that waits for tenders sleeps, and wakes whenever the last of them ends. Real threads on the shipped world.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+#include "api/real_world.hpp"
+
+namespace {
+
+using W = hak::RealWorld;
+
+double seconds_of(clockid_t clock) {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+// How much processor time the waiting takes while one tender is at work for `length` seconds.
+double cost_of_waiting(double length) {
+    if (!hak::heaps<W>.begin_tending()) return length;
+    double cost = 0;
+    std::thread forker([&] {
+        const double before = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+        hak::fork_prepare<W>();
+        cost = seconds_of(CLOCK_THREAD_CPUTIME_ID) - before;
+        hak::fork_parent<W>();
+    });
+    std::this_thread::sleep_for(std::chrono::duration<double>(length));
+    hak::heaps<W>.end_tending();
+    forker.join();
+    return cost;
+}
+
+// Tenders come and go while forks are prepared, one after the other. A wake-up that got lost would leave the forker asleep for ever.
+void prepare_among_tenders(int forks) {
+    std::atomic<bool> stop{false};
+    std::atomic<unsigned> inside{0};
+    std::atomic<unsigned> met{0};
+    std::vector<std::thread> tenders;
+    for (int i = 0; i < 3; ++i)
+        tenders.emplace_back([&] {
+            while (!stop.load(std::memory_order_relaxed)) {
+                if (!hak::heaps<W>.begin_tending()) continue;
+                inside.fetch_add(1, std::memory_order_relaxed);
+                std::this_thread::yield();
+                inside.fetch_sub(1, std::memory_order_relaxed);
+                hak::heaps<W>.end_tending();
+            }
+        });
+    for (int i = 0; i < forks; ++i) {
+        hak::fork_prepare<W>();
+        met.fetch_add(inside.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        hak::fork_parent<W>();
+    }
+    stop.store(true, std::memory_order_relaxed);
+    for (std::thread& t : tenders) t.join();
+    if (met.load() == 0) return;
+    std::fprintf(stderr, "FAILED: somebody tends although a fork is prepared\nreproduce: props_fork\n");
+    std::exit(1);
+}
+
+}  // namespace
+
+int main() {
+    const double length = 0.4, cost = cost_of_waiting(length);
+    if (cost > length / 4) {
+        std::fprintf(stderr, "FAILED: waiting %.1f s for a tender took %.3f s of processor time\nreproduce: props_fork\n", length, cost);
+        return 1;
+    }
+    std::printf("OK: waiting %.1f s for a tender took %.6f s of processor time\n", length, cost);
+    prepare_among_tenders(20'000);
+    std::printf("OK: 20000 forks were prepared among tenders\n");
+    return 0;
+}

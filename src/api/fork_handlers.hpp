@@ -1,0 +1,48 @@
+// fork_handlers.hpp: what pthread_atfork is given: the allocator's handlers, inside libc's lock of its list of open streams.
+//
+// libc's fork takes that lock too, but after all handlers. fflush(NULL) holds it while it waits for a stream, and whoever has the
+// stream may be allocating under it (getline does). So the list comes before the allocator's locks, in every thread; libc's
+// fork then takes it a second time, for it is recursive.
+#pragma once
+
+#include <sys/single_threaded.h>
+
+#include "heap/fork.hpp"
+
+// libc exports these for other runtimes, under the version of its oldest interface, and declares them nowhere. A libc without them
+// keeps its order.
+extern "C" {
+[[gnu::weak]] void _IO_list_lock();
+[[gnu::weak]] void _IO_list_unlock();
+[[gnu::weak]] void _IO_list_resetlock();
+}
+
+namespace hak {
+
+template <World W>
+class ForkHandlers {
+public:
+    static void prepare() {
+        // In a process of one thread nobody has the lock but perhaps this thread, which may be inside a flush; libc's fork does not take
+        // it either, and does not reset it in the child.
+        const bool takes_list = _IO_list_lock != nullptr && _IO_list_unlock != nullptr && _IO_list_resetlock != nullptr && !__libc_single_threaded;
+        if (takes_list) _IO_list_lock();
+        fork_prepare<W>();
+        has_list_ = takes_list;
+    }
+    static void parent() {
+        const bool had_list = has_list_;
+        fork_parent<W>();
+        if (had_list) _IO_list_unlock();
+    }
+    static void child() {
+        // libc has reset the lock before, if it counted several threads as well.
+        if (has_list_) _IO_list_resetlock();
+        fork_child<W>();
+    }
+
+private:
+    static inline constinit bool has_list_ = false;  // belongs to the fork that is under way, from prepare on
+};
+
+}  // namespace hak
