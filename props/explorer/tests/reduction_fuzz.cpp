@@ -1,0 +1,180 @@
+// reduction_fuzz.cpp: random programs, explored three ways that must agree: naively, with sleep sets, and on paper (axioms.hpp).
+//
+//     explorer_reduction_fuzz [--seed N] [--programs N]      N programs, from seed N on
+//     explorer_reduction_fuzz --program 'TEXT'               one program
+//     explorer_reduction_fuzz --self-test                    each wrong dependency rule of explorer::Defect is found
+//     --largest N   programs with more naive executions are skipped (and counted)
+//
+// Compared, with stores inserted anywhere and appended: the sets of graph hashes and of outcomes; against the axioms, which know nothing of
+// hashes, how many graphs there are and the outcomes. Programs with plain words: whether there is a data race, and if not, all of that.
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "props/explorer/tests/axioms.hpp"
+#include "props/explorer/tests/generate.hpp"
+#include "props/explorer/tests/run.hpp"
+
+namespace {
+
+using namespace litmus;
+using explorer::Defect;
+using explorer::Stores;
+
+struct Settings {
+    std::uint64_t seed = 1;
+    std::uint64_t programs = 1000;
+    std::uint64_t largest = 20000;
+    std::string program;
+    bool self_test = false;
+};
+
+struct Totals {
+    std::uint64_t compared = 0, skipped = 0, racy = 0, graphs = 0, naive = 0, reduced = 0, sleep_blocked = 0;
+};
+
+Run explored(const Program& program, Stores stores, bool sleep_sets, Defect defect, std::uint64_t largest) {
+    explorer::Options options;
+    options.stores = stores;
+    options.sleep_sets = sleep_sets;
+    options.defect = defect;
+    options.max_executions = largest;
+    options.max_seconds = 0;
+    options.keep_graphs = true;
+    options.explain = false;
+    return run(program, options);
+}
+
+std::string counts(const Run& run) {
+    return std::to_string(run.result.graphs) + " graphs, " + std::to_string(run.outcomes.size()) + " outcomes" +
+           (run.result.ok() ? "" : ", " + run.result.message);
+}
+
+// What differs, or nothing. A program that is too large differs in nothing.
+std::string difference(const Program& program, Stores stores, Defect defect, const Settings& settings, Totals& totals) {
+    const Run naive = explored(program, stores, false, Defect::none, settings.largest);
+    if (naive.result.kind == explorer::Kind::budget) {
+        ++totals.skipped;
+        return {};
+    }
+    const Run reduced = explored(program, stores, true, defect, 0);
+    ++totals.compared;
+    totals.naive += naive.result.executions;
+    totals.reduced += reduced.result.executions;
+    totals.sleep_blocked += reduced.result.sleep_blocked;
+    totals.graphs += reduced.result.graphs;
+    if (naive.result.kind != reduced.result.kind) return "naive: " + counts(naive) + "; sleep sets: " + counts(reduced);
+    const Verdict verdict =
+        judge(program, {.sc_follows_execution = true, .mo_follows_execution = stores == Stores::append});
+    if (naive.result.kind == explorer::Kind::data_race) {
+        ++totals.racy;
+        return verdict.race ? "" : "a data race that the axioms do not have: " + naive.result.message;
+    }
+    if (!naive.result.ok()) return naive.result.message;
+    if (verdict.race) return "the axioms have a data race, the engine has none";
+    if (naive.result.graph_hashes != reduced.result.graph_hashes || naive.outcomes != reduced.outcomes)
+        return "naive: " + counts(naive) + "; sleep sets: " + counts(reduced);
+    if (reduced.result.graphs != verdict.graphs || reduced.outcomes != verdict.outcomes)
+        return "axioms: " + std::to_string(verdict.graphs) + " graphs, " + std::to_string(verdict.outcomes.size()) +
+               " outcomes; engine: " + counts(reduced);
+    return {};
+}
+
+bool differs(const Program& program, Defect defect, const Settings& settings, Totals& totals, std::string* text = nullptr) {
+    for (Stores stores : {Stores::insert, Stores::append}) {
+        std::string what = difference(program, stores, defect, settings, totals);
+        if (what.empty()) continue;
+        if (text) *text = std::string(stores == Stores::insert ? "insert" : "append") + " mode: " + what;
+        return true;
+    }
+    return false;
+}
+
+// Every fourth program has plain words.
+Program generated(std::uint64_t seed) { return Generator(seed, seed % 4 == 0).program(); }
+
+// Prints the program, as small as it gets, and what differs.
+void explain(const Program& program, const Settings& settings) {
+    Totals totals;
+    const Program small = smallest(program, [&](const Program& p) { return differs(p, Defect::none, settings, totals); });
+    std::string text;
+    differs(small, Defect::none, settings, totals, &text);
+    std::printf("FAILED %s\n  reproduce: explorer_reduction_fuzz --program '%s'\n", text.c_str(), to_text(small).c_str());
+}
+
+int compare(const Settings& settings) {
+    Totals totals;
+    for (std::uint64_t seed = settings.seed; seed < settings.seed + settings.programs; ++seed) {
+        const Program program = settings.program.empty() ? generated(seed) : parse(settings.program);
+        if (differs(program, Defect::none, settings, totals)) {
+            std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), to_text(program).c_str());
+            explain(program, settings);
+            return 1;
+        }
+        if (!settings.program.empty()) break;
+    }
+    std::printf("reduction fuzz: %llu comparisons (%llu racy), %llu skipped as too large; %llu graphs in %llu executions, naively %llu; "
+                "%llu cut by sleep sets\n",
+                static_cast<unsigned long long>(totals.compared), static_cast<unsigned long long>(totals.racy),
+                static_cast<unsigned long long>(totals.skipped), static_cast<unsigned long long>(totals.graphs),
+                static_cast<unsigned long long>(totals.reduced), static_cast<unsigned long long>(totals.naive),
+                static_cast<unsigned long long>(totals.sleep_blocked));
+    if (totals.compared == 0 || totals.skipped > totals.compared / 5) {
+        std::printf("FAILED too few programs were small enough to compare\n");
+        return 1;
+    }
+    return 0;
+}
+
+// A wrong dependency rule must show within the programs that CI compares.
+int self_test(const Settings& settings) {
+    struct Named {
+        Defect defect;
+        const char* name;
+    };
+    constexpr Named kDefects[] = {{Defect::sc_rmw_commutes_with_sc_load, "SC read-modify-writes commute with SC loads"},
+                                  {Defect::sc_fence_commutes_with_sc_load, "SC fences commute with SC loads"}};
+    int missed = 0;
+    for (const Named& named : kDefects) {
+        Totals totals;
+        std::uint64_t seed = settings.seed;
+        while (seed < settings.seed + settings.programs && !differs(generated(seed), named.defect, settings, totals)) ++seed;
+        if (seed == settings.seed + settings.programs) {
+            std::printf("FAILED not found in %llu programs: %s\n", static_cast<unsigned long long>(settings.programs), named.name);
+            ++missed;
+            continue;
+        }
+        const Program small = smallest(generated(seed), [&](const Program& p) { return differs(p, named.defect, settings, totals); });
+        std::printf("found by seed %llu: %s, as in %s\n", static_cast<unsigned long long>(seed), named.name, to_text(small).c_str());
+    }
+    return missed ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    Settings settings;
+    for (int i = 1; i < argc; ++i) {
+        const std::string name = argv[i];
+        if (name == "--self-test") {
+            settings.self_test = true;
+            continue;
+        }
+        if (i + 1 == argc) throw std::invalid_argument(name + " needs a value, or is not known");
+        const char* const value = argv[++i];
+        if (name == "--seed")
+            settings.seed = std::stoull(value);
+        else if (name == "--programs")
+            settings.programs = std::stoull(value);
+        else if (name == "--largest")
+            settings.largest = std::stoull(value);
+        else if (name == "--program")
+            settings.program = value;
+        else
+            throw std::invalid_argument("unknown option " + name);
+    }
+    return settings.self_test ? self_test(settings) : compare(settings);
+} catch (const std::exception& e) {
+    std::fprintf(stderr, "explorer_reduction_fuzz: %s\n", e.what());
+    return 2;
+}
