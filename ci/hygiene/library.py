@@ -6,6 +6,8 @@ Usage: library.py CHECK --build DIR --cc CC --cxx CXX     (CHECK is the name of 
 import argparse
 import os
 import re
+import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -138,6 +140,25 @@ def check_rss(given):
 def served(program, **environment):
     output = run(program, env=environment)
     expect(output == "served by hakmem\n", f"{program} printed {output!r}")
+
+
+def check_small_limits(given):
+    """Little address space: what runs with libc's malloc runs with this one, and says the same."""
+    commands = (["ls", "/usr"], ["sh", "-c", "echo said"], ["sh", "-c", "ls /usr | cat"], ["sh", "-c", "x=$(ls -l / | wc -l); test $x -gt 3 && echo $x"])
+    for kib in (6000, 7000, 8000, 10000, 14000, 20000, 40000, 100000):
+        def limit(bound=kib * 1024):
+            resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+
+        for command in commands:
+            plain = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, preexec_fn=limit, check=False)
+            if plain.returncode != 0:
+                print(f"{command} does not run in {kib} KiB with libc's malloc")
+                continue
+            ours = subprocess.run(command, env={"PATH": "/usr/bin:/bin", "LD_PRELOAD": str(given.library)}, capture_output=True, text=True,
+                                  preexec_fn=limit, check=False)
+            expect((ours.returncode, ours.stdout, ours.stderr) == (0, plain.stdout, ""),
+                   f"{command} in {kib} KiB of address space ended with {ours.returncode}, wrote {ours.stderr!r}\n"
+                   f"reproduce: ulimit -v {kib}; LD_PRELOAD={given.library} {shlex.join(command)}")
 
 
 def version():

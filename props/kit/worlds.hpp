@@ -70,8 +70,7 @@ struct FakePal {
     static std::uint64_t entropy() { return 0x9e3779b97f4a7c15u; }
     static std::uintptr_t thread_id() { return threads.current + 1; }
     // One thread drives all: waiting for another one would be for ever.
-    static void yield() { broken("yield: waits for a thread that cannot run"); }
-    static void sleep_while(std::uint32_t*, std::uint32_t) { broken("a lock is taken that is held already"); }
+    static void sleep_while(std::uint32_t*, std::uint32_t) { broken("a lock is taken that is held already, or a tender waited for"); }
     static void wake_one(std::uint32_t*) {}
 };
 

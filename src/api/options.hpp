@@ -31,7 +31,7 @@ struct OptionRow {
 };
 
 inline constexpr OptionRow kOptionRows[] = {
-    {"window", OptionKind::bytes, std::uint64_t{8} << 20, std::uint64_t{1} << 46,
+    {"window", OptionKind::bytes, Config{}.window_bytes_min, std::uint64_t{1} << 46,
      "address space to reserve; 0 in this list: the larger of 1T and 8 times RAM",
      [](Options& o, std::uint64_t v) { o.tunables.window_bytes = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.window_bytes; }},
     {"purge_delay", OptionKind::milliseconds, 0, 3600000, "how long free memory stays resident before its pages are returned",

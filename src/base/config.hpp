@@ -19,7 +19,7 @@ struct Config {
     unsigned bin_blocks_min = 8;                  // ... but never below this many blocks,
     unsigned bin_blocks_max = 512;                // ... and always above this many
     std::size_t window_bytes = std::size_t{1} << 40;
-    std::size_t window_bytes_min = std::size_t{1} << 23;
+    std::size_t window_bytes_min = std::size_t{1} << 21;
     unsigned heaps_max = 65536;                   // one per live thread; type-stable
     unsigned tend_visits_max = 64;                // orphan heaps that one refill may visit
     unsigned islands_max = 256;                   // committed islands in the window: bounds the number of mappings
@@ -37,7 +37,7 @@ constexpr bool is_valid(const Config& c) {
            is_power_of_two(c.linear_bytes_max) && c.linear_bytes_max <= c.small_bytes_max &&
            c.small_bytes_max * c.slab_blocks_min <= c.large_bytes_max() && c.small_bytes_max <= c.unit_bytes &&
            c.unit_bytes / kMinAlignment <= 0xffff && c.bin_blocks_min >= 1 && c.bin_blocks_max >= c.bin_blocks_min &&
-           c.window_bytes % c.superslab_bytes() == 0 && c.window_bytes_min <= c.window_bytes;
+           c.window_bytes % c.superslab_bytes() == 0 && c.window_bytes_min >= c.superslab_bytes() && c.window_bytes_min <= c.window_bytes;
 }
 
 // What may change at run time; set once from HAKMEM_OPTIONS before the first heap, read on cold paths only.

@@ -5,7 +5,7 @@
 // plain fields may be half-changed. They are never drained, tended or adopted; frees into them are posted and stay. The leak is
 // bounded by what those heaps held at fork. A poster may have vanished between setting queued and pushing the slab, so
 // the pending lists of the heaps that live on are built anew from their slabs. Only superslabs that are divided into units are
-// looked through: the table's pages for Big blocks were never touched, and reading them would cost a fault each.
+// looked through: each of the others would cost a page of records that nobody ever read, which is a fault.
 #pragma once
 
 #include "heap/lifecycle.hpp"

@@ -114,9 +114,10 @@ bool Window<W>::open(const Tunables& tunables) {
         want = kConfig.window_bytes;
         if (const std::size_t ram = W::Pal::ram_bytes(); ram < SIZE_MAX / 16 && ram * 8 > want) want = ram * 8;
     }
-    // With a finite RLIMIT_AS at most half of what is left: the program's own mappings and thread stacks need the rest.
+    // With a finite RLIMIT_AS at most half of what is left, because the program's own mappings and thread stacks need the rest; but no
+    // less than the smallest window.
     const std::size_t left = W::Pal::address_space_left();
-    if (left != SIZE_MAX && want > left / 2) want = left / 2;
+    if (left != SIZE_MAX && want > left / 2) want = left / 2 < kConfig.window_bytes_min ? kConfig.window_bytes_min : left / 2;
     for (want = align_down(want, kSuperSlabBytes); want >= kConfig.window_bytes_min; want = align_down(want / 2, kSuperSlabBytes)) {
         if (try_reserve(want)) return true;
     }

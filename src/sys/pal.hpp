@@ -15,7 +15,6 @@ namespace hak {
 // purge       contents gone, pages stay committed; true only if they are zero afterwards.
 // advise_*    hints; failure has no meaning.
 // sleep_while(word, value)  returns when woken, when *word != value, or spuriously.   wake_one(word).
-// yield       lets other threads run.
 // thread_id   a value that no other live thread has.
 template <class P>
 concept PalPolicy = requires(void* p, std::size_t n, std::uint32_t* word) {
@@ -30,7 +29,6 @@ concept PalPolicy = requires(void* p, std::size_t n, std::uint32_t* word) {
     { P::purge(p, n) } -> std::same_as<bool>;
     P::advise_huge(p, n);
     P::advise_no_huge(p, n);
-    P::yield();
     { P::now_ms() } -> std::same_as<std::uint64_t>;
     { P::entropy() } -> std::same_as<std::uint64_t>;
     { P::thread_id() } -> std::same_as<std::uintptr_t>;

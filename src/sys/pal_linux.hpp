@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -55,11 +54,10 @@ struct LinuxPal {
 
     static void* reserve(std::size_t bytes, std::size_t alignment) {
         ErrnoKeeper keep;
-        // No MAP_NORESERVE: under strict overcommit what is committed later must be counted.
-        void* raw = ::mmap(nullptr, bytes + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (raw == MAP_FAILED) return nullptr;
-        const Address begin = address_of(raw), aligned = align_up(begin, alignment);
-        if (aligned != begin) ::munmap(raw, aligned - begin);
+        const Address begin = map_reserved(0, bytes + alignment);
+        if (begin == 0) return reserve_below(bytes, alignment);
+        const Address aligned = align_up(begin, alignment);
+        if (aligned != begin) ::munmap(pointer_to<void>(begin), aligned - begin);
         if (const std::size_t tail = begin + alignment - aligned; tail != 0) ::munmap(pointer_to<void>(aligned + bytes), tail);
         return pointer_to<void>(aligned);
     }
@@ -110,11 +108,6 @@ struct LinuxPal {
         return (static_cast<std::uint64_t>(t.tv_nsec) * 0x9e3779b97f4a7c15u) ^ address_of(&t);
     }
 
-    static void yield() {
-        ErrnoKeeper keep;
-        ::sched_yield();
-    }
-
     static std::uintptr_t thread_id() { return address_of(__builtin_thread_pointer()); }
 
     static void sleep_while(std::uint32_t* word, std::uint32_t value) {
@@ -127,6 +120,23 @@ struct LinuxPal {
     }
 
 private:
+    // No MAP_NORESERVE: under strict overcommit what is committed later must be counted. 0 if there is no room; `hint` may be 0.
+    static Address map_reserved(Address hint, std::size_t bytes) {
+        void* const p = ::mmap(pointer_to<void>(hint), bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return p == MAP_FAILED ? 0 : address_of(p);
+    }
+    // Where there is room for the reservation and none for its alignment: the system fills its address space from above, so that the
+    // aligned place just below where it would map next is free as a rule.
+    static void* reserve_below(std::size_t bytes, std::size_t alignment) {
+        Address at = map_reserved(0, bytes);
+        if (at != 0 && at % alignment != 0) {
+            ::munmap(pointer_to<void>(at), bytes);
+            at = map_reserved(align_down(at, alignment), bytes);
+        }
+        if (at == 0 || at % alignment == 0) return pointer_to<void>(at);
+        ::munmap(pointer_to<void>(at), bytes);
+        return nullptr;
+    }
     static std::size_t mapped_bytes(std::size_t unknown);
 };
 
