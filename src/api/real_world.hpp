@@ -33,7 +33,7 @@ struct RealWorld {
         read_options();
         return options.tunables;
     }
-    [[noreturn]] static void fault(Fault fault, Entry entry, const void* p);
+    [[noreturn]] static void fault(Fault fault, Entry entry, const void* p) noexcept;
 };
 
 using RealHeap = Heap<RealWorld>;
@@ -84,7 +84,7 @@ inline const char* name_of(Entry entry) {
     return "hakmem";
 }
 
-[[noreturn]] HAK_COLD inline void RealWorld::fault(Fault fault, Entry entry, const void* p) {
+[[noreturn]] HAK_COLD inline void RealWorld::fault(Fault fault, Entry entry, const void* p) noexcept {
     Text text;
     text << "hakmem: " << name_of(entry) << "(" << p << "): " << text_of(fault) << "\n";
     text.print();

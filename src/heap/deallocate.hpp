@@ -46,7 +46,7 @@ HAK_COLD void deallocate_above_small(Slab<W>* slab, void* p) {
 }
 
 template <World W>
-HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
+HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>) {
     if (p == nullptr) return;
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
@@ -72,7 +72,7 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) {
 
 // Precondition: the block is out, and its slab is this heap's.
 template <World W>
-HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b) {
+HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b) noexcept(kNothrow<W>) {
     give_back(*heap, window<W>.head_record(slab), b);
 }
 

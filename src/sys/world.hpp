@@ -25,6 +25,10 @@ concept World = SyncPolicy<typename W::Sync> && PalPolicy<typename W::Pal> && Pr
                     W::fault(Fault{}, Entry{}, p);
                 };
 
+// Whether nothing in this world throws. Functions that a noexcept entry point ends with say so, or its last call could not be a jump.
+template <World W>
+inline constexpr bool kNothrow = noexcept(W::fault(Fault{}, Entry{}, nullptr));
+
 // Written once at start-up, before the window is open; read on cold paths.
 template <World W>
 inline constinit Tunables tunables{};
