@@ -74,8 +74,8 @@ struct Options {
     unsigned deviation_bound = 3;
     unsigned pct_depth = 3;
     bool has_replay = false;   // run one execution: `replay` and zeros after it
-    std::string replay;
-    OrderMutant mutant;        // none if `site` is empty
+    std::string replay{};
+    OrderMutant mutant{};      // none if `site` is empty
     Defect defect = Defect::none;
     bool keep_graphs = false;  // fill Result::graph_hashes
     bool explain = true;       // after a failure: shrink, triage and trace

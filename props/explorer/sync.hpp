@@ -27,9 +27,13 @@ void construct_atomic(void* p, unsigned bytes, std::uint64_t value);
 void read_plain(const void* p, unsigned bytes, const Where& where);   // called before the bytes are read
 void write_plain(void* p, unsigned bytes, const Where& where);        // called before the bytes are written
 
-void begin_loop();
-void retry(const Where& where);
-void wait(const Where& where);
+// Where a round of a loop began: how much its thread had read, written and decided until then.
+struct Round {
+    std::uint32_t reads = 0, writes = 0, decisions = 0;
+};
+void begin(Round& round);
+void retry(Round& round, const Where& where);
+void wait(Round& round, const Where& where);
 
 template <class T>
 constexpr std::uint64_t to_bits(T value) {
@@ -118,6 +122,8 @@ struct Sync {
 
     static void fence(Order o, const Where& where = Where::current()) { word::fence(o, where); }
     static void pause() {}
+    // How often a lock looks again before it sleeps: the first wait() stops the thread, so more rounds show nothing more.
+    static constexpr int kSpins = 1;
 
     // Marks a loop that goes round until another thread has acted. Construct it before the first load that the loop depends on.
     // retry(): a cas failed, and the next round begins with what it read. The execution in which that read comes later covers this one,
@@ -126,9 +132,12 @@ struct Sync {
     // have stopped with the newest values read, they would wait for ever, which is a failure.
     class Loop {
     public:
-        Loop() { word::begin_loop(); }
-        void retry(const Where& where = Where::current()) { word::retry(where); }
-        void wait(const Where& where = Where::current()) { word::wait(where); }
+        Loop() { word::begin(round_); }
+        void retry(const Where& where = Where::current()) { word::retry(round_, where); }
+        void wait(const Where& where = Where::current()) { word::wait(round_, where); }
+
+    private:
+        word::Round round_;
     };
 };
 

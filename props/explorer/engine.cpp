@@ -1,0 +1,192 @@
+// engine.cpp: an execution from its first step to its verdict.
+#include "props/explorer/engine.hpp"
+
+#include <cstring>
+
+namespace explorer {
+
+void Engine::add_thread(const char* name, std::function<void()> body) {
+    if (thread_count_ == kThreadsMax) throw SetUpFailure{Kind::limit, "more threads than the explorer holds (kThreadsMax)"};
+    Thread& t = threads_[thread_count_++];
+    t.name = name;
+    t.body = std::move(body);
+}
+
+void Engine::fail(Kind kind, const std::string& text) {
+    if (phase_ == Phase::set_up) throw SetUpFailure{kind, "in the set-up: " + text};
+    failure_ = kind;
+    failure_text_ = phase_ == Phase::finally ? "finally: " + text : threads_[current_].name + ": " + text;
+    end(Outcome::failed);
+}
+
+// The fiber that runs is abandoned.
+void Engine::end(Outcome outcome) {
+    outcome_ = outcome;
+    Fiber::switch_to(*running_, main_);
+    __builtin_unreachable();
+}
+
+void Engine::thread_entry() { instance->main_thread(); }
+
+void Engine::main_thread() {
+    Thread& t = threads_[current_];
+    t.body();
+    t.state = Thread::State::ended;
+    leave_thread();
+}
+
+// The thread that runs will take no step any more.
+void Engine::leave_thread() {
+    situation_.enabled &= ~(1u << current_);
+    const unsigned next = pick();
+    current_ = next;
+    Fiber& from = *running_;
+    running_ = &threads_[next].fiber;
+    Fiber::switch_to(from, *running_);
+    __builtin_unreachable();
+}
+
+void Engine::stop_before(const Op& op) {
+    const unsigned me = current_;
+    situation_.next[me] = op;
+    const unsigned next = pick();
+    if (next != me) {
+        current_ = next;
+        running_ = &threads_[next].fiber;
+        Fiber::switch_to(threads_[me].fiber, *running_);
+    }
+    has_executed_ = true;
+    ++machine_.thread(me).events;
+}
+
+// Who goes on. At first every thread runs up to its first step.
+unsigned Engine::pick() {
+    if (started_ < thread_count_) return started_++;
+    if (has_executed_) {
+        has_executed_ = false;
+        // The thread has stopped again since; what it executed is kept in last_op_.
+        search_->executed(situation_.last, last_op_, situation_);
+        if (always_) always_();
+    }
+    if (situation_.enabled == 0) end(Outcome::ended);
+    if (++situation_.step > options_.step_bound) fail(Kind::step_bound, "more than " + std::to_string(options_.step_bound) + " steps: livelock is suspected");
+    const unsigned next = search_->pick_thread(situation_);
+    if (next == Search::kCut) end(Outcome::covered);
+    record(situation_.count(), situation_.rank(next));
+    situation_.last = next;
+    last_op_ = situation_.next[next];
+    return next;
+}
+
+void Engine::record(unsigned n, unsigned digit) {
+    if (n <= 1) return;
+    if (digits_.size() == kDigitsMax) fail(Kind::limit, "more decisions than the explorer holds (kDigitsMax)");
+    digits_.push_back(static_cast<std::uint8_t>(digit));
+}
+
+unsigned Engine::decide(unsigned n, Search::Choice choice) {
+    if (n <= 1) return 0;
+    const unsigned digit = search_->pick(n, choice);
+    record(n, digit);
+    return digit;
+}
+
+void Engine::execute(Search& search) {
+    memory_.restore();
+    shadow_.restore();
+    machine_.begin(options_, thread_count_);
+    search.begin_execution();
+    search_ = &search;
+    situation_.enabled = (1u << thread_count_) - 1;
+    situation_.last = kThreadsMax;
+    situation_.step = 0;
+    started_ = 1;
+    plain_steps_ = 0;
+    has_executed_ = in_child_ = false;
+    failure_ = Kind::none;
+    digits_.clear();
+    if (tracing_) trace_.begin();
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        Thread& t = threads_[i];
+        t.state = Thread::State::ready;
+        t.hash = i;
+        t.reads = t.writes = t.decisions = 0;
+        t.fiber.prepare(thread_entry);
+    }
+    phase_ = Phase::running;
+    current_ = 0;
+    running_ = &threads_[0].fiber;
+    Fiber::switch_to(main_, *running_);
+    if (outcome_ == Outcome::ended) judge();
+    phase_ = Phase::set_up;
+    if (!counts_) return;
+    ++result_.executions;
+    result_.steps += situation_.step;
+    if (outcome_ == Outcome::covered) ++result_.sleep_blocked;
+    if (outcome_ == Outcome::retried) ++result_.spin_blocked;
+}
+
+// The threads have ended, or wait, or are gone.
+void Engine::judge() {
+    bool waits = false, progress = false;
+    unsigned stuck = 0;
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        const Thread& t = threads_[i];
+        if (t.state != Thread::State::waiting) continue;
+        waits = true;
+        if (is_stuck(t)) {
+            stuck = i;
+        } else {
+            progress = true;
+        }
+    }
+    if (waits) {
+        if (!progress) {
+            failure_ = Kind::liveness;
+            failure_text_ = threads_[stuck].name + ": waits for ever";
+            outcome_ = Outcome::failed;
+        } else if (counts_) {
+            ++result_.spin_blocked;
+        }
+        return;
+    }
+    if (counts_) {
+        ++result_.complete;
+        graphs_.add(graph_hash());
+    }
+    if (!finally_ || in_child_) return;
+    shadow_.write_back();
+    phase_ = Phase::finally;
+    acting_ = 0;
+    finally_fiber_.prepare(finally_entry);
+    running_ = &finally_fiber_;
+    Fiber::switch_to(main_, finally_fiber_);
+}
+
+void Engine::finally_entry() {
+    instance->finally_();
+    instance->end(Outcome::ended);
+}
+
+// Whether the last round of its loop read nothing but newest values, so that the next one would find the same. A round that decided
+// something might decide otherwise.
+bool Engine::is_stuck(const Thread& t) const {
+    if (t.decisions != t.waits_since.decisions || t.reads > kReadsMax) return false;
+    for (std::uint32_t i = t.waits_since.reads; i < t.reads; ++i) {
+        if (machine_.newest(t.read[i] >> 8) != (t.read[i] & 0xff)) return false;
+    }
+    return true;
+}
+
+std::uint64_t Engine::graph_hash() const {
+    std::uint64_t hash = in_child_ ? 2 : 1;
+    for (unsigned i = 0; i < thread_count_; ++i) hash = mix(hash, threads_[i].hash);
+    // Words are numbered as they are met, so their orders are added up.
+    std::uint64_t orders = 0;
+    for (unsigned w = 0; w < machine_.words(); ++w) {
+        if (machine_.word(w).count > 1) orders += machine_.hash_of_order(w);
+    }
+    return mix(hash, orders);
+}
+
+}  // namespace explorer
