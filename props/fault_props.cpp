@@ -107,6 +107,36 @@ void never_handed_out() {
     }
 }
 
+// The same by another thread, which cannot see how far the owner has handed out: the block is posted, and whoever drains it says so,
+// whatever became of it in between.
+void never_handed_out_and_posted() {
+    struct Way {
+        const char* name;
+        void (*between)(std::size_t n);
+        std::initializer_list<Fault> right;
+        void (*drain)();
+    };
+    const auto collect = [] { hak::collect_pending(*be(0)); };
+    const Way ways[] = {
+        {"drained", [](std::size_t) {}, {Fault::not_allocated}, collect},
+        {"drained by the next refill", [](std::size_t) {}, {Fault::not_allocated}, [] { take(0, 200); }},
+        {"drained by a trim", [](std::size_t) {}, {Fault::not_allocated}, [] { be(0), hak::trim<W>(true); }},
+        {"drained at the owner's end", [](std::size_t) {}, {Fault::not_allocated}, [] { be(0), hak::give_up<W>(); }},
+        {"drained after the range went back", [](std::size_t) { hak::flush_all(*be(0)); }, {Fault::not_allocated}, collect},
+        {"handed out, then drained", [](std::size_t n) { take(0, n); }, {Fault::overwritten}, collect},
+    };
+    for (const Way& way : ways) {
+        for (const std::size_t n : {std::size_t{16}, std::size_t{48}, std::size_t{128}}) {
+            kit::reset_world<W>();
+            take(0, n);
+            void* const next = hak::pointer_to<void>(kit::heap_of<W>(0)->bins[hak::Classes<W>::class_of(n)].bump.get());
+            give(1, next);
+            way.between(n);
+            expect((std::string("free by another thread of a block that nobody has, ") + way.name).c_str(), way.right, Entry::free, next, way.drain, true);
+        }
+    }
+}
+
 // The second free at each place that the first may have brought the block to.
 void double_free() {
     struct Way {
@@ -203,6 +233,7 @@ void contents_are_free() {
 
 int main() {
     const std::pair<const char*, void (*)()> groups[] = {{"foreign", foreign}, {"interior", interior}, {"never handed out", never_handed_out},
+                                                         {"never handed out and posted", never_handed_out_and_posted},
                                                          {"double free", double_free}, {"overwritten", overwritten}, {"contents", contents_are_free}};
     int failed = 0;
     for (const auto& [name, run] : groups) {

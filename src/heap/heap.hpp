@@ -29,6 +29,9 @@ struct Heap {
         Plain<W, std::size_t> bump_bytes;  // 0: the range is used up
         Plain<W, std::int32_t> room;  // how many more blocks the list takes before frees go to the slabs; may be negative
         Plain<W, bool> bump_zero;     // untouched blocks are known to be zero
+
+        // Whether the address lies in the bump range, whose blocks nobody has.
+        HAK_INLINE bool is_untouched(Address at) const { return at - bump.get() < bump_bytes.get(); }
     };
 
     // Written by frees of many classes; a slab leaves when it is full, joins when its first block comes back.

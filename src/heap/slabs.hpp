@@ -103,19 +103,30 @@ inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
     settle(heap, slab, was_full);
 }
 
+// What stands in a posted chain at `a` was never posted by the client that had it. Another thread cannot see how far a slab was handed
+// out: its free of a block that nobody has is posted like any other, and is reported here.
+template <World W>
+[[noreturn]] HAK_COLD void bad_posted_block(const Heap<W>& heap, const Slab<W>* slab, Address a) {
+    const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed, here and below: written by the holder of the token, who calls this
+    const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
+    const std::uint32_t index = (a - slab->start.load(order::relaxed)) >> 32 == 0 ? slab->index_of(a) : Slab<W>::kNotABlock;
+    const bool is_untouched = heap.bins[c].is_untouched(a) || (index >= slab->limit.load(order::relaxed) && index < Classes<W>::capacity(c, unit));
+    W::fault(is_untouched ? Fault::not_allocated : Fault::overwritten, Entry::free, pointer_to<void>(a));
+}
+
 // Gives a chain of sealed blocks of one slab back, as it is: only its last link changes. The walk follows no link before it knows
-// that a sealed block of this slab lies there, and is bounded by the blocks that are out, so that a cycle cannot hang us.
+// that a sealed block of this slab lies there that was handed out, and is bounded by the blocks that are out, so that a cycle cannot
+// hang us.
 template <World W>
 inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head) {
     if (head == 0) return;
     const Address secret = window<W>.secret();
+    const auto& bin = heap.bins[slab->size_class.load(order::relaxed)];  // relaxed: as in settle()
     std::uint32_t count = 0;
     Block<W>* last = nullptr;
     for (Address a = head; a != 0; a = last->link.get()) {
         last = block_at<W>(a);
-        if (++count > slab->used.get() || !slab->holds(a) || !last->is_closed(secret)) [[unlikely]] {
-            W::fault(Fault::overwritten, Entry::free, last);
-        }
+        if (++count > slab->used.get() || !slab->holds(a) || bin.is_untouched(a) || !last->is_closed(secret)) [[unlikely]] bad_posted_block(heap, slab, a);
     }
     const bool was_full = !slab->has_room();
     slab->give_chain(head, last, count, secret);

@@ -22,16 +22,10 @@ HAK_INLINE Block<W>* pop(Bin<W>& bin) {
     return b;
 }
 
-// Whether the address lies in the bin's bump range, whose blocks nobody has.
-template <World W>
-HAK_INLINE bool is_untouched(const Bin<W>& bin, Address at) {
-    return at - bin.bump.get() < bin.bump_bytes.get();
-}
-
 // Whether the client may give this block back now: it was given out, and it is not free.
 template <World W>
 HAK_INLINE bool is_out(const Bin<W>& bin, const Block<W>* b) {
-    return !b->is_closed(window<W>.secret()) && !is_untouched<W>(bin, address_of(b));
+    return !b->is_closed(window<W>.secret()) && !bin.is_untouched(address_of(b));
 }
 
 // False, with nothing changed, if the list is full. Precondition: is_out(bin, b).

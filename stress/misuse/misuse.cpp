@@ -263,6 +263,20 @@ void add_never_handed_out() {
         in_another_thread([p] { take(p); });
         allocate_many(1000, 5000);
     });
+    add("free_untouched_block_from_another_thread_then_trim", "free", "never", [] {
+        Bytes p = make(1000) + 16 * 1024;
+        in_another_thread([p] { take(p); });
+        malloc_trim(0);
+        allocate_many(1000, 5000);
+    });
+    // Another class's refill takes what was posted in, while the block still waits to be handed out.
+    add("free_untouched_block_from_another_thread_then_refill", "free", "never", [] {
+        Bytes p = make(1000) + 16 * 1024;
+        in_another_thread([p] { take(p); });
+        allocate_many(2000, 200);
+        malloc_trim(0);
+        allocate_many(1000, 5000);
+    });
 }
 
 void add_overwritten_blocks() {
