@@ -59,7 +59,17 @@ void Engine::report_conflict(const Where& where) {
     fail(c.kind, text);
 }
 
-void Engine::check_access(std::uint32_t flat, unsigned bytes, const Where& where) {
+void Engine::reach(const Op& op, std::uint32_t flat, unsigned bytes, const Where& where) {
+    // A full fence acts on every word.
+    const bool learns = options_.sleep_sets && !op.full_fence;
+    const Footprints::Verdict verdict = learns ? footprints_.note(flat, current_, op.writes()) : Footprints::Verdict::shared;
+    if (verdict == Footprints::Verdict::learned) end(Outcome::restart);
+    if (verdict == Footprints::Verdict::shared) {
+        stop_before(op);
+    } else {
+        ++machine_.thread(current_).events;
+        count_silent_step(where);
+    }
     if (!shadow_.access(flat, bytes, current_, where)) report_conflict(where);
 }
 
@@ -94,8 +104,7 @@ void Engine::write(const Op& op, unsigned after, std::uint64_t value, Order orde
 std::uint64_t Engine::load(std::uint32_t flat, unsigned bytes, Order order, const Where& where) {
     Order unused{};
     const Op op = prepare(Op::Kind::load, flat, bytes, order, unused, Sites::What::load, where);
-    stop_before(op);
-    check_access(flat, bytes, where);
+    reach(op, flat, bytes, where);
     const unsigned position = pick_message(op);
     const unsigned id = machine_.word(op.word).order[position];
     read(op, position, op.order);
@@ -109,8 +118,7 @@ std::uint64_t Engine::load(std::uint32_t flat, unsigned bytes, Order order, cons
 void Engine::store(std::uint32_t flat, unsigned bytes, std::uint64_t value, Order order, const Where& where) {
     Order unused{};
     const Op op = prepare(Op::Kind::store, flat, bytes, order, unused, Sites::What::store, where);
-    stop_before(op);
-    check_access(flat, bytes, where);
+    reach(op, flat, bytes, where);
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     unsigned after = 0;
     if (machine_.word(op.word).count > 1 || machine_.word(op.word).initial_taken) {
@@ -132,8 +140,7 @@ std::uint64_t Engine::update(std::uint32_t flat, unsigned bytes, word::Update ki
     constexpr const char* kNames[] = {"exchange ", "fetch_add ", "fetch_sub "};
     Order unused{};
     const Op op = prepare(Op::Kind::update, flat, bytes, order, unused, kWhat[static_cast<unsigned>(kind)], where);
-    stop_before(op);
-    check_access(flat, bytes, where);
+    reach(op, flat, bytes, where);
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     const unsigned position = pick_message(op);
     const unsigned id = machine_.word(op.word).order[position];
@@ -155,8 +162,7 @@ bool Engine::cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, st
     Op op = prepare(Op::Kind::cas, flat, bytes, success, failure, weak ? Sites::What::cas_weak : Sites::What::cas_strong, where);
     op.weak = weak;
     op.expected = expected;
-    stop_before(op);
-    check_access(flat, bytes, where);
+    reach(op, flat, bytes, where);
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     const unsigned position = pick_message(op);
     const unsigned id = machine_.word(op.word).order[position];
@@ -203,13 +209,17 @@ void Engine::fence(Order order, const Where& where) {
     if (tracing_) [[unlikely]] trace(where, Memory::kNowhere, std::string("fence ") + name_of(order), 0);
 }
 
+void Engine::count_silent_step(const Where& where) {
+    if (++silent_steps_ > kSilentStepsMax) fail(Kind::step_bound, place_of(where) + ": an endless loop on words that nobody else writes is suspected");
+}
+
 void Engine::construct(std::uint32_t flat, unsigned bytes) {
     // The place becomes plain memory; the first atomic access makes it a word again.
     write_plain(flat, bytes, Where{});
 }
 
 void Engine::read_plain(std::uint32_t flat, unsigned bytes, const Where& where) {
-    if (++plain_steps_ > kPlainStepsMax) fail(Kind::step_bound, place_of(where) + ": too many plain accesses: an endless loop is suspected");
+    count_silent_step(where);
     if (!shadow_.read(flat, bytes, current_, where)) report_conflict(where);
     if (tracing_) [[unlikely]] {
         std::uint64_t value = 0;
@@ -220,7 +230,8 @@ void Engine::read_plain(std::uint32_t flat, unsigned bytes, const Where& where) 
 }
 
 void Engine::write_plain(std::uint32_t flat, unsigned bytes, const Where& where) {
-    if (++plain_steps_ > kPlainStepsMax) fail(Kind::step_bound, place_of(where) + ": too many plain accesses: an endless loop is suspected");
+    count_silent_step(where);
+    if (in_child_) [[unlikely]] shadow_.forget(flat, bytes);
     if (!shadow_.write(flat, bytes, current_, where, "a write races with")) report_conflict(where);
     memory_.save(memory_.address(flat), bytes);
     if (tracing_) [[unlikely]] trace(where, flat, "set", 2);
@@ -244,7 +255,15 @@ void Engine::wait(word::Round& round, const Where& where) {
     if (tracing_) [[unlikely]] trace(where, Memory::kNowhere, "waits", 4);
     t.state = Thread::State::waiting;
     t.waits_since = round;
-    leave_thread();
+    if (!options_.resume_waits) leave_thread();
+    const unsigned bit = 1u << current_;
+    waiting_ |= bit;
+    situation_.enabled &= ~bit;
+    situation_.next[current_] = Op{};
+    go_on(pick());
+    waiting_ &= ~bit;
+    t.state = Thread::State::ready;
+    begin(round);
 }
 
 std::uint32_t Engine::checked(const void* p, const Where& where) {

@@ -33,6 +33,10 @@ public:
     unsigned pick(unsigned n, Choice choice) override;
     void executed(unsigned, const Op&, const Situation&) override {}
     bool next() override;
+    bool restart() override {
+        if (!replays_) path_.clear();
+        return true;
+    }
     // Whether a bound kept it from something.
     bool was_bounded() const { return was_bounded_; }
 

@@ -38,25 +38,23 @@ void Engine::main_thread() {
 // The thread that runs will take no step any more.
 void Engine::leave_thread() {
     situation_.enabled &= ~(1u << current_);
-    const unsigned next = pick();
-    current_ = next;
-    Fiber& from = *running_;
-    running_ = &threads_[next].fiber;
-    Fiber::switch_to(from, *running_);
+    go_on(pick());
     __builtin_unreachable();
 }
 
+void Engine::go_on(unsigned next) {
+    if (next == current_) return;
+    Fiber& from = threads_[current_].fiber;
+    current_ = next;
+    running_ = &threads_[next].fiber;
+    Fiber::switch_to(from, *running_);
+}
+
 void Engine::stop_before(const Op& op) {
-    const unsigned me = current_;
-    situation_.next[me] = op;
-    const unsigned next = pick();
-    if (next != me) {
-        current_ = next;
-        running_ = &threads_[next].fiber;
-        Fiber::switch_to(threads_[me].fiber, *running_);
-    }
+    situation_.next[current_] = op;
+    go_on(pick());
     has_executed_ = true;
-    ++machine_.thread(me).events;
+    ++machine_.thread(current_).events;
 }
 
 // Who goes on. At first every thread runs up to its first step.
@@ -67,6 +65,13 @@ unsigned Engine::pick() {
         // The thread has stopped again since; what it executed is kept in last_op_.
         search_->executed(situation_.last, last_op_, situation_);
         if (always_) always_();
+    }
+    // A thread that waits goes on when something that it has read is newer by now.
+    if (options_.resume_waits) {
+        for (unsigned rest = waiting_; rest != 0; rest &= rest - 1) {
+            const auto t = static_cast<unsigned>(std::countr_zero(rest));
+            if (!is_stuck(threads_[t])) situation_.enabled |= 1u << t;
+        }
     }
     if (situation_.enabled == 0) end(Outcome::ended);
     if (++situation_.step > options_.step_bound) fail(Kind::step_bound, "more than " + std::to_string(options_.step_bound) + " steps: livelock is suspected");
@@ -101,7 +106,7 @@ void Engine::execute(Search& search) {
     situation_.last = kThreadsMax;
     situation_.step = 0;
     started_ = 1;
-    plain_steps_ = 0;
+    silent_steps_ = waiting_ = 0;
     has_executed_ = in_child_ = false;
     failure_ = Kind::none;
     digits_.clear();
@@ -119,7 +124,7 @@ void Engine::execute(Search& search) {
     Fiber::switch_to(main_, *running_);
     if (outcome_ == Outcome::ended) judge();
     phase_ = Phase::set_up;
-    if (!counts_) return;
+    if (!counts_ || outcome_ == Outcome::restart) return;
     ++result_.executions;
     result_.steps += situation_.step;
     if (outcome_ == Outcome::covered) ++result_.sleep_blocked;

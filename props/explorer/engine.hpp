@@ -12,6 +12,7 @@
 
 #include "props/explorer/canonical.hpp"
 #include "props/explorer/fiber.hpp"
+#include "props/explorer/footprints.hpp"
 #include "props/explorer/graphs.hpp"
 #include "props/explorer/machine.hpp"
 #include "props/explorer/memory.hpp"
@@ -76,7 +77,7 @@ public:
     void wait(word::Round& round, const Where& where);
 
 private:
-    static constexpr unsigned kReadsMax = 4096, kDigitsMax = 1 << 16, kPlainStepsMax = 1'000'000;
+    static constexpr unsigned kReadsMax = 4096, kDigitsMax = 1 << 16, kSilentStepsMax = 1'000'000;
 
     struct Thread {
         enum class State : std::uint8_t { ready, ended, waiting, gone };
@@ -103,6 +104,7 @@ private:
     [[noreturn]] void end(Outcome outcome);
     [[noreturn]] void leave_thread();
     void stop_before(const Op& op);
+    void go_on(unsigned next);
     unsigned pick();
     unsigned decide(unsigned n, Search::Choice choice);
     void record(unsigned n, unsigned digit);
@@ -110,9 +112,11 @@ private:
     // access.cpp: steps
     Op prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& order, Order& failure, Sites::What what, const Where& where);
     unsigned pick_message(const Op& op);
+    void count_silent_step(const Where& where);
     void read(const Op& op, unsigned position, Order order);
     void write(const Op& op, unsigned after, std::uint64_t value, Order order, bool updates);
-    void check_access(std::uint32_t flat, unsigned bytes, const Where& where);
+    // Until the thread may execute the operation.
+    void reach(const Op& op, std::uint32_t flat, unsigned bytes, const Where& where);
     [[noreturn]] void report_conflict(const Where& where);
     std::string describe_source(const Op& op, unsigned message) const;
     void trace(const Where& where, std::uint32_t flat, std::string text, std::uint64_t what);
@@ -124,10 +128,13 @@ private:
     };
     // Until a failure, the end of the search or of the budget; true if everything was covered.
     bool search(Search& search, Budget budget);
+    void begin_counts();
+    void learn_footprints();
+    std::string witness_of(const Digits& digits) const;
     void explain();
     void shrink();
     void triage();
-    void replay();
+    void replay(const std::string& witness);
     std::vector<std::string> thread_names() const;
 
     Options options_;
@@ -138,6 +145,7 @@ private:
     Machine machine_;
     Shadow shadow_;
     Sites sites_;
+    Footprints footprints_;
     Graphs graphs_;
     Trace trace_;
     std::array<Thread, kThreadsMax> threads_;
@@ -149,7 +157,7 @@ private:
     Fiber* running_ = nullptr;
     Search* search_ = nullptr;
     Situation situation_{machine_, {}, 0, kThreadsMax, 0, false};
-    unsigned current_ = 0, started_ = 0, plain_steps_ = 0;
+    unsigned current_ = 0, started_ = 0, silent_steps_ = 0, waiting_ = 0;
     bool in_child_ = false, has_executed_ = false, tracing_ = false, counts_ = true;
     Outcome outcome_ = Outcome::ended;
     Kind failure_ = Kind::none;

@@ -1,6 +1,8 @@
 // explain.cpp: an exploration as a whole, and what follows a failure: the shortest witness, under which orders it breaks, its trace.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <ostream>
 
@@ -58,6 +60,11 @@ private:
 Result Engine::explore(const Options& options, const std::function<void(Scenario&)>& body) {
     if (phase_ != Phase::idle) fail(Kind::limit, "an exploration within an exploration");
     options_ = options;
+    if (options.mode == Mode::uniform || options.mode == Mode::pct || options.mode == Mode::pos) {
+        // One execution is all there is: cutting it would waste it.
+        options_.prune_retries = false;
+        options_.resume_waits = true;
+    }
     result_ = Result{};
     graphs_ = Graphs{};
     has_run_ = false;
@@ -65,6 +72,7 @@ Result Engine::explore(const Options& options, const std::function<void(Scenario
     situation_.forks = false;
     finally_ = nullptr;
     always_ = nullptr;
+    footprints_.begin();
     memory_.begin();
     shadow_.begin();
     sites_.begin(options.mutant);
@@ -98,8 +106,9 @@ void Engine::run() {
     memory_.commit();
     shadow_.commit();
     const CrashHandler handler;
+    learn_footprints();
     if (options_.has_replay) {
-        replay();
+        replay(options_.replay);
     } else {
         Reduced reduced(options_);
         Canonical canonical(options_.mode == Mode::deviations ? options_.deviation_bound : Canonical::kNoBound);
@@ -117,7 +126,7 @@ void Engine::run() {
             result_.found_at = result_.executions;
             result_.kind = failure_;
             result_.message = failure_text_;
-            result_.witness = to_text(digits_);
+            result_.witness = witness_of(digits_);
             if (options_.explain && failure_ != Kind::limit) explain();
         }
     }
@@ -125,13 +134,17 @@ void Engine::run() {
     shadow_.restore();
 }
 
+void Engine::begin_counts() {
+    result_.executions = result_.complete = result_.steps = result_.sleep_blocked = result_.spin_blocked = 0;
+    graphs_ = Graphs{};
+}
+
 bool Engine::search(Search& search, Budget budget) {
     const double deadline = budget.seconds == 0 ? 0 : now() + budget.seconds;
     for (std::uint64_t n = 1;; ++n) {
         execute(search);
         if (outcome_ == Outcome::restart) {
-            // What the scenario needs is known by now, and the search has decided nothing that matters yet.
-            if (Reduced* const reduced = dynamic_cast<Reduced*>(&search)) *reduced = Reduced(options_);
+            if (search.restart() && counts_) begin_counts();
             continue;
         }
         if (outcome_ == Outcome::failed) return false;
@@ -141,74 +154,120 @@ bool Engine::search(Search& search, Budget budget) {
     }
 }
 
+// A few random executions show which words are shared, so that the search seldom has to begin again. Their failures are found again.
+void Engine::learn_footprints() {
+    if (!options_.sleep_sets) return;
+    constexpr std::uint64_t kExecutions = 32;
+    const Options asked = options_;
+    options_.mode = Mode::uniform;
+    options_.seed = 1;
+    options_.prune_retries = false;
+    options_.resume_waits = true;
+    Random random(options_);
+    counts_ = false;
+    for (std::uint64_t n = 0; n < kExecutions; ++n) {
+        execute(random);
+        random.next();
+    }
+    counts_ = true;
+    options_ = asked;
+    failure_ = Kind::none;
+    footprints_.remember();
+}
+
+// The words that were learned to be shared since the search began, then the digits.
+std::string Engine::witness_of(const Digits& digits) const {
+    std::string text;
+    for (const std::uint32_t flat : footprints_.late()) {
+        char word[16];
+        std::snprintf(word, sizeof word, "%s%x", text.empty() ? "" : ".", flat);
+        text += word;
+    }
+    const std::string rest = to_text(digits);
+    if (!text.empty()) return text + "-" + rest;
+    return rest.empty() ? "0" : rest;
+}
+
 void Engine::explain() {
+    const Kind kind = result_.kind;
+    const std::string message = result_.message;
     counts_ = false;
     shrink();
     triage();
+    replay(result_.witness);
     counts_ = true;
-    Options found = options_;
-    options_.has_replay = true;
-    options_.replay = result_.witness;
-    replay();
-    options_ = found;
+    if (result_.kind != kind) {
+        result_.message = "the witness does not reproduce (" + std::string(name_of(result_.kind)) + "): is there state that is not reset? It was " +
+                          name_of(kind) + ": " + message;
+        result_.kind = Kind::replay;
+    }
 }
 
 // The fewest deviations that break the same thing.
 void Engine::shrink() {
     const double deadline = now() + options_.shrink_seconds;
-    Digits best = digits_;
     const auto deviations = [](const Digits& digits) {
         unsigned n = 0;
         for (const std::uint8_t digit : digits) n += digit != 0 ? 1 : 0;
         return n;
     };
-    for (unsigned bound = 0; bound < deviations(best) && now() < deadline; ++bound) {
+    const unsigned found = deviations(digits_);
+    for (unsigned bound = 0; bound < found; ++bound) {
         Canonical canonical(bound);
-        const double left = deadline - now();
-        for (bool more = true; more && left > 0;) {
-            search(canonical, {deadline - now() > 0.001 ? deadline - now() : 0.001, 0});
+        for (bool more = true; more;) {
+            const double left = deadline - now();
+            if (left <= 0) return;
+            search(canonical, {left, 0});
             if (outcome_ == Outcome::failed && failure_ == result_.kind) {
-                best = digits_;
+                result_.witness = witness_of(digits_);
                 result_.message = failure_text_;
-                break;
+                return;
             }
             // Another failure on the way: go on behind it.
-            more = outcome_ == Outcome::failed && canonical.next() && now() < deadline;
+            more = outcome_ == Outcome::failed && canonical.next();
         }
     }
-    result_.witness = to_text(best);
 }
 
 void Engine::triage() {
-    const Options declared = options_;
-    if (declared.orders != Orders::declared) return;
+    if (options_.orders != Orders::declared) return;
     const auto under = [&](Orders orders) -> std::string {
         options_.orders = orders;
         Reduced reduced(options_);
-        const std::uint64_t kExecutions = 200'000;
-        const bool all = search(reduced, {2, kExecutions});
+        const bool all = search(reduced, {2, 200'000});
         if (outcome_ == Outcome::failed) return std::string("breaks (") + name_of(failure_) + ")";
         return all ? "holds" : "not found within the budget";
     };
-    result_.triage = "declared orders: breaks; x86: " + under(Orders::x86) + "; sequentially consistent: " + under(Orders::sc);
-    options_ = declared;
+    result_.triage = "declared orders: breaks; x86: " + under(Orders::x86);
+    result_.triage += "; sequentially consistent: " + under(Orders::sc);
+    options_.orders = Orders::declared;
 }
 
-void Engine::replay() {
+void Engine::replay(const std::string& witness) {
+    const std::size_t dash = witness.find('-');
+    std::vector<std::uint32_t> shared;
     Digits digits;
-    if (!parse_digits(options_.replay, digits)) {
+    bool readable = parse_digits(dash == std::string::npos ? witness : witness.substr(dash + 1), digits);
+    for (std::size_t at = 0; dash != std::string::npos && at < dash;) {
+        const std::size_t end = std::min(witness.find('.', at), dash);
+        const unsigned long flat = std::strtoul(witness.substr(at, end - at).c_str(), nullptr, 16);
+        readable = readable && flat < Memory::kFlatBytes;
+        if (readable) shared.push_back(static_cast<std::uint32_t>(flat));
+        at = end + 1;
+    }
+    if (!readable) {
         result_.kind = Kind::replay;
-        result_.message = "the digits cannot be read";
+        result_.message = "the witness cannot be read";
         return;
     }
+    footprints_.recall(shared);
     Canonical canonical(digits);
     tracing_ = true;
     search(canonical, {0, 1});
     tracing_ = false;
     result_.kind = failure_;
-    result_.message = failure_text_;
-    if (failure_ == Kind::none) result_.message.clear();
-    result_.witness = to_text(digits_);
+    result_.message = failure_ == Kind::none ? "" : failure_text_;
+    result_.witness = witness;
     result_.trace_hash = trace_.hash();
     if (failure_ != Kind::none || options_.trace) result_.trace = trace_.render(thread_names());
 }

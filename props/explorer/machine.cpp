@@ -11,12 +11,15 @@ void Machine::begin(const Options& options, unsigned threads) {
     sequential_ = options.orders == Orders::sc;
     inserts_ = options.stores == Stores::insert && !sequential_;
     const unsigned used = parts();
+    // What the last execution left, of all of its threads: the next one may have fewer, and the one after that more.
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        threads_[i].current.clear(used);
+        threads_[i].acquired.clear(used);
+        threads_[i].released.clear(used);
+    }
     thread_count_ = threads;
     for (unsigned i = 0; i < threads; ++i) {
         Thread& t = threads_[i];
-        t.current.clear(used);
-        t.acquired.clear(used);
-        t.released.clear(used);
         t.clock = t.acquired_clock = t.released_clock = Clock{};
         // Epoch 0 is the set-up, which happens before everything.
         t.clock.set(i, 1);
@@ -96,7 +99,7 @@ void Machine::make_place(unsigned w, unsigned position) {
         // What lies beyond the parts in use is never cleared at the end of an execution, because it was never written.
         word.column = static_cast<std::uint16_t>(columns_++);
     }
-    if (word.count == kMessagesPerWord) fail("more stores to one word than the explorer holds (kMessagesPerWord)", Kind::limit);
+    if (word.count == kMessagesPerWord) fail("more stores to one word than the explorer holds: livelock is suspected", Kind::step_bound);
     if (position < word.count) {
         const auto at = static_cast<std::uint8_t>(position);
         for (unsigned i = 0; i < thread_count_; ++i) {
@@ -127,7 +130,7 @@ void Machine::write(unsigned thread, unsigned w, unsigned after, std::uint64_t v
     const unsigned source = word.order[after];
     const unsigned position = after + 1;
     make_place(w, position);
-    if (messages_ == kMessagesMax) fail("more stores than the explorer holds (kMessagesMax)", Kind::limit);
+    if (messages_ == kMessagesMax) fail("more stores than the explorer holds: livelock is suspected", Kind::step_bound);
     const unsigned slot = messages_++;
     const unsigned id = word.count - 1u;
     word.order[position] = static_cast<std::uint8_t>(id);

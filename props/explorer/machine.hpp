@@ -22,7 +22,7 @@ constexpr bool acquires(Order o) {
 }
 constexpr bool releases(Order o) { return o == Order::release || o == Order::acq_rel || o == Order::seq_cst; }
 
-inline constexpr unsigned kMessagesPerWord = 120, kMessagesMax = 4096, kWordsMax = 2048;
+inline constexpr unsigned kMessagesPerWord = 250, kMessagesMax = 4096, kWordsMax = 2048;
 
 // An operation that a thread is about to execute.
 struct Op {

@@ -73,17 +73,8 @@ void Memory::commit() {
     journal_.clear();
 }
 
-void Memory::save(void* p, std::size_t bytes) {
-    if (flat(p) == kNowhere) return;
-    auto* at = static_cast<char*>(p);
-    while (bytes != 0) {
-        const std::size_t piece = std::min(bytes, sizeof(Saved::old));
-        Saved saved{at, 0, piece};
-        std::memcpy(&saved.old, at, piece);
-        journal_.push_back(saved);
-        at += piece;
-        bytes -= piece;
-    }
+void Memory::save_pieces(char* p, std::size_t bytes) {
+    for (std::size_t at = 0; at < bytes; at += sizeof(Saved::old)) save(p + at, std::min(bytes - at, sizeof(Saved::old)));
 }
 
 void Memory::restore() {
@@ -98,8 +89,7 @@ void Memory::end() {
     for (const Watched& w : watched_) std::memcpy(w.p, w.pristine.data(), w.bytes);
 }
 
-void* Memory::address(std::uint32_t flat) const {
-    if (flat < kArenaBytes) return arena_ + flat;
+void* Memory::address_of_watched(std::uint32_t flat) const {
     for (const Watched& w : watched_) {
         if (flat >= w.flat && flat - w.flat < w.bytes) return w.p + (flat - w.flat);
     }

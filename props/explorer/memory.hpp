@@ -31,8 +31,13 @@ public:
     void commit();
 
     // --- Executions ---
-    // Called before bytes are overwritten. Bytes that lie nowhere in here are none of our business.
-    void save(void* p, std::size_t bytes);
+    // Called before bytes of checked memory are overwritten.
+    void save(void* p, std::size_t bytes) {
+        if (bytes > sizeof(Saved::old)) return save_pieces(static_cast<char*>(p), bytes);
+        Saved saved{p, 0, bytes};
+        std::memcpy(&saved.old, p, bytes);
+        journal_.push_back(saved);
+    }
     void restore();
     // The exploration is over: watched objects become what they were at watch().
     void end();
@@ -42,7 +47,7 @@ public:
         const std::size_t offset = static_cast<std::size_t>(static_cast<const char*>(p) - arena_);
         return offset < kArenaBytes ? static_cast<std::uint32_t>(offset) : flat_of_watched(p);
     }
-    void* address(std::uint32_t flat) const;
+    void* address(std::uint32_t flat) const { return flat < kArenaBytes ? arena_ + flat : address_of_watched(flat); }
     bool in_arena(const void* p) const { return static_cast<std::size_t>(static_cast<const char*>(p) - arena_) < kArenaBytes; }
     bool is_ghost(const void* p) const { return static_cast<std::size_t>(static_cast<const char*>(p) - ghosts_) < kGhostBytes; }
     std::string describe(const void* p) const;
@@ -74,6 +79,9 @@ private:
         }
         return kNowhere;
     }
+
+    void* address_of_watched(std::uint32_t flat) const;
+    void save_pieces(char* p, std::size_t bytes);
 
     char* arena_ = nullptr;
     char* ghosts_ = nullptr;

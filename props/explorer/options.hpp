@@ -66,6 +66,7 @@ struct Options {
     Stores stores = Stores::insert;
     bool sleep_sets = true;      // false: naive search, for the test of the reduction
     bool prune_retries = true;   // Loop::retry() ends an execution whose failed iteration changed nothing
+    bool resume_waits = false;   // a thread in Loop::wait() goes on when what it read is stale; random modes do so, and follow retries
     unsigned spurious = 1;       // how often each thread's weak cas may fail spuriously in one execution
     std::uint64_t seed = 1;
     std::uint64_t max_executions = 0;  // 0: no bound

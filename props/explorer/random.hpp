@@ -89,6 +89,7 @@ public:
         ++execution_;
         return true;
     }
+    bool restart() override { return false; }
 
 private:
     static constexpr std::uint64_t kHigh = std::uint64_t{1} << 63;

@@ -25,6 +25,10 @@ public:
     unsigned pick(unsigned n, Choice choice) override;
     void executed(unsigned thread, const Op& op, const Situation& situation) override;
     bool next() override;
+    bool restart() override {
+        path_.clear();
+        return true;
+    }
 
 private:
     // A set of messages of one word; everything, for operations that do not read.

@@ -56,6 +56,8 @@ public:
     virtual void executed(unsigned thread, const Op& op, const Situation& situation) = 0;
     // False if nothing is left to try.
     virtual bool next() = 0;
+    // The last execution showed that branches were missing. True if everything begins again.
+    virtual bool restart() = 0;
 };
 
 }  // namespace explorer

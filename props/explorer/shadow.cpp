@@ -8,6 +8,7 @@ namespace explorer {
 
 void Shadow::begin() {
     restore();
+    forget_all();
     std::fill(grains_.begin(), grains_.end(), Grain{});
     keeps_journal_ = false;
 }
@@ -15,12 +16,20 @@ void Shadow::begin() {
 void Shadow::commit() { keeps_journal_ = true; }
 
 void Shadow::restore() {
-    for (unsigned c = 1; c < cells_used_; ++c) {
-        std::memset(&cell_of_[cells_[c].begin], 0, cells_[c].bytes * sizeof(std::uint16_t));
-    }
-    cells_used_ = 1;
+    ++execution_;
+    cells_with_words_.clear();
+    if (cells_used_ > kCellsMax / 2) forget_all();
     for (std::size_t i = grain_journal_.size(); i != 0; --i) grains_[grain_journal_[i - 1].first] = grain_journal_[i - 1].second;
     grain_journal_.clear();
+}
+
+void Shadow::forget(std::uint16_t cell) {
+    std::memset(&cell_of_[cells_[cell].begin], 0, cells_[cell].bytes * sizeof(std::uint16_t));
+}
+
+void Shadow::forget_all() {
+    for (unsigned c = 1; c < cells_used_; ++c) forget(static_cast<std::uint16_t>(c));
+    cells_used_ = 1;
 }
 
 void Shadow::set_grain(std::size_t grain, Grain value) {
@@ -35,6 +44,7 @@ Shadow::Cell& Shadow::add_cell(std::uint32_t begin, unsigned bytes, const Cell& 
     cell.begin = begin;
     cell.bytes = static_cast<std::uint8_t>(bytes);
     cell.word = kNoWord;
+    cell.execution = execution_;
     for (unsigned i = 0; i < bytes; ++i) cell_of_[begin + i] = static_cast<std::uint16_t>(cells_used_);
     ++cells_used_;
     return cell;
@@ -53,10 +63,23 @@ Shadow::Cell* Shadow::carve(std::uint32_t flat, unsigned bytes) {
         merged.writer = grain.writer;
     }
     merged.accesses = merged.writes;
+    if (Cell& same = cells_[cell_of_[flat]]; cell_of_[flat] != 0 && same.begin == flat && same.bytes == bytes) {
+        // Known from an earlier execution; nobody has accessed it in this one.
+        same.word = kNoWord;
+        same.execution = execution_;
+        same.writes = same.accesses = merged.writes;
+        same.writer = merged.writer;
+        same.written = Where{};
+        return &same;
+    }
     for (std::uint32_t at = flat; at < flat + bytes;) {
         const std::uint16_t c = cell_of_[at];
         if (c == 0) {
             ++at;
+            continue;
+        }
+        if (cells_[c].execution != execution_) {
+            forget(c);
             continue;
         }
         if (cells_[c].word != kNoWord) retire(cells_[c]);
@@ -83,6 +106,7 @@ void Shadow::begin_word(Cell& cell) {
     std::uint64_t identity = mix(cell.begin, cell.bytes);
     for (unsigned t = 0; t < kThreadsMax; ++t) identity = mix(identity, cell.writes[t]);
     cell.word = static_cast<std::uint16_t>(machine_.new_word(initial, identity));
+    cells_with_words_.push_back(static_cast<std::uint16_t>(&cell - cells_.data()));
 }
 
 // The place becomes plain memory, which holds the newest value.
@@ -117,9 +141,8 @@ bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool afte
     for (std::uint32_t at = flat; at < flat + bytes; ++at) {
         const std::uint16_t c = cell_of_[at];
         if (c == 0) continue;
-        Cell& cell = cells_[c];
-        if (!clock.covers(cell.accesses)) return conflicts(cell, clock, what, false);
-        cell_of_[at] = 0;
+        if (cells_[c].execution == execution_ && !clock.covers(cells_[c].accesses)) return conflicts(cells_[c], clock, what, false);
+        forget(c);
     }
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
         set_grain(g, {after, static_cast<std::uint8_t>(thread), clock[thread]});
@@ -139,7 +162,7 @@ bool Shadow::remap_alone(std::uint32_t flat, std::size_t bytes, bool before, boo
 }
 
 void Shadow::write_back() {
-    for (unsigned c = 1; c < cells_used_; ++c) {
+    for (const std::uint16_t c : cells_with_words_) {
         if (cells_[c].word != kNoWord && cell_of_[cells_[c].begin] == c) retire(cells_[c]);
     }
 }

@@ -31,6 +31,7 @@ public:
         std::uint8_t bytes = 0;
         std::uint8_t writer = 0;  // the last one
         Clock writes, accesses;   // per thread the epoch of the last one; an access is any, a write included
+        std::uint32_t execution = 0;  // whose history this is; cells outlive executions, because the next one has the same
         Where written{};
         std::array<Where, kThreadsMax> accessed;  // where `accesses` says so
     };
@@ -70,6 +71,10 @@ public:
         note_write(*cell, thread, where);
         return true;
     }
+    // In the child of a fork nothing that the vanished threads did to this place can meet a write of the child.
+    void forget(std::uint32_t flat, unsigned bytes) {
+        if (Cell* const cell = find(flat, bytes)) cell->writes = cell->accesses = Clock{};
+    }
     // The atomic word at this place, which begins with what memory holds if nobody accessed it yet. kNoWord: see conflict().
     unsigned word(std::uint32_t flat, unsigned bytes) {
         Cell* const cell = find(flat, bytes);
@@ -108,7 +113,7 @@ private:
         const std::uint16_t c = cell_of_[flat];
         if (c != 0) [[likely]] {
             Cell& cell = cells_[c];
-            if (cell.begin == flat && cell.bytes == bytes) [[likely]] return &cell;
+            if (cell.begin == flat && cell.bytes == bytes && cell.execution == execution_) [[likely]] return &cell;
         }
         return carve(flat, bytes);
     }
@@ -123,6 +128,8 @@ private:
     }
     Cell* carve(std::uint32_t flat, unsigned bytes);
     Cell& add_cell(std::uint32_t begin, unsigned bytes, const Cell& history);
+    void forget(std::uint16_t cell);
+    void forget_all();
     void begin_word(Cell& cell);
     void retire(Cell& cell);
     bool conflicts(const Cell& cell, const Clock& clock, const char* what, bool with_writes);
@@ -131,7 +138,9 @@ private:
     Memory& memory_;
     Machine& machine_;
     Conflict conflict_;
+    std::uint32_t execution_ = 1;
     unsigned cells_used_ = 1;  // cell 0 is none
+    std::vector<std::uint16_t> cells_with_words_;
     std::vector<Cell> cells_ = std::vector<Cell>(kCellsMax);
     std::vector<std::uint16_t> cell_of_ = std::vector<std::uint16_t>(Memory::kFlatBytes);
     std::vector<Grain> grains_ = std::vector<Grain>(Memory::kFlatBytes / kGrain);
