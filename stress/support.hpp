@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "subject.hpp"
+#if HAKMEM_STRESS_AUDIT
+#include "props/kit/audit_real.hpp"
+#endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAKMEM_STRESS_SANITIZED 1
@@ -179,6 +182,16 @@ inline void release(Block& b, const char* where) {
     check(b, where);
     subject::free(b.p);
     b.p = nullptr;
+}
+
+// Where all threads are joined: every invariant of the allocator holds. In builds that can tell.
+inline void audit(const char* when) {
+#if HAKMEM_STRESS_AUDIT
+    struct hak_audit_result r;
+    if (hak_audit(&r) != 0) fail("%s: INV %s: %s (where %llx, have %llu, want %llu)", when, r.invariant, r.what, r.where, r.have, r.want);
+#else
+    (void)when;
+#endif
 }
 
 inline double seconds_since(std::chrono::steady_clock::time_point start) {

@@ -111,12 +111,14 @@ int main(int argc, char** argv) {
     }
     stop.store(true, std::memory_order_relaxed);
     for (std::thread& t : workers) t.join();
+    stress::audit("all threads joined");
     for (stress::Block& b : table) stress::release(b, "end");
     for (stress::Block& b : heirlooms) stress::release(b, "end");
     if (auto* rest = exchange_slot.load(std::memory_order_acquire); rest != nullptr) {
         for (stress::Block& b : *rest) stress::release(b, "end");
         delete rest;
     }
+    stress::audit("all freed");
     stress::check_mapping_count();
     printf("fork_storm: %" PRIu64 " forks, seed %" PRIu64 "\n", forks.load(std::memory_order_relaxed), stress::seed_of_run);
     return 0;

@@ -70,6 +70,25 @@ void* work(void* argument_of_thread) {
     return nullptr;
 }
 
+// All chains live until `end` seconds after `start`; when this returns, none of their threads does.
+void run_until(std::vector<Chain>& chains, std::chrono::steady_clock::time_point start, double end) {
+    stop.store(false, std::memory_order_relaxed);
+    for (Chain& chain : chains) {
+        chain.has_predecessor = chain.has_ended = false;
+        pthread_t first;
+        if (const int error = pthread_create(&first, nullptr, work, &chain); error != 0)
+            stress::fail("pthread_create: %s", strerror(error));
+    }
+    while (stress::seconds_since(start) < end) usleep(10'000);
+    stop.store(true, std::memory_order_relaxed);
+    for (Chain& chain : chains) {
+        pthread_mutex_lock(&chain.mutex);
+        while (!chain.has_ended) pthread_cond_wait(&chain.ended, &chain.mutex);
+        pthread_mutex_unlock(&chain.mutex);
+        pthread_join(chain.last, nullptr);
+    }
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -91,27 +110,21 @@ int main(int argc, char** argv) {
         chains[t].random_state = random.next();
     }
     const auto start = std::chrono::steady_clock::now();
-    for (Chain& chain : chains) {
-        pthread_t first;
-        if (const int error = pthread_create(&first, nullptr, work, &chain); error != 0)
-            stress::fail("pthread_create: %s", strerror(error));
+    constexpr int kPhases = 3;
+    for (int phase = 1; phase <= kPhases; ++phase) {
+        run_until(chains, start, static_cast<double>(seconds) * phase / kPhases);
+        stress::audit("all threads joined");
     }
-    while (stress::seconds_since(start) < static_cast<double>(seconds)) usleep(10'000);
-    stop.store(true, std::memory_order_relaxed);
-
     uint64_t operations = 0;
     uint64_t generations = 0;
-    for (Chain& chain : chains) {
-        pthread_mutex_lock(&chain.mutex);
-        while (!chain.has_ended) pthread_cond_wait(&chain.ended, &chain.mutex);
-        pthread_mutex_unlock(&chain.mutex);
-        pthread_join(chain.last, nullptr);
+    for (const Chain& chain : chains) {
         operations += chain.operations;
         generations += chain.generations;
     }
     const double elapsed = stress::seconds_since(start);
     for (Chain& chain : chains)
         for (stress::Block& b : chain.blocks) stress::release(b, "end");
+    stress::audit("all freed");
     stress::check_mapping_count();
     printf("larson: %.0f replacements/s, %" PRIu64 " threads in %zu chains, seed %" PRIu64 "\n",
            static_cast<double>(operations) / elapsed, generations, chains.size(), stress::seed_of_run);

@@ -149,6 +149,7 @@ int main(int argc, char** argv) {
     second_queue.close();
     for (std::thread& t : second_takers) t.join();
 
+    stress::audit("all threads joined, all freed");
     stress::check_mapping_count();
     constexpr size_t kSlack = size_t{16} << 20;
     if (!HAKMEM_STRESS_SANITIZED && peak_second_half > peak_first_half + peak_first_half / 2 + kSlack)

@@ -175,10 +175,14 @@ int main(int argc, char** argv) {
     }
     stress::Random random(stress::seed_of_run);
     const auto start = std::chrono::steady_clock::now();
-    const auto end = start + std::chrono::seconds(seconds);
-    std::vector<std::thread> workers;
-    for (uint64_t i = 0; i < threads; ++i) workers.emplace_back(work, random.next(), end);
-    for (std::thread& t : workers) t.join();
+    constexpr int kPhases = 3;
+    for (int phase = 1; phase <= kPhases; ++phase) {
+        const auto end = start + std::chrono::milliseconds(seconds * 1000 * static_cast<uint64_t>(phase) / kPhases);
+        std::vector<std::thread> workers;
+        for (uint64_t i = 0; i < threads; ++i) workers.emplace_back(work, random.next(), end);
+        for (std::thread& t : workers) t.join();
+        stress::audit("all threads joined, all freed");
+    }
     stress::check_mapping_count();
     printf("realloc_mix: %.0f operations/s, seed %" PRIu64 "\n",
            static_cast<double>(operations.load(std::memory_order_relaxed)) / stress::seconds_since(start), stress::seed_of_run);

@@ -118,11 +118,16 @@ int main(int argc, char** argv) {
     }
     stress::Random random(stress::seed_of_run);
     const auto start = std::chrono::steady_clock::now();
-    const auto end = start + std::chrono::seconds(seconds);
-    std::vector<std::thread> chains;
-    for (uint64_t i = 0; i < threads; ++i) chains.emplace_back(churn, random.next(), end);
-    for (std::thread& t : chains) t.join();
+    constexpr int kPhases = 3;
+    for (int phase = 1; phase <= kPhases; ++phase) {
+        const auto end = start + std::chrono::milliseconds(seconds * 1000 * static_cast<uint64_t>(phase) / kPhases);
+        std::vector<std::thread> chains;
+        for (uint64_t i = 0; i < threads; ++i) chains.emplace_back(churn, random.next(), end);
+        for (std::thread& t : chains) t.join();
+        stress::audit("all threads joined");
+    }
     estate.release_all();
+    stress::audit("all freed");
     stress::check_mapping_count();
     const uint32_t count = next_owner.load(std::memory_order_relaxed) - 1;
     printf("thread_churn: %u threads, %.0f/s, seed %" PRIu64 "\n", count, count / stress::seconds_since(start), stress::seed_of_run);
