@@ -266,12 +266,12 @@ private:
         const bool fits = small ? has_units<W>(hak::Classes<W>::kShapes[hak::Classes<W>::class_of_aligned(n, alignment)].units) : has_room_above_small<W>(n, alignment);
         require(!fits, "null for ", n, " bytes aligned to ", alignment, " though no call failed and there is room");
     }
-    // Every thread that has a heap comes by once, somebody tends the orphans: no posted block is left but in frozen heaps.
+    // Somebody tends all heaps, then every thread that has a heap comes by once: no posted block is left but in frozen heaps.
     void judge_stranded() {
         if (!hak::window<W>.is_open()) return;
         for (unsigned t = 0; t < kThreads; ++t) be(t);
+        hak::tend_all<W>();
         for (unsigned t = 0; t < kThreads; ++t) apply(Collect{{t}});
-        hak::tend_all_orphans<W>();
         audit(false);
         require(auditor_.audit().totals().remote_blocks == 0, auditor_.audit().totals().remote_blocks, " posted blocks are stranded");
     }

@@ -34,6 +34,7 @@ inline constexpr hak::Config kTinyConfig{
     .window_bytes_min = 16 * 8 * 1024,
     .heaps_max = 16,
     .tend_visits_max = 2,
+    .idle_looks_per_heap = 1,
     .islands_max = 4,
 };
 static_assert(hak::is_valid(kTinyConfig));
@@ -177,7 +178,7 @@ public:
 
     void check(Scope scope, bool read_zero, const hak::Slab<W>* const* in_flight = nullptr, unsigned in_flight_count = 0) {
         scratch_.resize(hak::window<W>.is_open() ? hak::Audit<W>::scratch_words() : 0);
-        audit_ = hak::Audit<W>({scratch_.data(), scratch_.size(), read_zero, in_flight, in_flight_count});
+        audit_ = hak::Audit<W>({scratch_.data(), scratch_.size(), read_zero, in_flight, in_flight_count, true});
         const hak::Violation v = scope == Scope::pool ? audit_.pool_alone() : audit_.everything();
         require(!v, "INV ", v.invariant == nullptr ? "" : v.invariant, ": ", v.what, " (where ", v.where, ", have ", v.have, ", want ", v.want, ")");
     }

@@ -21,7 +21,8 @@ struct Config {
     std::size_t window_bytes = std::size_t{1} << 40;
     std::size_t window_bytes_min = std::size_t{1} << 21;
     unsigned heaps_max = 65536;                   // one per live thread; type-stable
-    unsigned tend_visits_max = 64;                // orphan heaps that one refill may visit
+    unsigned tend_visits_max = 64;                // heaps of others that one refill may visit
+    unsigned idle_looks_per_heap = 4;             // a living thread's heap is idle after this many looks, times the number of heaps
     unsigned islands_max = 256;                   // committed islands in the window: bounds the number of mappings
 
     constexpr std::size_t superslab_bytes() const { return unit_bytes * units_per_superslab; }

@@ -40,6 +40,7 @@ public:
         bool read_zero = false;                     // also read all memory that is said to be zero
         const Slab<W>* const* in_flight = nullptr;  // slabs whose poster set queued and has not pushed yet
         unsigned in_flight_count = 0;
+        bool frozen_at_rest = false;                // no thread that fork cut off was in a call: frozen heaps' bins can be read
     };
 
     static std::size_t scratch_words() { return window<W>.slots_ready() * kUnits; }
@@ -72,7 +73,7 @@ public:
 private:
     static constexpr Config kConfig = W::kConfig;
     static constexpr unsigned kUnits = kConfig.units_per_superslab;
-    static constexpr std::uint32_t kPendingMark = 1u << 31, kPartialMark = 1u << 30, kCountMask = 0xffffffu;
+    static constexpr std::uint32_t kPendingMark = 1u << 31, kPartialMark = 1u << 30, kLeakedMark = 1u << 29, kCountMask = 0xffffffu;
 
     bool expect(bool holds, const char* invariant, const char* what, std::uint64_t where, std::uint64_t have = 0, std::uint64_t want = 0) {
         if (!holds && !violation_) violation_ = {invariant, what, where, have, want};
@@ -130,6 +131,7 @@ private:
     bool check_heaps();
     bool check_heap(Heap<W>& heap);
     bool check_bin(Heap<W>& heap, SizeClass c);
+    bool check_frozen_bins(Heap<W>& heap);
     bool check_partial(Heap<W>& heap, SizeClass c);
     bool check_pending(Heap<W>& heap);
     bool check_nobody(const Heap<W>& heap, const char* what);
@@ -178,7 +180,7 @@ bool Audit<W>::check_heap(Heap<W>& heap) {
     if (!expect(token == Token::owned || token == Token::orphan || token == Token::frozen, "heap.1", "token at rest", where, static_cast<std::uint64_t>(token))) return false;
     totals_.orphans += token == Token::orphan;
     if (!check_pending(heap)) return false;
-    if (token == Token::frozen) return true;  // its plain fields may be half-changed
+    if (token == Token::frozen) return !setup_.frozen_at_rest || check_frozen_bins(heap);  // its plain fields may be half-changed
     std::uint64_t classes = 0;
     for (unsigned i = 0; i < Classes<W>::kCount; ++i) {
         const auto c = static_cast<SizeClass>(i);
@@ -216,11 +218,25 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
     const Slab<W>* const record = window<W>.slab_of(begin);
     if (!expect(record->owner.load(order::relaxed) == &heap && record->size_class.load(order::relaxed) == c, "heap.3", "the bump range lies in no slab of this heap and class", where, begin)) return false;
     const Slab<W>* const slab = window<W>.head_record(record);
+    if (!expect(heap.bump_slab[c].get() == slab, "heap.3", "bump_slab against the bump range", where, address_of(heap.bump_slab[c].get()), address_of(slab))) return false;
     if (!expect(slab->is_block_start(begin) && end == slab->block_address(slab->limit.load(order::relaxed)), "heap.3", "the bump range does not end with its slab", where, begin, end)) return false;
     if (!expect(slab->untouched.get() == 0, "heap.3", "a slab with a bump range has untouched blocks too", begin, slab->untouched.get())) return false;
     totals_.bump_blocks += (end - begin) / bytes;
     mark(slab) += static_cast<std::uint32_t>((end - begin) / bytes);
     return expect(!bin.bump_zero.get() || is_zero(begin, end - begin), "superslab.2", "a bump range that is said to be zero", begin);
+}
+
+// What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps that it lies in.
+template <World W>
+bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
+    for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
+        for (Address a = heap.bins[c].list.get(); a != 0; a = block_at<W>(a)->link.get()) {
+            if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window", address_of(&heap), a)) return false;
+            std::uint32_t& m = mark(window<W>.head_record(window<W>.slab_of(a)));
+            m = (m + 1) | kLeakedMark;
+        }
+    }
+    return true;
 }
 
 template <World W>

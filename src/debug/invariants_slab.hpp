@@ -80,6 +80,7 @@ bool Audit<W>::check_slab(const Slab<W>* slab) {
     const std::uint32_t held = (mark(slab) & kCountMask) + remote;
     if (!expect(used >= held, "conservation", "used against bins, bump ranges and the remote list", where, used, held)) return false;
     totals_.client_blocks += used - held;
+    if ((mark(slab) & kLeakedMark) != 0) totals_.frozen_units += shape.units;
     mark(slab) = used - held;
     if (!slab->zero_tail.get() || untouched == 0) return true;
     const Address tail = slab->block_address(slab->limit.load(order::relaxed));

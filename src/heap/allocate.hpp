@@ -6,7 +6,7 @@
 //     allocate_after_refill       cold: fill the bin from, in this order,
 //       collect_pending           what other threads gave back                      slabs.hpp          exchange
 //       take_own_partial          a slab of this heap that has room                 here               plain
-//       take_from_orphans         a slab of the heap of a thread that is gone       tend.hpp           token
+//       take_from_others          a slab of a heap whose thread is gone or idle     tend.hpp           tokens
 //       open_slab                 a fresh slab                                      slabs.hpp          pool's lock
 //       return_all_free           no memory: once more, after all that is free came together  lifecycle.hpp
 //     allocate_large              a run of units, above small_bytes_max             large.hpp          pool's lock
@@ -26,11 +26,13 @@ HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
     Slab<W>* const slab = heap.partial[c].get();
     if (slab == nullptr) return false;
     Bin<W>& bin = heap.bins[c];
+    heap.bump_slab[c].set(nullptr);  // the range is used up
     if (slab->free_count.get() != 0) fill<W>(bin, slab->take_free());
     if (const std::uint32_t blocks = slab->untouched.get(); blocks != 0) {
         bin.bump_zero.set(slab->zero_tail.get());
         bin.bump.set(slab->take_untouched());
         bin.bump_bytes.set(blocks * Classes<W>::block_bytes(c));
+        heap.bump_slab[c].set(slab);
     }
     leave_partial(heap, slab, c);
     return true;
@@ -50,11 +52,11 @@ HAK_COLD void housekeep(Heap<W>& heap) {
     reclaim<W>.tick();
 }
 
-// Room for class c from this heap's slabs, an orphan's, or a fresh one. False if there is no memory.
+// Room for class c from this heap's slabs, another heap's, or a fresh one. False if there is no memory.
 template <World W>
 HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
     if (take_own_partial(heap, c)) return true;
-    if (take_from_orphans(heap, c)) return take_own_partial(heap, c);
+    if (take_from_others(heap, c)) return take_own_partial(heap, c);
     Slab<W>* const slab = open_slab(heap, c);
     if (slab == nullptr) return false;
     join_partial(heap, slab, c);
@@ -65,14 +67,15 @@ HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
 template <World W>
 HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     constexpr std::uint32_t kHousekeepEvery = 64;
+    const Held<W> held(heap);
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
     if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);
     if (has_pending(heap)) collect_pending(heap);
     if (find_room(heap, c)) [[likely]] return true;
-    // Other classes' lists, orphans and the pool may keep what this class needs; and if nothing comes together here, another thread may
+    // Other classes' lists, other heaps and the pool may keep what this class needs; and if nothing comes together here, another thread may
     // just have returned it.
-    return_all_free(&heap, true);
+    return_all_free(heap, true);
     return find_room(heap, c);
 }
 

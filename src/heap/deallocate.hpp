@@ -64,16 +64,14 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
         W::fault(Fault::not_allocated, Entry::free, p);
     }
     W::Probe::on_retire(p, head->block_bytes());
-    if (post(*head, b, secret)) {
-        // relaxed: while queued is set the owner does not change; a change before was acquired by the CAS in post().
-        push_pending(head->owner.load(order::relaxed)->pending, head);
-    }
+    post_and_notify(head, b);
 }
 
-// Precondition: the block is out, and its slab is this heap's.
+// Precondition: the block is out.
 template <World W>
 HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b) noexcept(kNothrow<W>) {
-    give_back(*heap, window<W>.head_record(slab), b);
+    const Held<W> held(*heap);
+    give_back_or_post(*heap, window<W>.head_record(slab), b);
 }
 
 // `p` may be null. Changes no errno.

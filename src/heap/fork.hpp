@@ -46,7 +46,8 @@ void fork_child() {
     auto* const mine = static_cast<Heap<W>*>(W::current_heap());
     for (unsigned i = 0; i < heaps<W>.count(); ++i) {
         Heap<W>& heap = heaps<W>.at(i);
-        if (heap.token.load(order::relaxed) == Token::owned && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
+        const Token token = heap.token.load(order::relaxed);
+        if ((token == Token::owned || token == Token::busy) && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
         heap.pending.store(nullptr, order::relaxed);  // relaxed, all of these: the child has one thread
     }
     pool<W>.for_each_units_slot([](std::uint32_t slot) {

@@ -1,16 +1,20 @@
 // heap.hpp: what one thread has: the TLS singly linked lists, its slabs, its pending list, and the token that says who may touch them.
 //
-// A slab belongs to a Heap for as long as it holds blocks; a Heap is held through its token. Only the token's holder touches the
-// plain fields of the heap and of its slabs. Heaps are type-stable: recycled, never unmapped, so that a late poster's push lands in
-// a heap whatever became of its thread.
+// A slab belongs to a Heap for as long as it holds blocks; a Heap is held through its token. The bins are touched by the heap's thread
+// alone, without the token: that is what a hit does. Everything else that is plain, in the heap and in its slabs, is touched by the token's
+// holder: by the heap's thread in its slow paths, or by a tender. Heaps are type-stable: recycled, never unmapped, so that a late
+// poster's push lands in a heap whatever became of its thread.
 //
-//   unborn -> OWNED (by a thread) -> ORPHAN (the thread exited) -> OWNED (adopted whole) | TENDED (for a moment, by any thread)
-//   in a forked child: OWNED by a vanished thread -> FROZEN, for ever
+//   unborn -> OWNED (has a thread) -> ORPHAN (the thread exited) -> OWNED (adopted whole)
+//   OWNED -> BUSY (its thread is in a slow path) -> OWNED
+//   OWNED or ORPHAN -> TENDED (for a moment, by another thread) -> OWNED or ORPHAN;  TENDED -> AWAITED (its thread sleeps meanwhile) -> OWNED
+//   in a forked child: OWNED or BUSY, of a vanished thread -> FROZEN, for ever
 //
-// INV heap.1  at most one thread holds the token (OWNED or TENDED); plain fields are written by it alone
+// INV heap.1  at most one thread holds the token (BUSY, TENDED or AWAITED); plain fields but the bins are written by it alone
 // INV heap.2  bin.room == bin_blocks - (length of bin.list), and the list is sealed (block.1)
-// INV heap.3  [bin.bump, bin.bump + bin.bump_bytes) is a whole number of untouched blocks of one slab of this heap, counted as used in that slab
-// INV heap.4  an ORPHAN's bins are empty: all its free blocks are in its slabs or on their remote lists
+// INV heap.3  [bin.bump, bin.bump + bin.bump_bytes) is a whole number of untouched blocks of one slab of this heap, counted as used in that slab,
+//             which is bump_slab
+// INV heap.4  an ORPHAN's bins are empty: all its free blocks are in slabs or on their remote lists
 #pragma once
 
 #include "mem/remote_list.hpp"
@@ -18,7 +22,7 @@
 
 namespace hak {
 
-enum class Token : std::uint32_t { unborn = 0, owned, orphan, tended, frozen };
+enum class Token : std::uint32_t { unborn = 0, owned, busy, orphan, tended, awaited, frozen };
 
 template <World W>
 struct Heap {
@@ -34,9 +38,10 @@ struct Heap {
         HAK_INLINE bool is_untouched(Address at) const { return at - bump.get() < bump_bytes.get(); }
     };
 
-    // Written by frees of many classes; a slab leaves when it is full, joins when its first block comes back.
-    Bin bins[Classes<W>::kCount];
+    Bin bins[Classes<W>::kCount];                    // the heap's thread alone
+    // A slab leaves when it is full, joins when its first block comes back.
     Plain<W, Slab<W>*> partial[Classes<W>::kCount];  // slabs with room, most recently joined first
+    Plain<W, Slab<W>*> bump_slab[Classes<W>::kCount];  // where the bin's bump range lies; it stays with the heap as long as there may be one
     Plain<W, std::uint64_t> flushed_ms;
     Plain<W, std::uint32_t> refills;
     Plain<W, std::uint32_t> tend_next;               // where the last round over the orphans ended
@@ -49,6 +54,7 @@ struct Heap {
     // Any thread writes.
     alignas(2 * kCacheLine) Atomic<W, Slab<W>*> pending;
     alignas(kCacheLine) Atomic<W, Token> token;
+    Atomic<W, std::uint32_t> idle_looks;             // how often tenders looked since the thread was last in a slow path
 
     static_assert(Classes<W>::kCount <= 64);
 

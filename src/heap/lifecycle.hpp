@@ -22,23 +22,28 @@ HAK_INLINE bool start() {
     return window<W>.is_open() || start_slow<W>();
 }
 
-// Everything that is free goes from the heap and from the orphans to the pool, and from there to the system; true if the system got
-// any of it. `heap` is the calling thread's, its own or borrowed, or none.
+// Everything that is free goes from this heap, which the caller holds, and from those that can be tended to the pool, and from there to
+// the system; true if the system got any of it.
 template <World W>
-HAK_COLD bool return_all_free(Heap<W>* heap, bool decommit) {
-    if (has_heap(heap)) {
-        if (has_pending(*heap)) collect_pending(*heap);
-        flush_all(*heap);
-        release_empty_slabs(*heap);
-    }
-    tend_all_orphans<W>();
+HAK_COLD bool return_all_free(Heap<W>& heap, bool decommit) {
+    if (has_pending(heap)) collect_pending(heap);
+    flush_all(heap);
+    release_empty_slabs(heap);
+    tend_all<W>();
     return reclaim<W>.everything(decommit);
 }
 
 // Returns what can be returned to the system now; true if anything was.
 template <World W>
 HAK_COLD bool trim(bool decommit) {
-    return window<W>.is_open() && return_all_free(static_cast<Heap<W>*>(W::current_heap()), decommit);
+    if (!window<W>.is_open()) return false;
+    auto* const heap = static_cast<Heap<W>*>(W::current_heap());
+    if (has_heap(heap)) {
+        const Held<W> held(*heap);
+        return return_all_free(*heap, decommit);
+    }
+    tend_all<W>();
+    return reclaim<W>.everything(decommit);
 }
 
 // A heap for one call. `borrowed`: it goes back when the call ends, because this thread cannot promise to give it up later.

@@ -83,6 +83,14 @@ HAK_COLD void release_slab(Heap<W>& heap, Slab<W>* slab) {
     pool<W>.release_units(address, units);
 }
 
+// Gives a block back to a slab of any heap, from any thread, and tells the owner. The caller's last access to block and slab.
+template <World W>
+HAK_INLINE void post_and_notify(Slab<W>* slab, Block<W>* b) {
+    if (!post(*slab, b, window<W>.secret())) return;
+    // relaxed: while queued is set the owner does not change; a change before was acquired by the CAS in post().
+    push_pending(slab->owner.load(order::relaxed)->pending, slab);
+}
+
 // After blocks came back to a slab. The slab is released when it is empty, unless it is the class's last partial one: that one
 // stays for the next refill, so that a single block allocated and freed in turn does not cross the pool.
 template <World W>
@@ -95,12 +103,27 @@ HAK_INLINE void settle(Heap<W>& heap, Slab<W>* slab, bool was_full) {
     reclaim<W>.tick();
 }
 
-// Gives one block, which counts as used, back to its slab.
+// Gives one block back to a slab of this heap, in which it counts as used.
 template <World W>
 inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
     const bool was_full = !slab->has_room();
     slab->give(b, window<W>.secret());
     settle(heap, slab, was_full);
+}
+
+// The same for a block of any heap's slab, which only the owner's holder may change.
+template <World W>
+inline void give_back_or_post(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+    // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile.
+    if (slab->owner.load(order::relaxed) == &heap) [[likely]] return give_back(heap, slab, b);
+    post_and_notify(slab, b);
+}
+
+// Whether nobody has the block yet. Reads the bin where it may say so, which is its thread's alone: no tender gives back to a bump_slab.
+template <World W>
+HAK_INLINE bool is_in_bump_range(const Heap<W>& heap, const Slab<W>* slab, Address a) {
+    const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: as in settle()
+    return slab == heap.bump_slab[c].get() && heap.bins[c].is_untouched(a);
 }
 
 // What stands in a posted chain at `a` was never posted by the client that had it. Another thread cannot see how far a slab was handed
@@ -110,7 +133,7 @@ template <World W>
     const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed, here and below: written by the holder of the token, who calls this
     const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
     const std::uint32_t index = (a - slab->start.load(order::relaxed)) >> 32 == 0 ? slab->index_of(a) : Slab<W>::kNotABlock;
-    const bool is_untouched = heap.bins[c].is_untouched(a) || (index >= slab->limit.load(order::relaxed) && index < Classes<W>::capacity(c, unit));
+    const bool is_untouched = is_in_bump_range(heap, slab, a) || (index >= slab->limit.load(order::relaxed) && index < Classes<W>::capacity(c, unit));
     W::fault(is_untouched ? Fault::not_allocated : Fault::overwritten, Entry::free, pointer_to<void>(a));
 }
 
@@ -121,16 +144,22 @@ template <World W>
 inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head) {
     if (head == 0) return;
     const Address secret = window<W>.secret();
-    const auto& bin = heap.bins[slab->size_class.load(order::relaxed)];  // relaxed: as in settle()
     std::uint32_t count = 0;
     Block<W>* last = nullptr;
     for (Address a = head; a != 0; a = last->link.get()) {
         last = block_at<W>(a);
-        if (++count > slab->used.get() || !slab->holds(a) || bin.is_untouched(a) || !last->is_closed(secret)) [[unlikely]] bad_posted_block(heap, slab, a);
+        if (++count > slab->used.get() || !slab->holds(a) || is_in_bump_range(heap, slab, a) || !last->is_closed(secret)) [[unlikely]] bad_posted_block(heap, slab, a);
     }
     const bool was_full = !slab->has_room();
     slab->give_chain(head, last, count, secret);
     settle(heap, slab, was_full);
+}
+
+// Takes what other threads posted to one slab, which was popped from the pending list.
+template <World W>
+inline void collect(Heap<W>& heap, Slab<W>* slab) {
+    bump_counter<W>(heap.remote_drained);
+    give_back_chain(heap, slab, drain(*slab));
 }
 
 // Takes what other threads posted to this heap's slabs.
@@ -139,9 +168,7 @@ HAK_COLD void collect_pending(Heap<W>& heap) {
     Slab<W>* slab = pop_pending<W>(heap.pending);
     while (slab != nullptr) {
         Slab<W>* const next = slab->pending_next.get();  // before drain() lets the next poster write it
-        const Address head = drain(*slab);
-        bump_counter<W>(heap.remote_drained);
-        give_back_chain(heap, slab, head);
+        collect(heap, slab);
         slab = next;
     }
 }

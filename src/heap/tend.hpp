@@ -1,7 +1,8 @@
-// tend.hpp: the token of a heap, and what a thread does with the heaps of threads that are gone.
+// tend.hpp: the token of a heap, and what a thread does with the heaps of threads that are gone or do not call.
 //
-// A tender holds an orphan for a moment: it drains what was posted to it, gives its empty slabs to the pool, and takes over one slab
-// that has room for the class it needs. From then on the slab is the tender's own, and so are frees into it.
+// A tender holds another heap for a moment: it drains what was posted to it, gives its empty slabs to the pool, and takes over one slab
+// that has room for the class it needs. From then on the slab is the tender's own, and so are frees into it. The heap of a living
+// thread is tended when that thread has been in no slow path for a while; its bins stay as they are, so it may go on with hits meanwhile.
 #pragma once
 
 #include "heap/heaps.hpp"
@@ -17,14 +18,63 @@ HAK_INLINE bool try_take_token(Heap<W>& heap, Token from, Token to) {
     return heap.token.cas_strong(from, to, order::acquire, order::relaxed);
 }
 
+// What the heap's thread sleeps on while it is tended. Atomic<T> has the size and the representation of T.
 template <World W>
-HAK_INLINE void let_go(Heap<W>& heap, Token to) {
-    heap.token.store(to, order::release);  // release: pairs with try_take_token()
+inline std::uint32_t* token_futex(Heap<W>& heap) {
+    return pointer_to<std::uint32_t>(address_of(&heap.token));
 }
 
-// Everything goes to the slabs and what is empty to the pool; then the token is anybody's. The caller holds the token.
+// release, in both: pairs with try_take_token() and hold().
+template <World W>
+HAK_INLINE void let_go(Heap<W>& heap, Token to) {
+    heap.token.store(to, order::release);
+}
+// The same for a tender, for whom the heap's thread may wait.
+template <World W>
+inline void end_tend(Heap<W>& heap, Token to) {
+    if (heap.token.exchange(to, order::release) == Token::awaited) W::Pal::wake_one(token_futex(heap));
+}
+
+// The heap is tended: its thread waits until that ends.
+template <World W>
+HAK_COLD void hold_after_tender(Heap<W>& heap) {
+    typename W::Sync::Loop loop;
+    for (int spin = 0;; ++spin) {
+        Token seen = Token::owned;
+        if (heap.token.cas_strong(seen, Token::busy, order::acquire, order::relaxed)) return;  // acquire: pairs with end_tend()
+        if (spin < W::Sync::kSpins) {
+            loop.wait();
+            continue;
+        }
+        // relaxed: says only that somebody sleeps, so that the tender wakes us.
+        if (seen == Token::tended && !heap.token.cas_strong(seen, Token::awaited, order::relaxed, order::relaxed)) continue;
+        W::Pal::sleep_while(token_futex(heap), static_cast<std::uint32_t>(Token::awaited));
+    }
+}
+
+// The slow paths of a heap's own thread hold the token, because a tender may come by. Precondition: the heap is the caller's, not held.
+template <World W>
+HAK_INLINE void hold(Heap<W>& heap) {
+    heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
+    if (!try_take_token(heap, Token::owned, Token::busy)) [[unlikely]] hold_after_tender(heap);
+}
+
+template <World W>
+class Held {
+public:
+    explicit Held(Heap<W>& heap) : heap_(heap) { hold(heap); }
+    ~Held() { let_go(heap_, Token::owned); }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+private:
+    Heap<W>& heap_;
+};
+
+// Everything goes to the slabs and what is empty to the pool; then the token is anybody's. The heap is the caller's, not held.
 template <World W>
 HAK_COLD void abandon(Heap<W>& heap) {
+    hold(heap);
     if (has_pending(heap)) collect_pending(heap);
     flush_all(heap);
     release_empty_slabs(heap);
@@ -54,8 +104,9 @@ inline bool take_over(Heap<W>& to, Heap<W>& from, Slab<W>* slab) {
 template <World W>
 inline bool take_over_partial(Heap<W>& to, Heap<W>& from, SizeClass c) {
     for (Slab<W>* slab = from.partial[c].get(); slab != nullptr; slab = slab->next.get()) {
-        // A slab that a poster is notifying of stays where it is.
+        // A slab that a poster is notifying of stays where it is, and so does the one whose untouched blocks the thread may have.
         if ((slab->remote.load(order::relaxed) & kQueued) != 0) continue;  // relaxed: a guess; try_claim() decides
+        if (slab == from.bump_slab[c].get()) continue;
         leave_partial(from, slab, c);
         if (take_over(to, from, slab)) return true;
         join_partial(from, slab, c);
@@ -64,24 +115,53 @@ inline bool take_over_partial(Heap<W>& to, Heap<W>& from, SizeClass c) {
     return false;
 }
 
-// True if a slab of class c with room was taken over from an orphan, within the bounded number of visits.
+// A thread that is in no slow path while others look at its heap so often is taken to be away: asleep, preempted, or content with its bins.
+// Proportional to the number of heaps, because each of their threads looks as often as it needs a slab.
 template <World W>
-HAK_COLD bool take_from_orphans(Heap<W>& heap, SizeClass c) {
+inline bool is_idle(Heap<W>& heap, unsigned heap_count) {
+    const std::uint32_t looks = heap.idle_looks.load(order::relaxed);  // relaxed, both: a heuristic, lost counts do no harm
+    if (looks >= W::kConfig.idle_looks_per_heap * heap_count) return true;
+    heap.idle_looks.store(looks + 1, order::relaxed);
+    return false;
+}
+
+// What was posted to a heap that the caller tends. A slab whose untouched blocks the heap's thread may have stays pending: only that
+// thread can tell which of them were given out.
+template <World W>
+inline void collect_as_tender(Heap<W>& heap) {
+    Slab<W>* slab = has_pending(heap) ? pop_pending<W>(heap.pending) : nullptr;
+    while (slab != nullptr) {
+        Slab<W>* const next = slab->pending_next.get();
+        if (slab == heap.bump_slab[slab->size_class.load(order::relaxed)].get()) {  // relaxed: written by a holder of the token
+            push_pending(heap.pending, slab);
+        } else {
+            collect(heap, slab);
+        }
+        slab = next;
+    }
+}
+
+// True if a slab of class c with room was taken over from a heap that is an orphan or idle, within the bounded number of visits.
+template <World W>
+HAK_COLD bool take_from_others(Heap<W>& heap, SizeClass c) {
     const unsigned count = heaps<W>.count();
-    if (heaps<W>.orphans() == 0 || !heaps<W>.begin_tending()) return false;
+    if (count == 1 || !heaps<W>.begin_tending()) return false;
     bool taken = false;
     unsigned i = heap.tend_next.get();
     // Looking is bounded as well as visiting: after a time of many threads most heaps have nothing to give.
     const unsigned looks = count < 4 * W::kConfig.tend_visits_max ? count : 4 * W::kConfig.tend_visits_max;
     for (unsigned seen = 0, visits = 0; seen < looks && visits < W::kConfig.tend_visits_max && !taken; ++seen) {
         if (i >= count) i = 0;
-        Heap<W>& orphan = heaps<W>.at(i);
-        const bool promising = (orphan.partial_classes.load(order::relaxed) >> c & 1) != 0 || has_pending(orphan);  // relaxed: a hint
-        if (promising && try_take_token(orphan, Token::orphan, Token::tended)) {
+        Heap<W>& other = heaps<W>.at(i);
+        const Token was = other.token.load(order::relaxed);  // relaxed, both: a guess for the CAS, and a hint
+        const bool can_tend = was == Token::orphan || was == Token::owned;
+        const bool promising = can_tend && ((other.partial_classes.load(order::relaxed) >> c & 1) != 0 || has_pending(other));
+        if (promising && (was == Token::orphan || is_idle(other, count)) && try_take_token(other, was, Token::tended)) {
             ++visits;
-            if (has_pending(orphan)) collect_pending(orphan);
-            taken = take_over_partial(heap, orphan, c);
-            let_go(orphan, Token::orphan);
+            collect_as_tender(other);
+            taken = take_over_partial(heap, other, c);
+            if (!taken) other.idle_looks.store(0, order::relaxed);  // relaxed: a heuristic; what is left is not worth another visit soon
+            end_tend(other, was);
         }
         if (!taken) ++i;  // where a round ends well the next one begins
     }
@@ -91,17 +171,18 @@ HAK_COLD bool take_from_orphans(Heap<W>& heap, SizeClass c) {
     return taken;
 }
 
-// Drains every orphan and releases its empty slabs.
+// Drains every heap whose thread is gone or in no slow path, and releases its empty slabs.
 template <World W>
-HAK_COLD void tend_all_orphans() {
+HAK_COLD void tend_all() {
     if (!heaps<W>.begin_tending()) return;
     const unsigned count = heaps<W>.count();
     for (unsigned i = 0; i < count; ++i) {
-        Heap<W>& orphan = heaps<W>.at(i);
-        if (!try_take_token(orphan, Token::orphan, Token::tended)) continue;
-        if (has_pending(orphan)) collect_pending(orphan);
-        release_empty_slabs(orphan);
-        let_go(orphan, Token::orphan);
+        Heap<W>& other = heaps<W>.at(i);
+        const Token was = other.token.load(order::relaxed);  // relaxed: a guess for the CAS
+        if ((was != Token::orphan && was != Token::owned) || !try_take_token(other, was, Token::tended)) continue;
+        collect_as_tender(other);
+        release_empty_slabs(other);
+        end_tend(other, was);
     }
     heaps<W>.end_tending();
 }

@@ -60,8 +60,8 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
     return b;
 }
 
-// Empties one bin into the slabs that its blocks came from, all of them this heap's: a heap gets blocks from its own slabs alone, and
-// a slab leaves a heap only while no thread holds that (heap.4). The untouched range goes back as it is.
+// Empties one bin into the slabs that its blocks came from. Most of them are this heap's; a block of a slab that a tender took over since is
+// posted, as any free of it would be. The untouched range goes back as it is. The caller holds the token.
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
@@ -73,6 +73,7 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
         bin.bump_bytes.set(0);
         if (was_full) join_partial(heap, slab, c);
     }
+    heap.bump_slab[c].set(nullptr);
     const std::int32_t limit = Classes<W>::kShapes[c].bin_blocks;
     std::int32_t left = limit - bin.room.get();
     Address at = bin.list.get();
@@ -85,7 +86,7 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
             W::fault(Fault::overwritten, Entry::allocate, b);
         }
         at = b->link.get();
-        give_back(heap, window<W>.head_record(record), b);
+        give_back_or_post(heap, window<W>.head_record(record), b);
     }
 }
 
