@@ -97,6 +97,41 @@ void full_window() {
     }
 }
 
+// The window is full of blocks of one size; all come back, from the thread that had them or from another, and any other size finds
+// as much room as if nothing had been there: no list, no kept slab and no posted block stands in its way.
+void full_window_of_another_size() {
+    const std::size_t sizes[] = {16, 48, 100, 8192};  // slabs of one unit, and whole superslabs: no other placement fits better
+    const auto fill = [](std::vector<void*>& blocks, std::size_t n) {
+        while (void* const p = hak::allocate<W>(kit::heap_of<W>(0), n)) blocks.push_back(p);
+        return blocks.size();
+    };
+    for (const std::size_t first : sizes) {
+        for (const std::size_t second : sizes) {
+            for (const unsigned freer : {0u, 1u}) {
+                std::vector<void*> blocks;
+                std::size_t fresh = 0;
+                {
+                    kit::Machine<W> machine;
+                    kit::threads.current = 0;
+                    fresh = fill(blocks, second);
+                    blocks.clear();
+                }
+                kit::Machine<W> machine;
+                kit::threads.current = 0;
+                fill(blocks, first);
+                kit::threads.current = freer;
+                for (void* const p : blocks) hak::deallocate<W>(kit::heap_of<W>(freer), p);
+                blocks.clear();
+                kit::threads.current = 0;
+                const std::size_t again = fill(blocks, second);
+                require(again == fresh, "after ", first, " byte blocks, freed by thread ", freer, ", the window holds ", again, " blocks of ", second, ", not ", fresh);
+                for (void* const p : blocks) hak::deallocate<W>(kit::heap_of<W>(0), p);
+                machine.finish();
+            }
+        }
+    }
+}
+
 // Sizes that no address space has: null from every function, and what is there stays as it is.
 void impossible_sizes() {
     const std::size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4095, SIZE_MAX / 2, SIZE_MAX / 2 + 1, std::size_t{1} << 45, (std::size_t{1} << 32) * 8192,
@@ -141,6 +176,8 @@ int main() {
         reserve_failures();
         running = "the window is full";
         full_window();
+        running = "the window is full, then of another size";
+        full_window_of_another_size();
         running = "impossible sizes";
         impossible_sizes();
         std::printf("OK: reserve fails; the window is full; impossible sizes\n");
