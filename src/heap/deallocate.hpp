@@ -64,7 +64,7 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
         W::fault(Fault::not_allocated, Entry::free, p);
     }
     W::Probe::on_retire(p, head->block_bytes());
-    post_and_notify(head, b);
+    post_and_notify(head, b, secret);
 }
 
 // Precondition: the block is out.

@@ -85,8 +85,8 @@ HAK_COLD void release_slab(Heap<W>& heap, Slab<W>* slab) {
 
 // Gives a block back to a slab of any heap, from any thread, and tells the owner. The caller's last access to block and slab.
 template <World W>
-HAK_INLINE void post_and_notify(Slab<W>* slab, Block<W>* b) {
-    if (!post(*slab, b, window<W>.secret())) return;
+HAK_INLINE void post_and_notify(Slab<W>* slab, Block<W>* b, Address secret) {
+    if (!post(*slab, b, secret)) return;
     // relaxed: while queued is set the owner does not change; a change before was acquired by the CAS in post().
     push_pending(slab->owner.load(order::relaxed)->pending, slab);
 }
@@ -116,7 +116,7 @@ template <World W>
 inline void give_back_or_post(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
     // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile.
     if (slab->owner.load(order::relaxed) == &heap) [[likely]] return give_back(heap, slab, b);
-    post_and_notify(slab, b);
+    post_and_notify(slab, b, window<W>.secret());
 }
 
 // Whether nobody has the block yet. Reads the bin where it may say so, which is its thread's alone: no tender gives back to a bump_slab.
