@@ -55,16 +55,14 @@ void Engine::report_conflict(const Where& where) {
         text += ":";
     }
     text += " " + memory_.describe(memory_.address(c.flat));
-    if (tracing_) trace(where, c.flat, text, 0);
-    fail(c.kind, text);
+    fail(c.kind, text, where);
 }
 
 void Engine::reach(const Op& op, std::uint32_t flat, unsigned bytes, const Where& where) {
-    // A full fence acts on every word.
-    const bool learns = options_.sleep_sets && !op.full_fence;
-    const Footprints::Verdict verdict = learns ? footprints_.note(flat, current_, op.writes()) : Footprints::Verdict::shared;
+    const Footprints::Verdict verdict = options_.sleep_sets ? footprints_.note(flat, current_, op.writes()) : Footprints::Verdict::shared;
     if (verdict == Footprints::Verdict::learned) end(Outcome::restart);
-    if (verdict == Footprints::Verdict::shared) {
+    // A full fence acts on every word, whoever else knows this one.
+    if (verdict == Footprints::Verdict::shared || op.full_fence) {
         stop_before(op);
     } else {
         ++machine_.thread(current_).events;
@@ -270,7 +268,7 @@ std::uint32_t Engine::checked(const void* p, const Where& where) {
     const std::uint32_t flat = memory_.flat(p);
     if (flat != Memory::kNowhere) [[likely]] return flat;
     if (!running_->holds(p) && !memory_.is_ghost(p)) {
-        fail(Kind::unregistered, place_of(where) + ": " + memory_.describe(p) + " lies neither in the arena nor in a watched object");
+        fail(Kind::unregistered, place_of(where) + ": " + memory_.describe(p) + " lies neither in the arena nor in a watched object", where);
     }
     return Memory::kNowhere;
 }

@@ -12,8 +12,9 @@ void Engine::add_thread(const char* name, std::function<void()> body) {
     t.body = std::move(body);
 }
 
-void Engine::fail(Kind kind, const std::string& text) {
+void Engine::fail(Kind kind, const std::string& text, const Where& where) {
     if (phase_ == Phase::set_up) throw SetUpFailure{kind, "in the set-up: " + text};
+    if (tracing_ && phase_ == Phase::running) trace(where, Memory::kNowhere, "fails: " + text, static_cast<std::uint64_t>(kind));
     failure_ = kind;
     failure_text_ = phase_ == Phase::finally ? "finally: " + text : threads_[current_].name + ": " + text;
     end(Outcome::failed);

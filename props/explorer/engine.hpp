@@ -49,7 +49,7 @@ public:
 
     // --- Verbs ---
     Phase phase() const { return phase_; }
-    [[noreturn]] void fail(Kind kind, const std::string& text);
+    [[noreturn]] void fail(Kind kind, const std::string& text, const Where& where = {});
     unsigned choose(unsigned n);
     unsigned self() const { return phase_ == Phase::running ? current_ : acting_; }
     void act_as(unsigned thread) { acting_ = thread; }

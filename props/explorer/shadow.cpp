@@ -8,7 +8,7 @@ namespace explorer {
 
 void Shadow::begin() {
     restore();
-    forget_all();
+    drop_all();
     std::fill(grains_.begin(), grains_.end(), Grain{});
     keeps_journal_ = false;
 }
@@ -18,17 +18,17 @@ void Shadow::commit() { keeps_journal_ = true; }
 void Shadow::restore() {
     ++execution_;
     cells_with_words_.clear();
-    if (cells_used_ > kCellsMax / 2) forget_all();
+    if (cells_used_ > kCellsMax / 2) drop_all();
     for (std::size_t i = grain_journal_.size(); i != 0; --i) grains_[grain_journal_[i - 1].first] = grain_journal_[i - 1].second;
     grain_journal_.clear();
 }
 
-void Shadow::forget(std::uint16_t cell) {
+void Shadow::drop(std::uint16_t cell) {
     std::memset(&cell_of_[cells_[cell].begin], 0, cells_[cell].bytes * sizeof(std::uint16_t));
 }
 
-void Shadow::forget_all() {
-    for (unsigned c = 1; c < cells_used_; ++c) forget(static_cast<std::uint16_t>(c));
+void Shadow::drop_all() {
+    for (unsigned c = 1; c < cells_used_; ++c) drop(static_cast<std::uint16_t>(c));
     cells_used_ = 1;
 }
 
@@ -79,7 +79,7 @@ Shadow::Cell* Shadow::carve(std::uint32_t flat, unsigned bytes) {
             continue;
         }
         if (cells_[c].execution != execution_) {
-            forget(c);
+            drop(c);
             continue;
         }
         if (cells_[c].word != kNoWord) retire(cells_[c]);
@@ -142,7 +142,7 @@ bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool afte
         const std::uint16_t c = cell_of_[at];
         if (c == 0) continue;
         if (cells_[c].execution == execution_ && !clock.covers(cells_[c].accesses)) return conflicts(cells_[c], clock, what, false);
-        forget(c);
+        drop(c);
     }
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
         set_grain(g, {after, static_cast<std::uint8_t>(thread), clock[thread]});
@@ -157,6 +157,9 @@ bool Shadow::remap_alone(std::uint32_t flat, std::size_t bytes, bool before, boo
             return false;
         }
         set_grain(g, {after, 0, 0});
+    }
+    for (std::uint32_t at = flat; at < flat + bytes; ++at) {
+        if (const std::uint16_t c = cell_of_[at]; c != 0) drop(c);
     }
     return true;
 }

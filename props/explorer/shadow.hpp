@@ -94,7 +94,7 @@ public:
 
     // Whole grains. `before` and `after` say whether the range must be mapped, and whether it is then.
     bool remap(std::uint32_t flat, std::size_t bytes, bool before, bool after, unsigned thread, const char* what);
-    // The same in the set-up and in `finally`, where nothing races.
+    // The same in the set-up, in `finally` and in the child of a fork, where nothing races.
     bool remap_alone(std::uint32_t flat, std::size_t bytes, bool before, bool after);
     bool is_mapped(std::uint32_t flat) const { return grains_[flat / kGrain].mapped; }
 
@@ -128,8 +128,8 @@ private:
     }
     Cell* carve(std::uint32_t flat, unsigned bytes);
     Cell& add_cell(std::uint32_t begin, unsigned bytes, const Cell& history);
-    void forget(std::uint16_t cell);
-    void forget_all();
+    void drop(std::uint16_t cell);
+    void drop_all();
     void begin_word(Cell& cell);
     void retire(Cell& cell);
     bool conflicts(const Cell& cell, const Clock& clock, const char* what, bool with_writes);

@@ -59,9 +59,7 @@ struct Sync {
     class Atomic {
     public:
         constexpr Atomic() : Atomic(T{}) {}
-        explicit constexpr Atomic(T value) : value_(value) {
-            if (!std::is_constant_evaluated()) word::construct_atomic(&value_, sizeof(T), word::to_bits(value));
-        }
+        explicit constexpr Atomic(T value) : value_(announced(&value_, value)) {}
         Atomic(const Atomic&) = delete;
         Atomic& operator=(const Atomic&) = delete;
 
@@ -80,6 +78,11 @@ struct Sync {
         }
 
     private:
+        // The explorer keeps what the place held before, so that it must know of the construction before the value is there.
+        static constexpr T announced(T* place, T value) {
+            if (!std::is_constant_evaluated()) word::construct_atomic(place, sizeof(T), word::to_bits(value));
+            return value;
+        }
         T update(word::Update kind, T operand, Order o, const Where& where) {
             return word::from_bits<T>(word::update(&value_, sizeof(T), kind, word::to_bits(operand), o, where));
         }
@@ -97,10 +100,7 @@ struct Sync {
     class Plain {
     public:
         constexpr Plain() : Plain(T{}) {}
-        explicit constexpr Plain(T value, const Where& where = Where::current()) {
-            if (!std::is_constant_evaluated()) word::write_plain(&value_, sizeof(T), where);
-            value_ = value;
-        }
+        explicit constexpr Plain(T value, const Where& where = Where::current()) : value_(announced(&value_, value, where)) {}
         constexpr Plain(const Plain& other) : Plain(other.get()) {}
         constexpr Plain& operator=(const Plain& other) {
             set(other.get());
@@ -117,7 +117,12 @@ struct Sync {
         }
 
     private:
-        T value_{};
+        static constexpr T announced(T* place, T value, const Where& where) {
+            if (!std::is_constant_evaluated()) word::write_plain(place, sizeof(T), where);
+            return value;
+        }
+
+        T value_;
     };
 
     static void fence(Order o, const Where& where = Where::current()) { word::fence(o, where); }

@@ -27,7 +27,7 @@ void Engine::remap(void* p, std::size_t bytes, bool before, bool after, const ch
     if (flat == Memory::kNowhere || flat % kGrain != 0 || bytes % kGrain != 0) {
         fail(Kind::limit, std::string(what) + ": the range is not whole grains of the arena");
     }
-    if (phase_ == Phase::running) {
+    if (phase_ == Phase::running && !in_child_) {
         if (!shadow_.remap(flat, bytes, before, after, current_, what)) report_conflict(Where{});
         ++threads_[current_].writes;
         if (tracing_) [[unlikely]] trace(Where{}, flat, std::string(what) + " " + std::to_string(bytes), 5);
