@@ -97,6 +97,7 @@ void Engine::read(const Op& op, unsigned position, Order order) {
 void Engine::write(const Op& op, unsigned after, std::uint64_t value, Order order, bool updates) {
     machine_.write(current_, op.word, after, value, order, updates);
     ++threads_[current_].writes;
+    if (waiting_ != 0 && !options_.resume_waits) cut_if_woken();
 }
 
 std::uint64_t Engine::load(std::uint32_t flat, unsigned bytes, Order order, const Where& where) {
@@ -247,15 +248,25 @@ void Engine::retry(word::Round& round, const Where& where) {
     end(Outcome::retried);
 }
 
+// A thread waits for what is there by now. The execution in which it reads that covers the rest of this one.
+void Engine::cut_if_woken() {
+    for (unsigned rest = waiting_; rest != 0; rest &= rest - 1) {
+        if (!is_stuck(threads_[std::countr_zero(rest)])) end(Outcome::retried);
+    }
+}
+
 void Engine::wait(word::Round& round, const Where& where) {
     Thread& t = threads_[current_];
     if (t.writes != round.writes) return begin(round);
     if (tracing_) [[unlikely]] trace(where, Memory::kNowhere, "waits", 4);
     t.state = Thread::State::waiting;
     t.waits_since = round;
-    if (!options_.resume_waits) leave_thread();
     const unsigned bit = 1u << current_;
     waiting_ |= bit;
+    if (!options_.resume_waits) {
+        cut_if_woken();
+        leave_thread();
+    }
     situation_.enabled &= ~bit;
     situation_.next[current_] = Op{};
     go_on(pick());

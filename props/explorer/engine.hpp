@@ -112,6 +112,7 @@ private:
     // access.cpp: steps
     Op prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& order, Order& failure, Sites::What what, const Where& where);
     unsigned pick_message(const Op& op);
+    void cut_if_woken();
     void count_silent_step(const Where& where);
     void read(const Op& op, unsigned position, Order order);
     void write(const Op& op, unsigned after, std::uint64_t value, Order order, bool updates);

@@ -50,6 +50,24 @@ Shadow::Cell& Shadow::add_cell(std::uint32_t begin, unsigned bytes, const Cell& 
     return cell;
 }
 
+Shadow::Cell* Shadow::find_slowly(std::uint32_t flat, unsigned bytes) {
+    const std::uint16_t c = cell_of_[flat];
+    const Grain& grain = grains_[flat / kGrain];
+    if (c == 0 || cells_[c].begin != flat || cells_[c].bytes != bytes || !grain.mapped || flat / kGrain != (flat + bytes - 1) / kGrain) {
+        return carve(flat, bytes);
+    }
+    // Known from an earlier execution; nobody has accessed it in this one.
+    Cell& cell = cells_[c];
+    cell.word = kNoWord;
+    cell.execution = execution_;
+    cell.writes = Clock{};
+    cell.writes.set(grain.writer, grain.epoch);
+    cell.accesses = cell.writes;
+    cell.writer = grain.writer;
+    cell.written = Where{};
+    return &cell;
+}
+
 Shadow::Cell* Shadow::carve(std::uint32_t flat, unsigned bytes) {
     if (flat + bytes > Memory::kFlatBytes || bytes > UINT8_MAX) fail("an access reaches beyond checked memory", Kind::limit);
     Cell merged;
@@ -63,15 +81,6 @@ Shadow::Cell* Shadow::carve(std::uint32_t flat, unsigned bytes) {
         merged.writer = grain.writer;
     }
     merged.accesses = merged.writes;
-    if (Cell& same = cells_[cell_of_[flat]]; cell_of_[flat] != 0 && same.begin == flat && same.bytes == bytes) {
-        // Known from an earlier execution; nobody has accessed it in this one.
-        same.word = kNoWord;
-        same.execution = execution_;
-        same.writes = same.accesses = merged.writes;
-        same.writer = merged.writer;
-        same.written = Where{};
-        return &same;
-    }
     for (std::uint32_t at = flat; at < flat + bytes;) {
         const std::uint16_t c = cell_of_[at];
         if (c == 0) {
@@ -104,7 +113,9 @@ void Shadow::begin_word(Cell& cell) {
     std::memcpy(&initial, memory_.address(cell.begin), cell.bytes);
     // Another life of a word at the same place has another identity: somebody has written the place in between.
     std::uint64_t identity = mix(cell.begin, cell.bytes);
-    for (unsigned t = 0; t < kThreadsMax; ++t) identity = mix(identity, cell.writes[t]);
+    for (unsigned t = 0; t < kThreadsMax; ++t) {
+        if (cell.writes[t] != 0) identity = mix(identity, std::uint64_t{t} << 32 | cell.writes[t]);
+    }
     cell.word = static_cast<std::uint16_t>(machine_.new_word(initial, identity));
     cells_with_words_.push_back(static_cast<std::uint16_t>(&cell - cells_.data()));
 }

@@ -115,7 +115,7 @@ private:
             Cell& cell = cells_[c];
             if (cell.begin == flat && cell.bytes == bytes && cell.execution == execution_) [[likely]] return &cell;
         }
-        return carve(flat, bytes);
+        return find_slowly(flat, bytes);
     }
     static void note_write(Cell& cell, unsigned thread, const Where& where) {
         cell.writes.set(thread, cell.accesses[thread]);
@@ -126,6 +126,7 @@ private:
         cell.accesses.set(thread, machine_.thread(thread).clock[thread]);
         cell.accessed[thread] = where;
     }
+    Cell* find_slowly(std::uint32_t flat, unsigned bytes);
     Cell* carve(std::uint32_t flat, unsigned bytes);
     Cell& add_cell(std::uint32_t begin, unsigned bytes, const Cell& history);
     void drop(std::uint16_t cell);

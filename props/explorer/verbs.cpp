@@ -71,6 +71,7 @@ void Engine::fork(const std::function<void()>& prepare, const std::function<void
         if (i != current_) threads_[i].state = Thread::State::gone;
     }
     situation_.enabled = 1u << current_;
+    waiting_ = 0;
     in_child_ = true;
     machine_.see_latest(current_);
     child();
