@@ -221,7 +221,7 @@ const Registered livelock{"step_bound.livelock",
                                   });
                               s.run();
                           },
-                          Options{.step_bound = 100},
+                          Options{.step_bound = 50},
                           Kind::step_bound};
 
 // --- What the test itself asks ---
@@ -260,7 +260,8 @@ const Registered invariant{"check.always",
                                for (const char* name : {"first", "second"})
                                    s.thread(name, [&] {
                                        ++inside;
-                                       word.load(Order::relaxed);
+                                       word.fetch_add(1, Order::relaxed);
+                                       word.fetch_add(1, Order::relaxed);
                                        --inside;
                                    });
                                s.always([&] { check(inside <= 1, "two threads inside"); });
@@ -294,7 +295,11 @@ const Registered crash{"crash.null",
 Word in_no_arena;
 const Registered unregistered{"unregistered.global",
                               [](Scenario& s) {
-                                  s.thread("stores", [] { in_no_arena.store(1, Order::relaxed); });
+                                  auto& word = s.make<Word>();
+                                  s.thread("stores", [&] {
+                                      word.store(1, Order::relaxed);
+                                      in_no_arena.store(1, Order::relaxed);
+                                  });
                                   s.run();
                               },
                               {},

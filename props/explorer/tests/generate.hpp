@@ -1,7 +1,9 @@
 // generate.hpp: random litmus programs, and the smallest program that still shows something.
 #pragma once
 
+#include <cstddef>
 #include <random>
+#include <utility>
 
 #include "props/explorer/tests/program.hpp"
 

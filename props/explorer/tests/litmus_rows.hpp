@@ -65,7 +65,7 @@ inline constexpr Row kRows[] = {
     // Modification order against execution order.
     {"2+2W rlx", "x=1 rlx; y=2 rlx | y=1 rlx; x=2 rlx", "x=1, y=1", yes, yes, no, yes, no},
     {"2+2W rel", "x=1 rel; y=2 rel | y=1 rel; x=2 rel", "x=1, y=1", yes, yes, no, yes, no},
-    {"2+2W 3 sc + rel", "x=1 rel; y=2 sc | y=1 sc; x=2 sc", "x=1, y=1", yes, yes, no, yes, no},
+    {"2+2W 3 sc + rel", "x=1 rel; y=2 sc | y=1 sc; x=2 sc", "x=1, y=1", yes, yes, no, no, no},
     {"2+2W sc", "x=1 sc; y=2 sc | y=1 sc; x=2 sc", "x=1, y=1", no, no, no, no, no},
     {"2+2W sc fences", "x=1 rlx; F sc; y=2 rlx | y=1 rlx; F sc; x=2 rlx", "x=1, y=1", no, no, no, no, no},
     {"S rel/rlx", "x=2 rlx; y=1 rel | a=y rlx; x=1 rlx", "a=1, x=2", yes, yes, no, no, no},
