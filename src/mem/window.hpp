@@ -5,7 +5,7 @@
 // The slab table is readable from the start and says "free" (zero) wherever nobody wrote. The tables become writable from
 // their beginning, in steps, as the highest slot in use rises (`slots_ready`), and never shrink: two mappings each.
 //
-// INV window.1  window.base and window.bytes change once, from zero, before the first block is handed out
+// INV window.1  window.base and window.bytes change once, from kClosed and zero, before the first block is handed out
 // INV window.2  slot s is used only if s < slots_ready
 // INV window.3  nothing in the window is ever unmapped
 #pragma once
@@ -23,12 +23,14 @@ public:
     static constexpr std::size_t kSuperSlabBytes = kConfig.superslab_bytes();
     static constexpr unsigned kUnitShift = log2_floor(kConfig.unit_bytes);
     static constexpr std::size_t kHeapStride = 4096;
+    static constexpr Address kClosed = Address{1} << 63;  // base while the window is not open
 
     constexpr Window() = default;
 
     // The record of the unit that holds p; null if p lies outside the window.
     // relaxed loads: a thread that has a block got it from somebody to whom the window was open (happens-before through the
-    // program's own hand-over); a thread with a foreign pointer reads zero or the final value, and both say "not ours".
+    // program's own hand-over). A thread with a foreign pointer may see any mixture of old and new words, and each says "not ours":
+    // no length reaches from kClosed to an address, and the window itself holds no foreign address.
     HAK_INLINE Slab<W>* find(Address p) const {
         const Address offset = p - base_.load(order::relaxed);
         if (offset >= bytes_.load(order::relaxed)) [[unlikely]] return nullptr;
@@ -43,7 +45,7 @@ public:
 
     Address base() const { return base_.load(order::relaxed); }
     std::size_t bytes() const { return bytes_.load(order::relaxed); }
-    bool is_open() const { return base_.load(order::acquire) != 0; }  // acquire: pairs with the last store of open()
+    bool is_open() const { return base_.load(order::acquire) != kClosed; }  // acquire: pairs with the last store of open()
 
     std::size_t slot_count() const { return bytes() / kSuperSlabBytes; }
     Address slot_address(std::size_t slot) const { return base() + slot * kSuperSlabBytes; }
@@ -65,7 +67,7 @@ public:
 private:
     bool try_reserve(std::size_t window_bytes);
 
-    Atomic<W, Address> base_{};
+    Atomic<W, Address> base_{kClosed};
     Atomic<W, std::size_t> bytes_{};
     Atomic<W, Slab<W>*> table_{};
     Atomic<W, Address> secret_{};

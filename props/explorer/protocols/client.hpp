@@ -1,0 +1,114 @@
+// client.hpp: what the threads of a scenario do, through the calls that malloc, free, the exit hook and fork are made of; and what must
+// hold when all have ended.
+#pragma once
+
+#include "props/explorer/driver.hpp"
+#include "props/explorer/protocols/model_world.hpp"
+
+namespace protocols {
+
+// Bytes of a block that a thread has are its own: nobody else touches them, and what it wrote is there when it looks again. The third
+// word of a block is not used by the allocator, so only the hand-over itself orders its accesses.
+class Payload {
+public:
+    explicit Payload(void* block) : word_(hak::pointer_to<Word>(hak::address_of(block) + 16)) {}
+    void sign() { word_->set(signature()); }
+    bool is_signed() const { return word_->get() == signature(); }
+
+private:
+    using Word = hak::Plain<World, std::uint64_t>;
+    std::uint64_t signature() const { return hak::address_of(word_) * 31 + 7; }
+    Word* word_;
+};
+
+inline Heap* my_heap() { return static_cast<Heap*>(World::current_heap()); }
+
+// malloc of one block of the class whose slabs have two; null is a failure.
+inline void* take() {
+    void* const p = hak::allocate<World>(my_heap(), kBlockBytes);
+    explorer::check(p != nullptr, "no memory");
+    Payload(p).sign();
+    return p;
+}
+// free
+inline void give(void* p) {
+    explorer::check(Payload(p).is_signed(), "a block's bytes changed in the client's hands");
+    hak::deallocate<World>(my_heap(), p);
+}
+// The first call of a thread, as far as its heap: adopted or born.
+inline void arrive() { explorer::check(hak::heap_for_this_call<World>().heap != nullptr, "no heap"); }
+// The thread ends.
+inline void leave() { hak::give_up<World>(); }
+inline void trim() { hak::trim<World>(true); }
+
+// A Large block of one unit.
+inline void* take_large() {
+    void* const p = hak::allocate<World>(my_heap(), kModelConfig.unit_bytes);
+    explorer::check(p != nullptr, "no memory");
+    Payload(p).sign();
+    return p;
+}
+
+// Walks all that the allocator knows; every invariant of docs/design.md holds. Blocks that the clients have must be this many.
+inline void audit(std::uint64_t client_blocks) {
+    static std::uint32_t scratch[64];
+    hak::Audit<World> audit({scratch, std::size(scratch)});
+    if (const hak::Violation v = audit.everything()) {
+        explorer::fail(std::string("INV ") + v.invariant + ": " + v.what + " (where " + std::to_string(v.where) + ", have " +
+                       std::to_string(v.have) + ", want " + std::to_string(v.want) + ")");
+    }
+    const std::uint64_t have = audit.totals().client_blocks;
+    if (have != client_blocks) explorer::fail("clients have " + std::to_string(have) + " blocks, not " + std::to_string(client_blocks));
+}
+
+// Every heap takes what was posted to it and gives back what is empty. With no block out, no slab may be left.
+inline void come_home(std::uint64_t client_blocks) {
+    audit(client_blocks);
+    for (unsigned i = 0; i < heaps.count(); ++i) {
+        Heap& heap = heaps.at(i);
+        if (hak::has_pending(heap)) hak::collect_pending(heap);
+        hak::flush_all(heap);
+        hak::release_empty_slabs(heap);
+    }
+    audit(client_blocks);
+    if (client_blocks == 0) explorer::check(pool.counters().used_units == 0, "all blocks came back, yet a slab is not free");
+}
+
+// A thread of the set-up that does not run in the scenario.
+inline constexpr unsigned kGone = Kernel::kThreads - 1;
+
+// What an exhaustive scenario may cost: a bound that does not depend on the machine. It stands for less than ten seconds.
+inline explorer::Options exhaustive() {
+    explorer::Options options;
+    options.max_executions = 300'000;
+    options.max_seconds = 0;
+    return options;
+}
+
+struct Explored : explorer::Registered {
+    Explored(const char* name, std::function<void(explorer::Scenario&)> body) : Registered(name, std::move(body), exhaustive()) {}
+};
+
+// A scenario begins with the process and the client's threads; it adds what they do.
+struct Case {
+    Case(explorer::Scenario& s) : scenario(s), process(s) {}
+
+    // In the set-up: what thread `t` did before.
+    template <class Do>
+    void before(unsigned t, Do act) {
+        explorer::act_as(t);
+        act();
+        explorer::act_as(0);
+    }
+    void thread(const char* name, std::function<void()> body) { scenario.thread(name, std::move(body)); }
+    // All threads have ended; so many blocks are still out. Nothing is lost, and what came back is free.
+    void ends_with(std::uint64_t client_blocks) {
+        scenario.finally([client_blocks] { come_home(client_blocks); });
+        scenario.run();
+    }
+
+    explorer::Scenario& scenario;
+    Process process;
+};
+
+}  // namespace protocols

@@ -1,0 +1,118 @@
+// model_world.hpp: the world in which the explorer runs the allocator: two size classes, two blocks of 32 bytes in a slab, two slabs in a
+// superslab, four superslabs, four heaps. Everything else is the source that ships.
+#pragma once
+
+#include <cstdint>
+#include <iterator>
+#include <new>
+#include <string>
+#include <type_traits>
+
+#include "debug/invariants.hpp"
+#include "heap/fork.hpp"
+#include "heap/resize.hpp"
+#include "props/explorer/protocols/model_pal.hpp"
+
+namespace hak {
+[[noreturn]] inline void assertion_failed(const char* condition, const char* file, int line) {
+    explorer::fail(std::string("assertion failed: ") + condition + " at " + file + ":" + std::to_string(line));
+}
+}  // namespace hak
+
+namespace protocols {
+
+inline constexpr hak::Config kModelConfig{
+    .page_bytes = kPage,
+    .unit_bytes = 64,
+    .units_per_superslab = 2,
+    .small_bytes_max = 32,
+    .linear_bytes_max = 32,
+    .slab_blocks_min = 2,
+    .bin_bytes_max = 32,
+    .bin_blocks_min = 1,
+    .bin_blocks_max = 1,
+    .window_bytes = 4 * 128,
+    .window_bytes_min = 4 * 128,
+    .heaps_max = Kernel::kHeaps,
+    .tend_visits_max = 2,
+    .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
+    .islands_max = 4,
+};
+static_assert(hak::is_valid(kModelConfig));
+
+inline constexpr std::size_t kBlockBytes = 32, kBlocksPerSlab = 2;
+
+// What a thread does that finds a lock held. `waits`: it waits until the lock is free, which is all that the other protocols need of a
+// lock. `sleeps`: it sleeps on the futex. `looks`: it looks once more, whatever it may find, and sleeps then.
+enum class Held : std::uint8_t { waits, sleeps, looks };
+
+template <Held kHeld>
+struct WorldOf {
+    struct Sync : explorer::Sync {
+        static constexpr int kSpins = kHeld == Held::sleeps ? 0 : 1;
+        struct Look {
+            void retry() {}
+            void wait() {}
+        };
+        using Loop = std::conditional_t<kHeld == Held::looks, Look, explorer::Sync::Loop>;
+    };
+    using Pal = ModelPal<WorldOf>;
+    using Probe = hak::NoProbe;
+    static constexpr hak::Config kConfig = kModelConfig;
+
+    static void* current_heap() { return kernel.heap_words[explorer::self()].get(); }
+    static void set_current_heap(void* heap) { kernel.heap_words[explorer::self()].set(heap); }
+    static bool arm_exit_hook(void*) { return kernel.can_hook[explorer::self()].get(); }
+    static hak::Tunables read_tunables() {
+        hak::Tunables t;
+        t.window_bytes = kModelConfig.window_bytes;
+        return t;
+    }
+    [[noreturn]] static void fault(hak::Fault fault, hak::Entry, const void*) {
+        explorer::fail(std::string("a client is accused: ") + hak::text_of(fault));
+    }
+};
+
+using World = WorldOf<Held::waits>;
+static_assert(hak::World<World> && hak::World<WorldOf<Held::sleeps>> && hak::World<WorldOf<Held::looks>>);
+
+using Heap = hak::Heap<World>;
+using Slab = hak::Slab<World>;
+using Block = hak::Block<World>;
+
+inline auto& window = hak::window<World>;
+inline auto& pool = hak::pool<World>;
+inline auto& heaps = hak::heaps<World>;
+inline auto& reclaim = hak::reclaim<World>;
+
+// One process before its first call, whose words are watched.
+template <class W>
+class ProcessOf {
+public:
+    explicit ProcessOf(explorer::Scenario& scenario) : scenario_(scenario) {
+        begin(kernel, "kernel");
+        begin(hak::window<W>, "window");
+        begin(hak::pool<W>, "pool");
+        begin(hak::reclaim<W>, "reclaim");
+        begin(hak::heaps<W>, "heaps");
+        begin(hak::empty_heap<W>, "empty_heap");
+        begin(hak::exited_heap<W>, "exited_heap");
+        begin(hak::start_lock<W>, "start_lock");
+        begin(hak::tunables<W>, "tunables");
+        begin(hak::forking_thread<W>, "forking_thread");
+        for (auto& word : kernel.heap_words) word.set(&hak::empty_heap<W>);
+        for (auto& can : kernel.can_hook) can.set(true);
+    }
+
+private:
+    template <class T>
+    void begin(T& object, const char* name) {
+        scenario_.watch(object, name);
+        ::new (static_cast<void*>(&object)) T{};
+    }
+
+    explorer::Scenario& scenario_;
+};
+using Process = ProcessOf<World>;
+
+}  // namespace protocols

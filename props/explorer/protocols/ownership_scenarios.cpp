@@ -1,0 +1,252 @@
+// ownership_scenarios.cpp: threads end, and others take what they leave: exit, adoption, tending, take-over, against frees that do not
+// know of it.
+#include "props/explorer/protocols/client.hpp"
+
+namespace protocols {
+namespace {
+
+using explorer::Scenario;
+
+// Thread 0 has a heap with one full slab, whose two blocks other threads will free.
+struct Owner : Case {
+    explicit Owner(Scenario& s) : Case(s) {
+        before(0, [this] {
+            for (void*& p : blocks) p = take();
+        });
+    }
+    void* blocks[2];
+};
+
+const Explored kExitTwo("ownership.exit_two_freers", [](Scenario& s) {
+    Owner c(s);
+    c.thread("exit", [] { leave(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(0);
+});
+
+// The exiting thread has a block of its own in its list, and a bump range.
+const Explored kExitHolding("ownership.exit_with_full_bins", [](Scenario& s) {
+    Owner c(s);
+    c.before(0, [] { give(take()); });
+    c.thread("exit", [] { leave(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.thread("adopter", [] { give(take()); });
+    c.ends_with(1);
+});
+
+const Explored kExitAdopter("ownership.exit_freer_adopter", [](Scenario& s) {
+    Owner c(s);
+    c.thread("exit", [] { leave(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.thread("adopter", [] { take(); });
+    c.ends_with(2);
+});
+
+const Explored kTwoAdopters("ownership.exit_two_adopters", [](Scenario& s) {
+    Owner c(s);
+    c.thread("exit", [] { leave(); });
+    c.thread("adopter", [] { arrive(); });
+    c.thread("adopter", [] { arrive(); });
+    c.ends_with(2);
+});
+
+// A thread is gone; its slab has one block out and one free, or both out. The first threads have heaps without room, which can tend.
+struct Orphan : Case {
+    explicit Orphan(Scenario& s, bool both_out, unsigned tenders = 1) : Case(s) {
+        for (unsigned t = 0; t < tenders; ++t) {
+            before(t, [] {
+                for (int i = 0; i < 2; ++i) take();
+            });
+        }
+        before(kGone, [&] {
+            for (void*& p : blocks) p = take();
+            if (!both_out) give(blocks[1]);
+            leave();
+        });
+    }
+    void* blocks[2];
+};
+
+const Explored kTenderAdopter("ownership.orphan_tender_adopter", [](Scenario& s) {
+    Orphan c(s, false);
+    c.thread("tender", [] { take(); });
+    c.thread("adopter", [] { take(); });
+    c.ends_with(5);
+});
+
+const Explored kTwoTenders("ownership.orphan_two_tenders", [](Scenario& s) {
+    Orphan c(s, false, 2);
+    c.thread("tender", [] { take(); });
+    c.thread("tender", [] { take(); });
+    c.ends_with(7);
+});
+
+// A free into a slab that changes its owner at that moment.
+const Explored kTenderFreer("ownership.take_over_freer", [](Scenario& s) {
+    Orphan c(s, false);
+    c.thread("tender", [] {
+        void* const p = take();
+        give(take());
+        give(p);
+    });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.ends_with(2);
+});
+
+const Explored kTenderTwoFreers("ownership.orphan_tender_two_freers", [](Scenario& s) {
+    Orphan c(s, true);
+    c.thread("tender", [] { take(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(3);
+});
+
+// The orphan's slab becomes empty and goes to the pool, and from there to the system, while its last block is freed.
+const Explored kTenderRetires("ownership.orphan_retired_late_free", [](Scenario& s) {
+    Orphan c(s, true);
+    c.thread("trimmer", [] { trim(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(2);
+});
+
+// A thread that cannot promise to give its heap up borrows one for each call.
+const Explored kBorrower("ownership.borrower_adopter", [](Scenario& s) {
+    Orphan c(s, false);
+    kernel.can_hook[0].set(false);
+    c.thread("borrower", [] { take(); });
+    c.thread("adopter", [] { arrive(); });
+    c.ends_with(4);
+});
+
+// ---- tending the living
+
+// Thread 0 lives and has two slabs; what its list can hold is one block. Thread 1 has a heap without room.
+struct Living : Case {
+    explicit Living(Scenario& s) : Case(s) {
+        before(1, [] {
+            for (int i = 0; i < 2; ++i) take();
+        });
+        before(0, [this] {
+            for (void*& p : blocks) p = take();
+        });
+    }
+    void* blocks[4];  // 0 and 1 in the first slab, 2 and 3 in the second
+};
+// The first slab has one block out and one free; one block of the second one is in the list.
+struct Roomy : Living {
+    explicit Roomy(Scenario& s) : Living(s) {
+        before(0, [this] {
+            give(blocks[2]);
+            give(blocks[0]);
+        });
+    }
+};
+
+const Explored kLivingSpill("ownership.living_spills", [](Scenario& s) {
+    Roomy c(s);
+    c.thread("owner", [&] { give(c.blocks[1]); });
+    c.thread("tender", [] { take(); });
+    c.ends_with(4);
+});
+
+const Explored kLivingLeaves("ownership.living_leaves", [](Scenario& s) {
+    Roomy c(s);
+    c.thread("owner", [] { leave(); });
+    c.thread("tender", [] { take(); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(4);
+});
+
+// Hits need no token: the owner frees a block of the slab that changes hands, and may have it in its list then.
+const Explored kLivingHits("ownership.living_hits", [](Scenario& s) {
+    Roomy c(s);
+    c.thread("owner", [&] {
+        take();
+        give(c.blocks[1]);
+        leave();
+    });
+    c.thread("tender", [] { take(); });
+    c.ends_with(5);
+});
+
+// The tender takes the slab over that the block in the owner's list lies in.
+const Explored kLivingList("ownership.living_list_moved", [](Scenario& s) {
+    Living c(s);
+    c.before(0, [&] { give(c.blocks[0]); });
+    c.thread("owner", [] { leave(); });
+    c.thread("tender", [] { take(); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(5);
+});
+
+// The owner has untouched blocks of a slab, one of whose blocks comes back: the slab stays.
+const Explored kLivingBump("ownership.living_bump_range", [](Scenario& s) {
+    Case c(s);
+    void* block = nullptr;
+    c.before(1, [] {
+        for (int i = 0; i < 2; ++i) take();
+    });
+    c.before(0, [&] { block = take(); });
+    c.thread("owner", [] {
+        take();
+        leave();
+    });
+    c.thread("tender", [] { trim(); });
+    c.thread("freer", [&] { give(block); });
+    c.ends_with(3);
+});
+
+const Explored kLivingTrim("ownership.living_trimmed", [](Scenario& s) {
+    Roomy c(s);
+    c.thread("owner", [&] { give(c.blocks[3]); });
+    c.thread("trimmer", [] { trim(); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(2);
+});
+
+// The exit hook runs twice, as it does where a destructor of another key runs it again.
+const Explored kExitTwice("ownership.exit_twice", [](Scenario& s) {
+    Owner c(s);
+    c.thread("exit", [] {
+        leave();
+        leave();
+    });
+    c.thread("adopter", [] { take(); });
+    c.ends_with(3);
+});
+
+// The token alone: a heap's thread in its slow paths, and tenders that come by. Whoever waits for it sleeps.
+template <Held kHeld>
+void handshake(Scenario& s, unsigned tenders) {
+    using W = WorldOf<kHeld>;
+    ProcessOf<W> process(s);
+    hak::start<W>();
+    hak::Heap<W>* heap = nullptr;
+    while ((heap = hak::heaps<W>.take()) == nullptr) hak::heaps<W>.make_room();
+    s.thread("thread", [heap] {
+        for (int i = 0; i < 2; ++i) {
+            const hak::Held<W> held(*heap);
+            heap->refills.set(heap->refills.get() + 1);
+        }
+    });
+    for (unsigned t = 0; t < tenders; ++t) {
+        s.thread("tender", [heap] {
+            if (!hak::try_take_token(*heap, hak::Token::owned, hak::Token::tended)) return;
+            heap->refills.set(heap->refills.get() + 1);
+            hak::end_tend(*heap, hak::Token::owned);
+        });
+    }
+    s.finally([heap, tenders] {
+        const unsigned held = heap->refills.get();
+        explorer::check(held >= 2 && held <= 2 + tenders, "each holder counts once");
+        explorer::check(heap->token.load(hak::order::relaxed) == hak::Token::owned, "the token is at rest");
+    });
+    s.run();
+}
+const Explored kAwait("ownership.token_sleeper", [](Scenario& s) { handshake<Held::sleeps>(s, 2); });
+const Explored kLook("ownership.token_looker", [](Scenario& s) { handshake<Held::looks>(s, 2); });
+
+}  // namespace
+}  // namespace protocols

@@ -1,0 +1,150 @@
+// process_scenarios.cpp: the first calls of a process, births of heaps, and fork at any moment.
+#include "props/explorer/protocols/client.hpp"
+
+namespace protocols {
+namespace {
+
+using explorer::Scenario;
+
+const Explored kFirst("process.first_use", [](Scenario& s) {
+    Case c(s);
+    c.thread("first", [] { arrive(); });
+    c.thread("second", [] { arrive(); });
+    c.ends_with(0);
+});
+
+// While the window opens, a thread asks about a pointer that is not ours, at a low address as the program break has.
+const Explored kForeign("process.foreign_pointer_while_opening", [](Scenario& s) {
+    Case c(s);
+    c.thread("first", [] { hak::start<World>(); });
+    c.thread("other", [] { explorer::check(!window.contains(0x100), "a foreign pointer is taken for ours"); });
+    s.finally([] {});
+    s.run();
+});
+
+// Two threads make superslabs ready and heaps of their own at once.
+const Explored kBirth("process.two_births", [](Scenario& s) {
+    Case c(s);
+    c.before(kGone, [] { give(take()); });
+    c.thread("newborn", [] { take(); });
+    c.thread("newborn", [] { take(); });
+    c.ends_with(2);
+});
+
+const Explored kBirthTender("process.birth_beside_tender", [](Scenario& s) {
+    Case c(s);
+    c.before(1, [] {
+        for (int i = 0; i < 2; ++i) take();
+    });
+    c.before(kGone, [] {
+        take();
+        leave();
+    });
+    c.thread("newborn", [] { take(); });
+    c.thread("tender", [] { take(); });
+    c.ends_with(5);
+});
+
+// ---- fork
+
+void script() {
+    give(take());
+    give(take_large());
+    trim();
+    take();
+}
+
+void fork_now() {
+    explorer::fork(
+        [] {
+            hak::fork_prepare<World>();
+            kernel.begin_copy();
+        },
+        [] {
+            kernel.end_copy();
+            hak::fork_parent<World>();
+        },
+        [] {
+            kernel.forget_others();
+            hak::fork_child<World>();
+            for (unsigned i = 0; window.is_open() && i < heaps.count(); ++i) {
+                explorer::check(heaps.at(i).token.load(hak::order::relaxed) != hak::Token::tended, "the copy holds an orphan half-tended");
+            }
+            script();
+        });
+}
+
+// Thread 0 forks; it has a slab with two blocks that others free.
+struct Forker : Case {
+    explicit Forker(Scenario& s) : Case(s) {
+        before(0, [this] {
+            for (void*& p : blocks) p = take();
+        });
+    }
+    void* blocks[2];
+};
+
+const Explored kForkFreer("process.fork_freer", [](Scenario& s) {
+    Forker c(s);
+    c.thread("forker", [] { fork_now(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.ends_with(1);
+});
+
+const Explored kForkTwoFreers("process.fork_two_freers", [](Scenario& s) {
+    Forker c(s);
+    c.thread("forker", [] { fork_now(); });
+    c.thread("freer", [&] { give(c.blocks[0]); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(0);
+});
+
+const Explored kForkOwner("process.fork_owner_at_work", [](Scenario& s) {
+    Forker c(s);
+    c.before(1, [] { take(); });
+    c.thread("forker", [] { fork_now(); });
+    c.thread("worker", [] {
+        give(take());
+        leave();
+    });
+    c.ends_with(3);
+});
+
+const Explored kForkTender("process.fork_tender", [](Scenario& s) {
+    Forker c(s);
+    c.before(1, [] {
+        for (int i = 0; i < 2; ++i) take();
+    });
+    c.before(kGone, [] {
+        take();
+        leave();
+    });
+    c.thread("forker", [] { fork_now(); });
+    c.thread("tender", [] { take(); });
+    c.ends_with(6);
+});
+
+const Explored kForkTrim("process.fork_trim", [](Scenario& s) {
+    Forker c(s);
+    c.before(1, [] { give(take()); });
+    c.thread("forker", [] { fork_now(); });
+    c.thread("trimmer", [] { trim(); });
+    c.ends_with(2);
+});
+
+const Explored kForkFirst("process.fork_first_use", [](Scenario& s) {
+    Case c(s);
+    c.thread("forker", [] { fork_now(); });
+    c.thread("first", [] { take(); });
+    c.ends_with(1);
+});
+
+const Explored kForkFork("process.two_forks", [](Scenario& s) {
+    Forker c(s);
+    c.thread("forker", [] { fork_now(); });
+    c.thread("forker", [] { fork_now(); });
+    c.ends_with(2);
+});
+
+}  // namespace
+}  // namespace protocols
