@@ -142,8 +142,9 @@ int drive(int argc, char** argv) {
             seconds += result.seconds;
             const bool as_expected = result.kind == c.expected;
             wrong += as_expected ? 0 : 1;
-            std::printf("%-5s %-44s %9llu executions %8llu graphs %10llu steps %7.3f s", as_expected ? "ok" : "WRONG", c.name.c_str(),
-                        static_cast<unsigned long long>(result.executions), static_cast<unsigned long long>(result.graphs),
+            std::printf("%-5s %-44s %9llu executions (%llu covered, %llu waiting) %8llu graphs %10llu steps %7.3f s", as_expected ? "ok" : "WRONG", c.name.c_str(),
+                        static_cast<unsigned long long>(result.executions), static_cast<unsigned long long>(result.sleep_blocked),
+                        static_cast<unsigned long long>(result.spin_blocked), static_cast<unsigned long long>(result.graphs),
                         static_cast<unsigned long long>(result.steps), result.seconds);
             if (!result.exhaustive && options.mode != Mode::exhaustive) std::printf("  next is new with p = %.4f", result.good_turing);
             if (!result.ok()) std::printf("  %s at %llu", name_of(result.kind), static_cast<unsigned long long>(result.found_at));

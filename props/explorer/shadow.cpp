@@ -136,6 +136,20 @@ bool Shadow::conflicts(const Cell& cell, const Clock& clock, const char* what, b
     return false;
 }
 
+// What happened at this place does not matter any more: the next access begins with the grain. Returns where to look next.
+std::uint32_t Shadow::end_history(std::uint32_t flat) {
+    const std::uint16_t c = cell_of_[flat];
+    if (c == 0) {
+        std::uint64_t four = 0;
+        std::memcpy(&four, &cell_of_[flat], sizeof four);
+        return flat + (four == 0 && flat % 4 == 0 ? 4 : 1);
+    }
+    Cell& cell = cells_[c];
+    cell.execution = 0;
+    cell.word = kNoWord;
+    return cell.begin + cell.bytes;
+}
+
 bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool after, unsigned thread, const char* what) {
     const Clock& clock = machine_.thread(thread).clock;
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
@@ -149,11 +163,10 @@ bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool afte
             return false;
         }
     }
-    for (std::uint32_t at = flat; at < flat + bytes; ++at) {
+    for (std::uint32_t at = flat; at < flat + bytes;) {
         const std::uint16_t c = cell_of_[at];
-        if (c == 0) continue;
-        if (cells_[c].execution == execution_ && !clock.covers(cells_[c].accesses)) return conflicts(cells_[c], clock, what, false);
-        drop(c);
+        if (c != 0 && cells_[c].execution == execution_ && !clock.covers(cells_[c].accesses)) return conflicts(cells_[c], clock, what, false);
+        at = end_history(at);
     }
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
         set_grain(g, {after, static_cast<std::uint8_t>(thread), clock[thread]});
@@ -169,9 +182,7 @@ bool Shadow::remap_alone(std::uint32_t flat, std::size_t bytes, bool before, boo
         }
         set_grain(g, {after, 0, 0});
     }
-    for (std::uint32_t at = flat; at < flat + bytes; ++at) {
-        if (const std::uint16_t c = cell_of_[at]; c != 0) drop(c);
-    }
+    for (std::uint32_t at = flat; at < flat + bytes;) at = end_history(at);
     return true;
 }
 

@@ -126,6 +126,7 @@ private:
         cell.accesses.set(thread, machine_.thread(thread).clock[thread]);
         cell.accessed[thread] = where;
     }
+    std::uint32_t end_history(std::uint32_t flat);
     Cell* find_slowly(std::uint32_t flat, unsigned bytes);
     Cell* carve(std::uint32_t flat, unsigned bytes);
     Cell& add_cell(std::uint32_t begin, unsigned bytes, const Cell& history);
