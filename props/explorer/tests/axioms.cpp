@@ -95,14 +95,12 @@ public:
     // Calls visit(graph) for every graph with one more event of thread t.
     template <class Visit>
     void extend(std::size_t t, Visit visit) const {
-        const Thread& thread = (*program_)[t];
-        std::size_t at = next_[t];
-        while (at < thread.size() && !registers_.holds(thread[at].guard)) ++at;
-        if (at == thread.size()) return;
-        const Op& op = thread[at];
-        int row = int(t) + 1;
+        const Op* const next = next_op(t);
+        if (!next) return;
+        const Op& op = *next;
+        const int row = int(t) + 1;
         Graph base = *this;
-        base.next_[t] = at + 1;
+        base.next_[t] = std::size_t(next - (*program_)[t].data()) + 1;
         Event event;
         event.plain = is_plain(op);
         event.location = op.location;
@@ -118,33 +116,55 @@ public:
             for (std::size_t position = 1; position <= order.size(); ++position) base.written(row, event, position, visit);
             return;
         }
+        // A cas loop begins with a load, and its cas expects what was read last.
+        const bool loop_begins = op.kind == Kind::cas_loop && !looping_[t];
+        const bool cas = is_cas(op) || (op.kind == Kind::cas_loop && looping_[t]);
         event.reads = true;
         for (std::size_t position = 0; position < order.size(); ++position) {
             Event read = event;
             read.source = order[position];
-            int value = event_[std::size_t(read.source)].written;
+            const int value = event_[std::size_t(read.source)].written;
+            if (op.kind == Kind::await && value != op.value) continue;
             Graph after = base;
             if (op.into >= 0) after.registers_.registers[std::size_t(op.into)] = value;
             if (op.kind == Kind::add) read.written += value;
-            bool equal = is_cas(op) && value == op.expected;
+            const bool equal = cas && value == (is_cas(op) ? op.expected : expected_[t]);
             if (op.kind == Kind::add || op.kind == Kind::exchange || equal) {
+                Graph success = after;
+                success.looping_[t] = false;
                 read.writes = true;
-                after.written(row, read, position + 1, visit);
+                success.written(row, read, position + 1, visit);
+                if (op.kind != Kind::weak_cas) continue;
             }
-            if (op.kind == Kind::load || op.kind == Kind::plain_read || (is_cas(op) && (!equal || op.kind == Kind::weak_cas))) {
-                read.writes = false;
-                if (is_cas(op)) read.order = op.failure;
-                after.place(row, read);
-                visit(after);
+            read.writes = false;
+            if (cas) read.order = op.failure;
+            if (loop_begins) read.order = Order::relaxed;
+            if (op.kind == Kind::cas_loop) {
+                after.looping_[t] = true;
+                after.expected_[t] = value;
+                --after.next_[t];
             }
+            after.place(row, read);
+            visit(after);
         }
     }
 
     bool complete() const {
         for (std::size_t t = 0; t < program_->size(); ++t)
-            for (std::size_t at = next_[t]; at < (*program_)[t].size(); ++at)
-                if (registers_.holds((*program_)[t][at].guard)) return false;
+            if (next_op(t)) return false;
         return true;
+    }
+
+    // Every thread has ended or waits, some wait, and none of them may go on with the newest value.
+    bool stuck() const {
+        bool waits = false;
+        for (std::size_t t = 0; t < program_->size(); ++t) {
+            const Op* const op = next_op(t);
+            if (!op) continue;
+            if (op->kind != Kind::await || newest(std::size_t(op->location)) == op->value) return false;
+            waits = true;
+        }
+        return waits;
     }
 
     // Two graphs with the same key are the same graph.
@@ -163,7 +183,7 @@ public:
 
     State outcome() const {
         State state = registers_;
-        for (std::size_t l = 0; l < kLocations; ++l) state.locations[l] = event_[std::size_t(modification_[l].back())].written;
+        for (std::size_t l = 0; l < kLocations; ++l) state.locations[l] = newest(l);
         return state;
     }
 
@@ -216,6 +236,16 @@ public:
     }
 
 private:
+    // Null at the end of the thread.
+    const Op* next_op(std::size_t t) const {
+        const Thread& thread = (*program_)[t];
+        std::size_t at = next_[t];
+        while (at < thread.size() && !registers_.holds(thread[at].guard)) ++at;
+        return at < thread.size() ? &thread[at] : nullptr;
+    }
+
+    int newest(std::size_t location) const { return event_[std::size_t(modification_[location].back())].written; }
+
     const Event& at(int row, int slot) const { return event_[std::size_t(row * kSlots + slot)]; }
 
     std::int8_t place(int row, const Event& event) {
@@ -324,6 +354,8 @@ private:
     std::array<Event, 64> event_{};
     std::array<int, kSlots> count_{};
     std::array<std::size_t, kSlots> next_{};
+    std::array<bool, kSlots> looping_{};  // in a cas loop, past its load
+    std::array<int, kSlots> expected_{};  // what the loop's cas expects
     std::array<std::vector<std::int8_t>, kLocations> modification_;
     State registers_;
     Relation happens_before_;
@@ -342,6 +374,7 @@ Verdict judge(const Program& program, const Model& model) {
             ++verdict.graphs;
             verdict.outcomes.insert(graph.outcome());
         }
+        verdict.stuck |= graph.stuck();
         for (std::size_t t = 0; t < program.size(); ++t)
             graph.extend(t, [&](Graph& longer) {
                 if (!seen.insert(longer.key()).second || !longer.consistent(model)) return;

@@ -24,6 +24,7 @@ struct Verdict {
     std::size_t graphs = 0;
     std::set<State> outcomes;
     bool race = false;
+    bool stuck = false;  // threads may be left that all wait for what the newest values do not have
 };
 
 // Everything that the model allows the program to do. At most seven threads, each of at most eight operations.

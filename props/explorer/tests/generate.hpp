@@ -9,11 +9,14 @@
 
 namespace litmus {
 
-// Two or three threads of a few operations on two atomic words and perhaps a plain one: every kind of operation, in every order that it may
-// have. The same seed gives the same program everywhere.
+// What programs have beside loads, stores, read-modify-writes and fences: nothing, a plain word, or loops that retry and wait.
+enum class Flavor { straight, plain, loops };
+
+// Two or three threads of a few operations on two atomic words: every kind of operation, in every order that it may have. The same
+// seed gives the same program everywhere.
 class Generator {
 public:
-    Generator(std::uint64_t seed, bool with_plain) : random_(seed), with_plain_(with_plain) {}
+    Generator(std::uint64_t seed, Flavor flavor) : random_(seed), flavor_(flavor) {}
 
     Program program() {
         const unsigned threads = 2 + below(2);
@@ -33,7 +36,7 @@ private:
             op.guard = {char('a' + own_register_), below(2) == 0, 0, int(below(3))};
         op.value = 1 + int(below(3));
         op.location = std::int8_t(below(2));
-        switch (below(with_plain_ ? 14 : 11)) {
+        switch (below(flavor_ == Flavor::straight ? 11 : 14)) {
             case 0:
             case 1:
             case 2:
@@ -65,6 +68,12 @@ private:
                 op.order = kOrders[1 + below(4)];
                 return op;
             default:
+                if (flavor_ == Flavor::loops) {
+                    op.kind = below(3) ? Kind::await : Kind::cas_loop;
+                    op.order = op.kind == Kind::await ? one_of(Order::relaxed, Order::acquire, Order::seq_cst) : kOrders[below(5)];
+                    op.failure = op.kind == Kind::await ? Order::relaxed : one_of(Order::relaxed, Order::acquire, Order::seq_cst);
+                    break;
+                }
                 op.kind = below(2) ? Kind::plain_read : Kind::plain_write;
                 op.location = kAtomics;
                 break;
@@ -89,7 +98,7 @@ private:
     Order one_of(Order a, Order b, Order c) { return std::array{a, b, c}[below(3)]; }
 
     std::mt19937_64 random_;
-    bool with_plain_;
+    Flavor flavor_;
     int own_register_ = -1;  // the register that this thread read into last
     int registers_ = 0;
 };

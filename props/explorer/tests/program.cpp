@@ -57,6 +57,12 @@ private:
         } else if (accept("<>")) {
             op.kind = Kind::exchange;
             value(op);
+        } else if (accept(":=")) {
+            op.kind = Kind::cas_loop;
+            value(op);
+        } else if (accept("==")) {
+            op.kind = Kind::await;
+            op.value = number();
         } else if (accept("=")) {
             op.kind = plain ? Kind::plain_write : Kind::store;
             value(op);
@@ -71,7 +77,7 @@ private:
         if (plain != is_plain(op)) fail("an operation that plain words have");
         if (plain) return op;
         op.order = order();
-        if (is_cas(op)) {
+        if (has_failure(op)) {
             expect("/");
             op.failure = order();
         }
@@ -164,11 +170,13 @@ std::string to_text(const Op& op) {
         case Kind::add: text += "+=" + value; break;
         case Kind::exchange: text += "<>" + value; break;
         case Kind::cas: text += "?" + std::to_string(op.expected) + ":" + value; break;
+        case Kind::cas_loop: text += ":=" + value; break;
+        case Kind::await: text += "==" + value; break;
         case Kind::weak_cas: text += "~" + std::to_string(op.expected) + ":" + value; break;
         default: break;
     }
     if (!is_plain(op)) text += " " + name(op.order);
-    if (is_cas(op)) text += "/" + name(op.failure);
+    if (has_failure(op)) text += "/" + name(op.failure);
     return text;
 }
 

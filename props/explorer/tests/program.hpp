@@ -8,6 +8,8 @@
 //   a=x<>3 ar      exchange
 //   a=x?0:1 ar/rlx compare and swap: where x is 0 it becomes 1; the orders of success and of failure; a is the value read
 //   a=x~0:1 ar/rlx the same, weak: it may fail although x is 0
+//   x:=3 rel/rlx   a cas loop: loads x relaxed and retries until its cas from what it read to 3 succeeds
+//   x==1 acq       waits until a load finds 1
 //   F sc           fence
 //   p=1, a=p       plain write, plain read
 //   [a=1] p=2      the operation happens only if register a holds 1; [a!=1] is the opposite
@@ -31,7 +33,7 @@ inline constexpr int kAtomics = 4;
 inline constexpr int kLocations = 6;  // the atomic ones, then the plain ones
 inline constexpr int kRegisters = 8;
 
-enum class Kind : std::uint8_t { load, store, add, exchange, cas, weak_cas, fence, plain_read, plain_write };
+enum class Kind : std::uint8_t { load, store, add, exchange, cas, weak_cas, cas_loop, await, fence, plain_read, plain_write };
 
 struct Fact {
     char left = 0;  // a register or a location; 0: no fact
@@ -46,7 +48,7 @@ struct Op {
     std::int8_t into = -1;     // register that takes the value read
     std::int8_t operand = -1;  // register that holds the value to write; -1: `value`
     Order order = Order::relaxed;
-    Order failure = Order::relaxed;
+    Order failure = Order::relaxed;  // of a cas or a cas loop
     int value = 0;
     int expected = 0;
     Fact guard;
@@ -57,6 +59,7 @@ using Program = std::vector<Thread>;
 
 inline bool is_plain(const Op& op) { return op.kind == Kind::plain_read || op.kind == Kind::plain_write; }
 inline bool is_cas(const Op& op) { return op.kind == Kind::cas || op.kind == Kind::weak_cas; }
+inline bool has_failure(const Op& op) { return is_cas(op) || op.kind == Kind::cas_loop; }
 
 // What registers and locations hold.
 struct State {

@@ -7,7 +7,9 @@
 //
 // Compared, with stores inserted anywhere and appended, under x86's orders and under SC: the sets of graph hashes and of outcomes; against
 // the axioms, which know nothing of hashes (and of x86), how many graphs there are and the outcomes. Programs with plain words: whether there
-// is a data race, and if not, all of that.
+// is a data race, and if not, all of that. Programs with loops: whether threads may wait for ever, and if not, the outcomes, with failed rounds
+// cut and followed. Random modes may show nothing that the exhaustive search does not have.
+#include <algorithm>
 #include <cstdio>
 #include <stdexcept>
 
@@ -45,21 +47,18 @@ constexpr Way kWays[] = {
 };
 
 struct Totals {
-    std::uint64_t compared = 0, skipped = 0, racy = 0, graphs = 0, naive = 0, reduced = 0, sleep_blocked = 0;
+    std::uint64_t compared = 0, skipped = 0, racy = 0, stuck = 0, graphs = 0, naive = 0, reduced = 0, sleep_blocked = 0;
 };
 
-Run explored(const Program& program, const Way& way, bool sleep_sets, Defect defect, std::uint64_t largest) {
+explorer::Options options_for(const Way& way) {
     explorer::Options options;
     options.stores = way.stores;
     options.orders = way.orders;
-    options.sleep_sets = sleep_sets;
-    options.defect = defect;
-    options.max_executions = largest;
     options.max_seconds = 0;
     options.spurious = 8;
-    options.keep_graphs = true;
     options.explain = false;
-    return run(program, options);
+    options.keep_graphs = true;
+    return options;
 }
 
 std::string counts(const Run& run) {
@@ -67,30 +66,66 @@ std::string counts(const Run& run) {
            (run.result.ok() ? "" : ", " + run.result.message);
 }
 
+bool has_loops(const Program& program) {
+    for (const Thread& thread : program)
+        for (const Op& op : thread)
+            if (op.kind == Kind::await || op.kind == Kind::cas_loop) return true;
+    return false;
+}
+
+// What a few random executions show and the exhaustive search does not.
+std::string random_difference(const Program& program, const Way& way, const Run& exhaustive) {
+    using explorer::Kind, explorer::Mode;
+    for (Mode mode : {Mode::uniform, Mode::pct, Mode::pos}) {
+        explorer::Options options = options_for(way);
+        options.mode = mode;
+        options.max_executions = 20;
+        const Run random = run(program, options);
+        const bool subset = std::includes(exhaustive.outcomes.begin(), exhaustive.outcomes.end(), random.outcomes.begin(), random.outcomes.end());
+        if (exhaustive.result.ok() ? !random.result.ok() || !subset : !random.result.ok() && random.result.kind != exhaustive.result.kind)
+            return "random executions: " + counts(random) + "; exhaustive: " + counts(exhaustive);
+    }
+    return {};
+}
+
 // What differs, or nothing. A program that is too large differs in nothing.
 std::string difference(const Program& program, const Way& way, Defect defect, const Settings& settings, Totals& totals) {
-    const Run naive = explored(program, way, false, Defect::none, settings.largest);
-    if (naive.result.kind == explorer::Kind::budget) {
+    using explorer::Kind;
+    explorer::Options naively = options_for(way), reducing = options_for(way);
+    naively.sleep_sets = false;
+    naively.prune_retries = false;
+    naively.max_executions = settings.largest;
+    reducing.defect = defect;
+    const Run naive = run(program, naively);
+    if (naive.result.kind == Kind::budget) {
         ++totals.skipped;
         return {};
     }
-    const Run reduced = explored(program, way, true, defect, 0);
+    const Run reduced = run(program, reducing);
     ++totals.compared;
     totals.naive += naive.result.executions;
     totals.reduced += reduced.result.executions;
     totals.sleep_blocked += reduced.result.sleep_blocked;
     totals.graphs += reduced.result.graphs;
-    if (naive.result.kind != reduced.result.kind) return "naive: " + counts(naive) + "; sleep sets: " + counts(reduced);
-    const bool race = naive.result.kind == explorer::Kind::data_race;
-    if (!race && (naive.result.graph_hashes != reduced.result.graph_hashes || naive.outcomes != reduced.outcomes))
-        return "naive: " + counts(naive) + "; sleep sets: " + counts(reduced);
+
+    const std::string both = "naive: " + counts(naive) + "; sleep sets: " + counts(reduced);
+    const bool race = naive.result.kind == Kind::data_race, stuck = naive.result.kind == Kind::liveness, ends = naive.result.ok();
     totals.racy += race;
-    if (!race && !naive.result.ok()) return naive.result.message;
-    if (defect != Defect::none || way.orders == Orders::x86) return {};
+    totals.stuck += stuck;
+    if (naive.result.kind != reduced.result.kind || !(race || stuck || ends)) return both;
+    // A failed round is a read, so that cutting it cuts graphs, though no outcomes.
+    const bool same_graphs = has_loops(program) || naive.result.graph_hashes == reduced.result.graph_hashes;
+    if (ends && (!same_graphs || naive.outcomes != reduced.outcomes)) return both;
+    if (defect != Defect::none) return {};
+    if (std::string random = random_difference(program, way, naive); !random.empty()) return random;
+    if (way.orders == Orders::x86) return {};
+
     const Verdict verdict = judge(program, way.model);
-    if (race) return verdict.race ? "" : "a data race that the axioms do not have: " + naive.result.message;
-    if (verdict.race) return "the axioms have a data race, the engine has none";
-    if (reduced.result.graphs != verdict.graphs || reduced.outcomes != verdict.outcomes)
+    if (race != verdict.race || stuck != verdict.stuck)
+        return std::string("axioms: ") + (verdict.race ? "a race" : verdict.stuck ? "waiting for ever" : "neither races nor waits for ever") +
+               "; engine: " + counts(naive);
+    const bool same_count = has_loops(program) || reduced.result.graphs == verdict.graphs;
+    if (ends && (!same_count || reduced.outcomes != verdict.outcomes))
         return "axioms: " + std::to_string(verdict.graphs) + " graphs, " + std::to_string(verdict.outcomes.size()) +
                " outcomes; engine: " + counts(reduced);
     return {};
@@ -108,8 +143,10 @@ bool differs(const Program& program, Defect defect, const Settings& settings, To
     return false;
 }
 
-// Every fourth program has plain words.
-Program generated(std::uint64_t seed) { return Generator(seed, seed % 4 == 0).program(); }
+Program generated(std::uint64_t seed) {
+    constexpr Flavor kFlavors[] = {Flavor::plain, Flavor::straight, Flavor::loops, Flavor::straight};
+    return Generator(seed, kFlavors[seed % 4]).program();
+}
 
 // Prints what differs, and the program, as small as it gets.
 void explain(const Program& program, const std::string& what, const Settings& settings) {
@@ -134,9 +171,9 @@ int compare(const Settings& settings) {
         }
         if (!settings.program.empty()) break;
     }
-    std::printf("reduction fuzz: %llu comparisons (%llu racy), %llu skipped as too large; %llu graphs in %llu executions, naively %llu; "
+    std::printf("reduction fuzz: %llu comparisons (%llu racy, %llu stuck), %llu skipped as too large; %llu graphs in %llu executions, naively %llu; "
                 "%llu cut by sleep sets\n",
-                static_cast<unsigned long long>(totals.compared), static_cast<unsigned long long>(totals.racy),
+                static_cast<unsigned long long>(totals.compared), static_cast<unsigned long long>(totals.racy), static_cast<unsigned long long>(totals.stuck),
                 static_cast<unsigned long long>(totals.skipped), static_cast<unsigned long long>(totals.graphs),
                 static_cast<unsigned long long>(totals.reduced), static_cast<unsigned long long>(totals.naive),
                 static_cast<unsigned long long>(totals.sleep_blocked));

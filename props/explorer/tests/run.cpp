@@ -30,6 +30,15 @@ void execute(const Op& op, Words& words, State& state) {
                 read = op.expected;
                 word.cas_strong(read, value, op.order, op.failure);
                 break;
+            case Kind::cas_loop: {
+                explorer::Sync::Loop loop;
+                read = word.load(Order::relaxed);
+                while (!word.cas_strong(read, value, op.order, op.failure)) loop.retry();
+                break;
+            }
+            case Kind::await:
+                for (explorer::Sync::Loop loop; (read = word.load(op.order)) != value;) loop.wait();
+                break;
             default:
                 read = op.expected;
                 word.cas_weak(read, value, op.order, op.failure);
