@@ -44,7 +44,7 @@ public:
         // acquire part: what tenders wrote is in the copy
         while (const std::uint32_t tenders = tenders_.load(order::seq_cst)) W::Pal::sleep_while(tenders_futex(), tenders);
     }
-    void allow_tending() { tending_barred_.store(false, order::release); }
+    void allow_tending() { tending_barred_.store(false, order::relaxed); }  // relaxed: hands nothing over; who sees it late tends later
     // In a forked child: nobody tended when the process was copied, but a thread that found tending barred may have been announced still.
     void forget_tenders() {
         tenders_.store(0, order::relaxed);  // relaxed, both: the child has one thread

@@ -160,9 +160,9 @@ const Explored kTwoLook("memory.lock_lookers", [](Scenario& s) { holders<Held::l
 const Explored kGrow("memory.window_grows_twice", [](Scenario& s) {
     Case c(s);
     c.before(kGone, [] { hak::start<World>(); });
-    for (int i = 0; i < 2; ++i) {
-        c.thread("taker", [] { explorer::check(hak::allocate<World>(my_heap(), 2 * kModelConfig.unit_bytes) != nullptr, "no memory"); });
-    }
+    const auto take_slot = [] { explorer::check(hak::allocate<World>(my_heap(), 2 * kModelConfig.unit_bytes) != nullptr, "no memory"); };
+    c.thread("taker", take_slot);
+    c.thread("taker", take_slot);
     s.finally([] { audit(0); });
     s.run();
 });

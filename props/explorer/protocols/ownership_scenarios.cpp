@@ -198,6 +198,26 @@ const Explored kLivingBump("ownership.living_bump_range", [](Scenario& s) {
     c.ends_with(3);
 });
 
+// The owner itself gave a block back to the slab that its untouched blocks lie in.
+const Explored kLivingBumpRoom("ownership.living_bump_slab_with_room", [](Scenario& s) {
+    Case c(s);
+    c.before(1, [] {
+        for (int i = 0; i < 2; ++i) take();
+    });
+    c.before(0, [] {
+        void* blocks[3];
+        for (void*& p : blocks) p = take();
+        give(blocks[0]);
+        give(blocks[2]);
+    });
+    c.thread("owner", [] {
+        take();
+        leave();
+    });
+    c.thread("tender", [] { take(); });
+    c.ends_with(5);
+});
+
 const Explored kLivingTrim("ownership.living_trimmed", [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [&] { give(c.blocks[3]); });

@@ -54,6 +54,23 @@ void script() {
     take();
 }
 
+// Nobody was cut off while he tended, and what was posted to heaps that live on will be met.
+void judge_copy() {
+    for (unsigned i = 0; i < heaps.count(); ++i) {
+        const hak::Token token = heaps.at(i).token.load(hak::order::relaxed);
+        explorer::check(token != hak::Token::tended && token != hak::Token::awaited, "the copy holds a heap half-tended");
+    }
+    for (std::size_t u = 0; u < window.slots_ready() * kModelConfig.units_per_superslab; ++u) {
+        const Slab* const slab = window.record(u);
+        Heap* const owner = slab->owner.load(hak::order::relaxed);
+        if (owner == nullptr || owner->token.load(hak::order::relaxed) == hak::Token::frozen) continue;
+        if ((slab->remote.load(hak::order::relaxed) & hak::kQueued) == 0) continue;
+        const Slab* pending = owner->pending.load(hak::order::relaxed);
+        while (pending != nullptr && pending != slab) pending = pending->pending_next.get();
+        explorer::check(pending == slab, "a slab with posted blocks is on no pending list");
+    }
+}
+
 void fork_now() {
     explorer::fork(
         [] {
@@ -67,9 +84,7 @@ void fork_now() {
         [] {
             kernel.forget_others();
             hak::fork_child<World>();
-            for (unsigned i = 0; window.is_open() && i < heaps.count(); ++i) {
-                explorer::check(heaps.at(i).token.load(hak::order::relaxed) != hak::Token::tended, "the copy holds an orphan half-tended");
-            }
+            if (window.is_open()) judge_copy();
             script();
         });
 }

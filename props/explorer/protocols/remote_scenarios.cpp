@@ -81,6 +81,20 @@ const Explored kRefill("remote.owner_refills", [](Scenario& s) {
     c.ends_with(0);
 });
 
+// Two slabs meet on the owner's pending list.
+const Explored kTwoSlabs("remote.two_slabs", [](Scenario& s) {
+    FullSlab c(s);
+    void* other = nullptr;
+    c.before(0, [&] {
+        other = take();
+        take();
+    });
+    c.thread("owner", [] { take(); });
+    c.thread("freer", [&] { give(c.first); });
+    c.thread("freer", [&] { give(other); });
+    c.ends_with(3);
+});
+
 // The owner returns all it can while its last two blocks come back: the slab is released by the owner, late, or later at home.
 const Explored kRetire("remote.owner_retires_slab", [](Scenario& s) {
     FullSlab c(s);

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Makes a copy of src/ that holds every defect of list.py, each behind a comparison of hak::mutant with its number.
+
+  make.py SOURCE TARGET    copies SOURCE (src/) to TARGET and writes TARGET/mutants.txt: number, name and killing scenario of each
+
+A defect whose text is not found exactly once in the source is an error: the source has moved on and the list must follow.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from list import MUTANTS  # noqa: E402
+
+HEADER = """namespace hak {
+inline unsigned mutant = 0;  // number of the defect that is switched on; 0: none
+}
+"""
+
+
+def main(source, target):
+    source, target = Path(source), Path(target)
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(source, target)
+    # Defects of one place become one chain of alternatives.
+    places = {}
+    for number, mutant in enumerate(MUTANTS, 1):
+        for path, old, new, *is_expression in mutant["changes"]:
+            places.setdefault((path, old, bool(is_expression)), []).append((number, mutant["name"], new))
+    for (path, old, is_expression), alternatives in places.items():
+        text = (target / path).read_text()
+        if text.count(old) != 1:
+            sys.exit(f"mutants: {alternatives[0][1]}: this stands {text.count(old)} times in {path}, not once:\n{old}")
+        if is_expression:
+            chain = "".join(f"::hak::mutant == {number} ? ({new}) : " for number, _, new in alternatives) + f"({old})"
+        else:
+            chain = "".join(f"if (::hak::mutant == {number}) {{ {new} }} else " for number, _, new in alternatives) + f"{{ {old}\n}}"
+        (target / path).write_text(text.replace(old, chain))
+    base = target / "base" / "attrs.hpp"
+    base.write_text(base.read_text() + HEADER)
+    lines = [f"{number} {mutant['name']} {mutant['killer']}\n" for number, mutant in enumerate(MUTANTS, 1)]
+    (target / "mutants.txt").write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
