@@ -233,7 +233,11 @@ void Engine::write_plain(std::uint32_t flat, unsigned bytes, const Where& where)
     if (in_child_) [[unlikely]] shadow_.forget(flat, bytes);
     if (!shadow_.write(flat, bytes, current_, where, "a write races with")) report_conflict(where);
     memory_.save(memory_.address(flat), bytes);
-    if (tracing_) [[unlikely]] trace(where, flat, "set", 2);
+    if (tracing_) [[unlikely]] {
+        trace(where, flat, "set", 2);
+        last_set_ = flat;
+        last_set_bytes_ = bytes;
+    }
 }
 
 void Engine::begin(word::Round& round) {
@@ -300,7 +304,16 @@ std::string Engine::describe_source(const Op& op, unsigned message) const {
     return text + ")";
 }
 
+void Engine::complete_trace() {
+    if (last_set_ == Memory::kNowhere) return;
+    std::uint64_t value = 0;
+    std::memcpy(&value, memory_.address(last_set_), last_set_bytes_ < sizeof value ? last_set_bytes_ : sizeof value);
+    trace_.extend(" = " + memory_.describe_value(value));
+    last_set_ = Memory::kNowhere;
+}
+
 void Engine::trace(const Where& where, std::uint32_t flat, std::string text, std::uint64_t what) {
+    complete_trace();
     if (flat != Memory::kNowhere) text = memory_.describe(memory_.address(flat)) + "  " + text;
     trace_.add(current_, where, std::move(text), flat, what);
 }

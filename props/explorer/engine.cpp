@@ -1,18 +1,26 @@
 // engine.cpp: an execution from its first step to its verdict.
 #include "props/explorer/engine.hpp"
 
-#include <cstring>
+#include <cstdio>
+#include <cstdlib>
 
 namespace explorer {
 
 void Engine::add_thread(const char* name, std::function<void()> body) {
     if (thread_count_ == kThreadsMax) throw SetUpFailure{Kind::limit, "more threads than the explorer holds (kThreadsMax)"};
+    unsigned same = 1;
+    for (unsigned i = 0; i < thread_count_; ++i) same += threads_[i].called == name ? 1 : 0;
     Thread& t = threads_[thread_count_++];
-    t.name = name;
+    t.called = name;
+    t.name = same == 1 ? t.called : t.called + std::to_string(same);
     t.body = std::move(body);
 }
 
 void Engine::fail(Kind kind, const std::string& text, const Where& where) {
+    if (phase_ == Phase::idle) {
+        std::fprintf(stderr, "explorer: a failure outside an exploration: %s\n", text.c_str());
+        std::abort();
+    }
     if (phase_ == Phase::set_up) throw SetUpFailure{kind, "in the set-up: " + text};
     if (tracing_ && phase_ == Phase::running) trace(where, Memory::kNowhere, "fails: " + text, static_cast<std::uint64_t>(kind));
     failure_ = kind;
@@ -111,7 +119,10 @@ void Engine::execute(Search& search) {
     has_executed_ = in_child_ = false;
     failure_ = Kind::none;
     digits_.clear();
-    if (tracing_) trace_.begin();
+    if (tracing_) {
+        trace_.begin();
+        last_set_ = Memory::kNowhere;
+    }
     for (unsigned i = 0; i < thread_count_; ++i) {
         Thread& t = threads_[i];
         t.state = Thread::State::ready;

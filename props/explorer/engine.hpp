@@ -82,7 +82,7 @@ private:
     struct Thread {
         enum class State : std::uint8_t { ready, ended, waiting, gone };
         Fiber fiber;
-        std::string name;
+        std::string called, name;  // as the scenario says; numbered where several are called the same
         std::function<void()> body;
         State state = State::ready;
         std::uint64_t hash = 0;  // of what it read
@@ -121,6 +121,7 @@ private:
     [[noreturn]] void report_conflict(const Where& where);
     std::string describe_source(const Op& op, unsigned message) const;
     void trace(const Where& where, std::uint32_t flat, std::string text, std::uint64_t what);
+    void complete_trace();
 
     // explain.cpp: the search and what follows a failure
     struct Budget {
@@ -159,6 +160,7 @@ private:
     Search* search_ = nullptr;
     Situation situation_{machine_, {}, 0, kThreadsMax, 0, false};
     unsigned current_ = 0, started_ = 0, silent_steps_ = 0, waiting_ = 0;
+    std::uint32_t last_set_ = Memory::kNowhere, last_set_bytes_ = 0;  // the plain write whose value the trace does not show yet
     bool in_child_ = false, has_executed_ = false, tracing_ = false, counts_ = true;
     Outcome outcome_ = Outcome::ended;
     Kind failure_ = Kind::none;

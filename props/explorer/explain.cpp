@@ -264,6 +264,7 @@ void Engine::replay(const std::string& witness) {
     Canonical canonical(digits);
     tracing_ = true;
     search(canonical, {0, 1});
+    complete_trace();
     tracing_ = false;
     result_.kind = failure_;
     result_.message = failure_ == Kind::none ? "" : failure_text_;

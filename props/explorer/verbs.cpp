@@ -7,6 +7,7 @@ namespace explorer {
 
 unsigned Engine::choose(unsigned n) {
     if (phase_ != Phase::running) return 0;
+    if (n == 0 || n > kMessagesPerWord) fail(Kind::limit, "choose() among none, or among more than a digit holds");
     const unsigned chosen = decide(n, Search::Choice::user);
     Thread& t = threads_[current_];
     ++t.decisions;
