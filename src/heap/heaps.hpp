@@ -40,8 +40,8 @@ public:
     }
     // One thread at a time.
     void bar_tending() {
-        tending_barred_.store(true, order::seq_cst);
-        // acquire part: what tenders wrote is in the copy
+        tending_barred_.store(true, order::seq_cst);  // seq_cst: pairs with the loads in begin_tending() and end_tending()
+        // seq_cst: pairs with begin_tending() and end_tending(). acquire part: what tenders wrote is in the copy.
         while (const std::uint32_t tenders = tenders_.load(order::seq_cst)) W::Pal::sleep_while(tenders_futex(), tenders);
     }
     void allow_tending() { tending_barred_.store(false, order::relaxed); }  // relaxed: hands nothing over; who sees it late tends later

@@ -29,7 +29,7 @@ template <World W>
 HAK_INLINE void let_go(Heap<W>& heap, Token to) {
     heap.token.store(to, order::release);
 }
-// The same for a tender, for whom the heap's thread may wait.
+// The same for a tender, for whom the heap's thread may wait. release: as in let_go().
 template <World W>
 inline void end_tend(Heap<W>& heap, Token to) {
     if (heap.token.exchange(to, order::release) == Token::awaited) W::Pal::wake_one(token_futex(heap));

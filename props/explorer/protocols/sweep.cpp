@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
         for (std::string id, order, scenario; file >> id >> order >> scenario;) hints[id + " " + order] = scenario;
     }
     std::map<std::string, Target> targets;
-    std::map<const Case*, double> seconds;
+    std::map<const Case*, std::uint64_t> cost;
     for (const Case& c : explorer::cases()) {
         if (c.options.mode != explorer::Mode::exhaustive) continue;
         const Result result = run(c, nullptr);
@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
             std::fprintf(stderr, "sweep: %s fails without a mutant: %s\n", c.name.c_str(), result.message.c_str());
             return 1;
         }
-        seconds[&c] = result.seconds;
+        cost[&c] = result.executions;
         for (const explorer::Site& site : result.sites) {
             if (!site.file.starts_with("src/")) continue;
             Target& target = targets[site.id()];
@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
         for (const Mutant& mutant : mutants_of(target.site)) {
             const std::string hint = hints[mutant.site + " " + name_of(mutant.order)];
             std::stable_sort(target.reached_by.begin(), target.reached_by.end(), [&](const Case* a, const Case* b) {
-                return (a->name == hint) != (b->name == hint) ? a->name == hint : seconds[a] < seconds[b];
+                return (a->name == hint) != (b->name == hint) ? a->name == hint : cost[a] < cost[b];
             });
             const Case* killer = nullptr;
             Kind kind = Kind::none;
