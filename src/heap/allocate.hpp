@@ -68,6 +68,7 @@ template <World W>
 HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     constexpr std::uint32_t kHousekeepEvery = 64;
     const Held<W> held(heap);
+    heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
     if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);

@@ -67,11 +67,25 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
     post_and_notify(head, b, secret);
 }
 
+// What deallocate_to_slab leaves: a tender is at the heap, the slab changes its place in the lists, or it is not this heap's any more.
+template <World W>
+HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b, bool is_held) noexcept(kNothrow<W>) {
+    if (!is_held) hold(*heap);
+    give_back_or_post(*heap, window<W>.head_record(slab), b);
+    let_go(*heap, Token::owned);
+}
+
 // Precondition: the block is out.
 template <World W>
-HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b) noexcept(kNothrow<W>) {
-    const Held<W> held(*heap);
-    give_back_or_post(*heap, window<W>.head_record(slab), b);
+HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* record, Block<W>* b) noexcept(kNothrow<W>) {
+    if (!try_hold(*heap)) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, false);
+    Slab<W>* const slab = window<W>.head_record(record);
+    // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile. Where a block is free already, and another one out
+    // besides this, the slab stays on the partial list.
+    const bool stays = slab->owner.load(order::relaxed) == heap && slab->free_count.get() != 0 && slab->used.get() != 1;
+    if (!stays) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, true);
+    slab->give(b, window<W>.secret());
+    let_go(*heap, Token::owned);
 }
 
 // `p` may be null. Changes no errno.

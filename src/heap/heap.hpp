@@ -54,7 +54,7 @@ struct Heap {
     // Any thread writes.
     alignas(2 * kCacheLine) Atomic<W, Slab<W>*> pending;
     alignas(kCacheLine) Atomic<W, Token> token;
-    Atomic<W, std::uint32_t> idle_looks;             // how often tenders looked since the thread was last in a slow path
+    Atomic<W, std::uint32_t> idle_looks;             // how often tenders looked since the thread's last refill
 
     static_assert(Classes<W>::kCount <= 64);
 

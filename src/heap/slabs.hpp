@@ -105,7 +105,7 @@ HAK_INLINE void settle(Heap<W>& heap, Slab<W>* slab, bool was_full) {
 
 // Gives one block back to a slab of this heap, in which it counts as used.
 template <World W>
-inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+HAK_INLINE void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
     const bool was_full = !slab->has_room();
     slab->give(b, window<W>.secret());
     settle(heap, slab, was_full);
@@ -113,7 +113,7 @@ inline void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
 
 // The same for a block of any heap's slab, which only the owner's holder may change.
 template <World W>
-inline void give_back_or_post(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+HAK_INLINE void give_back_or_post(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
     // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile.
     if (slab->owner.load(order::relaxed) == &heap) [[likely]] return give_back(heap, slab, b);
     post_and_notify(slab, b, window<W>.secret());

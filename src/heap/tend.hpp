@@ -41,7 +41,7 @@ HAK_COLD void hold_after_tender(Heap<W>& heap) {
     typename W::Sync::Loop loop;
     for (int spin = 0;; ++spin) {
         Token seen = Token::owned;
-        if (heap.token.cas_strong(seen, Token::busy, order::acquire, order::relaxed)) return;  // acquire: pairs with end_tend()
+        if (heap.token.cas_strong(seen, Token::busy, order::acquire, order::relaxed)) return;  // acquire: as in try_hold()
         if (spin < W::Sync::kSpins) {
             loop.wait();
             continue;
@@ -54,9 +54,14 @@ HAK_COLD void hold_after_tender(Heap<W>& heap) {
 
 // The slow paths of a heap's own thread hold the token, because a tender may come by. Precondition: the heap is the caller's, not held.
 template <World W>
+HAK_INLINE bool try_hold(Heap<W>& heap) {
+    Token seen = Token::owned;
+    // acquire: pairs with end_tend(): the tender's writes to the heap and its slabs are visible.
+    return heap.token.cas_strong(seen, Token::busy, order::acquire, order::relaxed);
+}
+template <World W>
 HAK_INLINE void hold(Heap<W>& heap) {
-    heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
-    if (!try_take_token(heap, Token::owned, Token::busy)) [[unlikely]] hold_after_tender(heap);
+    if (!try_hold(heap)) [[unlikely]] hold_after_tender(heap);
 }
 
 template <World W>
@@ -115,7 +120,7 @@ inline bool take_over_partial(Heap<W>& to, Heap<W>& from, SizeClass c) {
     return false;
 }
 
-// A thread that is in no slow path while others look at its heap so often is taken to be away: asleep, preempted, or content with its bins.
+// A thread that refills nothing while others look at its heap so often is taken to be away: asleep, preempted, or content with its bins.
 // Proportional to the number of heaps, because each of their threads looks as often as it needs a slab.
 template <World W>
 inline bool is_idle(Heap<W>& heap, unsigned heap_count) {
