@@ -88,6 +88,8 @@ inline const char* name_of(Entry entry) {
     Text text;
     text << "hakmem: " << name_of(entry) << "(" << p << "): " << text_of(fault) << "\n";
     text.print();
+    // The fault may lie in the middle of a slow path, whose heap is held. A handler of SIGABRT that allocates borrows another.
+    set_current_heap(&exited_heap<RealWorld>);
     std::abort();
 }
 

@@ -338,6 +338,30 @@ void fork_after_large_use() {
     await(child, "more than 2000 page faults");
 }
 
+// A fault that is found in the middle of a slow path, of a program whose crash handler allocates, as those that print a backtrace do.
+void write_report(int) {
+    mixed_work(21, 200);
+    _exit(7);
+}
+void crash_handler_allocates() {
+    const pid_t child = fork();
+    if (child == 0) {
+        close(STDERR_FILENO);
+        signal(SIGABRT, write_report);
+        alarm(20);
+        void* blocks[2] = {subject::malloc(48), subject::malloc(48)};
+        subject::free(blocks[0]);
+        subject::free(blocks[1]);
+        subject::opaque(reinterpret_cast<uintptr_t>(blocks[1]));
+        memset(blocks[1], 'x', 16);
+        malloc_trim(0);
+        _exit(8);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
+}
+
 struct Scenario {
     const char* name;
     void (*body)();
@@ -359,6 +383,7 @@ constexpr Scenario kScenarios[] = {
     {"forks_at_once", forks_at_once},
     {"fork_after_large_use", fork_after_large_use},
     {"children_by_library_calls", children_by_library_calls},
+    {"crash_handler_allocates", crash_handler_allocates},
 };
 
 } // namespace
