@@ -1,14 +1,14 @@
 // deallocate.hpp: the free story, top to bottom.
 //
 //   deallocate(heap, p)           a hit: seal the block and push it onto the class's list         thread_cache.hpp  plain
-//     deallocate_to_slab          the list is full: the block goes to its slab                    slabs.hpp         plain
+//     deallocate_to_slab          the list is full: the block goes to its slab                    slabs.hpp         token
 //     deallocate_missed           everything else, decided anew from the address:
 //       post, push_pending        another heap's slab                                             remote_list.hpp   one CAS, or two
 //       release_above_small       Large or Big                                                    large.hpp         pool's lock
 //       fault                     no block starts here, or it is free already
 //
 // What is checked on a hit: the address lies in the window, its unit is a slab of this heap, a block starts there, and it is not
-// sealed, that is, not free already. A hit calls nothing; a miss is one tail jump.
+// sealed, that is, not free already. A hit calls nothing and needs no token; a miss is one tail jump.
 #pragma once
 
 #include "heap/allocate.hpp"
@@ -93,7 +93,9 @@ template <World W>
 HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
-    // relaxed: only this thread makes a slab belong to this heap; any other value, stale or not, says "not mine".
+    // relaxed: only this thread makes a slab belong to this heap, so any other value, stale or not, says "not mine". A tender may take the
+    // slab away while we look or later: then the bin holds a block of somebody else's slab, which is as good to hand out, and is posted
+    // when the bin is flushed.
     if (slab != nullptr && slab->owner.load(order::relaxed) == heap && slab->is_block_start(a)) [[likely]] {
         const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by this thread when it opened the slab
         Bin<W>& bin = heap->bins[c];
