@@ -37,8 +37,7 @@ public:
         if (!replays_) path_.clear();
         return true;
     }
-    // Whether a bound kept it from something.
-    bool was_bounded() const { return was_bounded_; }
+    bool was_bounded() const override { return was_bounded_; }
 
 private:
     struct Digit {

@@ -123,7 +123,7 @@ private:
     void trace(const Where& where, std::uint32_t flat, std::string text, std::uint64_t what);
     void complete_trace();
 
-    // explain.cpp: the search and what follows a failure
+    // exploration.cpp: the search
     struct Budget {
         double seconds;
         std::uint64_t executions;
@@ -132,6 +132,9 @@ private:
     bool search(Search& search, Budget budget);
     void begin_counts();
     void learn_footprints();
+    static double now();
+
+    // explain.cpp: what follows a failure
     std::string witness_of(const Digits& digits) const;
     void explain();
     void shrink();

@@ -66,6 +66,8 @@ public:
     virtual bool next() = 0;
     // The last execution showed that branches were missing. True if everything begins again.
     virtual bool restart() = 0;
+    // Whether it left something out on purpose.
+    virtual bool was_bounded() const { return false; }
 };
 
 }  // namespace explorer
