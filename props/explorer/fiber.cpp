@@ -6,7 +6,9 @@
 
 #include <sys/mman.h>
 
-#if defined(__x86_64__)
+#if defined(EXPLORER_UCONTEXT)
+// No assembly is needed.
+#elif defined(__x86_64__)
 // explorer_switch(void** save, void* load): pushes what the System V ABI lets a callee keep, and pops it from the other stack.
 asm(R"(
     .text

@@ -5,8 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
-#define EXPLORER_UCONTEXT 1
+// EXPLORER_UCONTEXT may be defined on any processor, to try what other processors get.
+#if !defined(__x86_64__) && !defined(__aarch64__) && !defined(EXPLORER_UCONTEXT)
+#define EXPLORER_UCONTEXT
+#endif
+#ifdef EXPLORER_UCONTEXT
 #include <ucontext.h>
 #endif
 
