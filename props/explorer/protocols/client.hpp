@@ -2,6 +2,10 @@
 // hold when all have ended.
 #pragma once
 
+#include <functional>
+#include <iterator>
+#include <string>
+
 #include "props/explorer/driver.hpp"
 #include "props/explorer/protocols/model_world.hpp"
 
@@ -72,6 +76,42 @@ inline void come_home(std::uint64_t client_blocks) {
     }
     audit(client_blocks);
     if (client_blocks == 0) explorer::check(pool.counters().used_units == 0, "all blocks came back, yet a slab is not free");
+}
+
+// Nobody was cut off while he tended, and what was posted to heaps that live on will be met.
+inline void judge_copy() {
+    for (unsigned i = 0; i < heaps.count(); ++i) {
+        const hak::Token token = heaps.at(i).token.load(hak::order::relaxed);
+        explorer::check(token != hak::Token::tended && token != hak::Token::awaited, "the copy holds a heap half-tended");
+    }
+    for (std::size_t u = 0; u < window.slots_ready() * kModelConfig.units_per_superslab; ++u) {
+        const Slab* const slab = window.record(u);
+        Heap* const owner = slab->owner.load(hak::order::relaxed);
+        if (owner == nullptr || owner->token.load(hak::order::relaxed) == hak::Token::frozen) continue;
+        if ((slab->remote.load(hak::order::relaxed) & hak::kQueued) == 0) continue;
+        const Slab* pending = owner->pending.load(hak::order::relaxed);
+        while (pending != nullptr && pending != slab) pending = pending->pending_next.get();
+        explorer::check(pending == slab, "a slab with posted blocks is on no pending list");
+    }
+}
+
+// fork(), as libc calls our handlers around it; `script` is what the child does then.
+inline void fork_then(const std::function<void()>& script) {
+    explorer::fork(
+        [] {
+            hak::fork_prepare<World>();
+            kernel.begin_copy();
+        },
+        [] {
+            kernel.end_copy();
+            hak::fork_parent<World>();
+        },
+        [&script] {
+            kernel.forget_others();
+            hak::fork_child<World>();
+            if (window.is_open()) judge_copy();
+            script();
+        });
 }
 
 // A thread of the set-up that does not run in the scenario.

@@ -54,40 +54,7 @@ void script() {
     take();
 }
 
-// Nobody was cut off while he tended, and what was posted to heaps that live on will be met.
-void judge_copy() {
-    for (unsigned i = 0; i < heaps.count(); ++i) {
-        const hak::Token token = heaps.at(i).token.load(hak::order::relaxed);
-        explorer::check(token != hak::Token::tended && token != hak::Token::awaited, "the copy holds a heap half-tended");
-    }
-    for (std::size_t u = 0; u < window.slots_ready() * kModelConfig.units_per_superslab; ++u) {
-        const Slab* const slab = window.record(u);
-        Heap* const owner = slab->owner.load(hak::order::relaxed);
-        if (owner == nullptr || owner->token.load(hak::order::relaxed) == hak::Token::frozen) continue;
-        if ((slab->remote.load(hak::order::relaxed) & hak::kQueued) == 0) continue;
-        const Slab* pending = owner->pending.load(hak::order::relaxed);
-        while (pending != nullptr && pending != slab) pending = pending->pending_next.get();
-        explorer::check(pending == slab, "a slab with posted blocks is on no pending list");
-    }
-}
-
-void fork_now() {
-    explorer::fork(
-        [] {
-            hak::fork_prepare<World>();
-            kernel.begin_copy();
-        },
-        [] {
-            kernel.end_copy();
-            hak::fork_parent<World>();
-        },
-        [] {
-            kernel.forget_others();
-            hak::fork_child<World>();
-            if (window.is_open()) judge_copy();
-            script();
-        });
-}
+void fork_now() { fork_then(script); }
 
 // Thread 0 forks; it has a slab with two blocks that others free.
 struct Forker : Case {

@@ -26,7 +26,12 @@ struct Sync {
         constexpr Plain() = default;
         explicit constexpr Plain(T v) : value(v) {}
         T get() const { return value; }
-        void set(T v) { value = v; }
+        void set(T v) {
+#ifdef BARE_SYNC_COSTS
+            static_cast<volatile T&>(value) = v;  // the control: one store more
+#endif
+            value = v;
+        }
     };
 
     struct Loop {
