@@ -87,6 +87,17 @@ void construct_again(Scenario& s, Order leave) {
 const Registered race_construction{"race.construction", [](Scenario& s) { construct_again(s, Order::relaxed); }, {}, Kind::data_race};
 const Registered race_construction_twin{"race.construction.ordered", [](Scenario& s) { construct_again(s, Order::release); }};
 
+// The same, where the access comes second.
+const Registered race_with_constructed{"race.access_of_the_constructed",
+                                       [](Scenario& s) {
+                                           auto& header = s.make<Word>(7u);
+                                           s.thread("constructs", [&] { ::new (&header) Word(8); });
+                                           s.thread("reads", [&] { header.load(Order::acquire); });
+                                           s.run();
+                                       },
+                                       {},
+                                       Kind::data_race};
+
 // --- Memory that comes and goes ---
 
 struct Pages {
@@ -224,6 +235,46 @@ const Registered livelock{"step_bound.livelock",
                           Options{.step_bound = 50},
                           Kind::step_bound};
 
+// A round of a loop that others can see may not be cut: what it did is still there when the loop has ended, here after two rounds.
+template <class Round>
+void visible_rounds(Scenario& s, Round round) {
+    struct Words {
+        Word attempts, goal;
+    };
+    auto& words = s.make<Words>();
+    s.thread("loops", [&, round] {
+        Sync::Loop loop;
+        for (unsigned i = 0; i < 2; ++i) {
+            words.attempts.fetch_add(1, Order::relaxed);
+            if (round(words.goal, loop)) break;
+        }
+    });
+    s.thread("disturbs", [&] { words.goal.store(1, Order::relaxed); });
+    s.finally([&] { check(words.attempts.load(Order::relaxed) == 1, "a second round"); });
+    s.run();
+}
+const Registered visible_retry{"loop.visible_round_retries",
+                               [](Scenario& s) {
+                                   visible_rounds(s, [](Word& goal, Sync::Loop& loop) {
+                                       unsigned expected = 1;
+                                       const bool done = goal.cas_strong(expected, 2, Order::relaxed, Order::relaxed);
+                                       if (!done) loop.retry();
+                                       return done;
+                                   });
+                               },
+                               {},
+                               Kind::check};
+const Registered visible_wait{"loop.visible_round_waits",
+                              [](Scenario& s) {
+                                  visible_rounds(s, [](Word& goal, Sync::Loop& loop) {
+                                      const bool done = goal.load(Order::relaxed) == 1;
+                                      if (!done) loop.wait();
+                                      return done;
+                                  });
+                              },
+                              {},
+                              Kind::check};
+
 // --- What the test itself asks ---
 
 const Registered check_in_thread{"check.in_a_thread",
@@ -277,6 +328,17 @@ const Registered chosen{"check.choice",
                         },
                         {},
                         Kind::check};
+
+const Registered chosen_twice{"check.two_choices",
+                              [](Scenario& s) {
+                                  s.thread("chooses", [] {
+                                      const bool first = explorer::choose(2) != 0;
+                                      check(!(explorer::choose(2) != 0 && first), "both were chosen");
+                                  });
+                                  s.run();
+                              },
+                              {},
+                              Kind::check};
 
 const Registered crash{"crash.null",
                        [](Scenario& s) {
@@ -342,5 +404,27 @@ void fork_against_lock(Scenario& s, bool prepared) {
 }
 const Registered fork_locked{"fork.locked_in_the_child", [](Scenario& s) { fork_against_lock(s, false); }, {}, Kind::liveness};
 const Registered fork_twin{"fork.prepared", [](Scenario& s) { fork_against_lock(s, true); }};
+
+// A fork comes between any two steps of the others, of which the child sees what happened before.
+const Registered fork_between{"fork.between_two_stores",
+                              [](Scenario& s) {
+                                  auto& m = s.make<Message>();
+                                  auto& other = s.make<Word>();
+                                  s.thread("forks", [&] {
+                                      explorer::fork([] {}, [] {},
+                                                     [&] {
+                                                         const bool first = m.flag.load(Order::relaxed) != 0;
+                                                         const bool second = other.load(Order::relaxed) != 0;
+                                                         check(first == second, "one store without the other");
+                                                     });
+                                  });
+                                  s.thread("stores", [&] {
+                                      m.flag.store(1, Order::relaxed);
+                                      other.store(1, Order::relaxed);
+                                  });
+                                  s.run();
+                              },
+                              {},
+                              Kind::check};
 
 }  // namespace

@@ -1,5 +1,6 @@
 // relacy_test.cpp: relacy, the engine and the axioms on the same programs. Relacy appends stores to modification order, so that it is compared
 // with append mode: whether there is a data race and, if not, the set of outcomes.
+#include <algorithm>
 #include <cstring>
 
 #include "props/explorer/tests/axioms.hpp"
@@ -18,6 +19,7 @@ struct Exception {
 };
 constexpr Exception kExceptions[] = {
     {"own store breaks", "relacy follows C++11: a later store of the same thread continues a release sequence"},
+    {"seen by a fence", "relacy's full search reads no value that is two stores old"},
     {"spurious failures", "relacy never fails both weak cas of one execution spuriously"},
 };
 
@@ -43,9 +45,10 @@ int main() {
         report::holds(std::string(row.name) + ": the engine and the axioms",
                       race == axioms.race && (race || engine.outcomes == axioms.outcomes));
         const bool same = race == relacy.race && (race || engine.outcomes == relacy.outcomes);
+        report::holds(std::string(row.name) + ": relacy shows nothing that the engine does not have",
+                      race || std::includes(engine.outcomes.begin(), engine.outcomes.end(), relacy.outcomes.begin(), relacy.outcomes.end()));
         const Exception* const exception = exception_for(row);
-        if (exception)
-            std::printf("%s: differs, because %s\n", row.name, exception->why);
+        if (exception) std::printf("%s: differs, because %s\n", row.name, exception->why);
         agreed += same;
         report::equal(std::string(row.name) + ": relacy and the engine agree (" + row.program + ")", same, !exception);
     }

@@ -1,6 +1,7 @@
 // replay_test.cpp: a witness is its own proof. Whatever search finds one of the failures of controls.cpp and shapes.cpp, its digits alone lead
 // to the same failure by the same steps, in every mode and as often as one likes; and a search is a function of its options.
 #include <set>
+#include <stdexcept>
 
 #include "props/explorer/driver.hpp"
 #include "props/explorer/tests/report.hpp"
@@ -25,6 +26,12 @@ Options in_mode(const Case& scenario, Mode mode) {
     options.mode = mode;
     if (mode != Mode::exhaustive) options.max_executions = 50000;
     return options;
+}
+
+const Case& named(const std::string& name) {
+    for (const Case& scenario : explorer::cases())
+        if (scenario.name == name) return scenario;
+    throw std::invalid_argument(name);
 }
 
 void replays(const Case& scenario, const Result& found, const std::string& name) {
@@ -66,13 +73,21 @@ int main() {
     report::holds("trace hashes tell scenarios apart", hashes.size() * 8 > std::size_t(witnesses));
 
     // Digits that ask for an option that is not there are refused.
-    for (const Case& scenario : explorer::cases()) {
-        if (scenario.name != "check.choice") continue;
-        Options options = scenario.options;
-        options.has_replay = true;
-        options.replay = "9";
-        report::equal("digits that do not fit", std::string(name_of(explorer::explore(options, scenario.body).kind)),
-                      std::string(name_of(Kind::replay)));
+    const Case& choice = named("check.choice");
+    Options bad = choice.options;
+    bad.has_replay = true;
+    bad.replay = "9";
+    report::equal("digits that do not fit", std::string(name_of(explorer::explore(bad, choice.body).kind)), std::string(name_of(Kind::replay)));
+
+    // A failure that takes two deviations is there with two, and not with one.
+    const Case& choices = named("check.two_choices");
+    for (unsigned bound = 0; bound <= 2; ++bound) {
+        Options bounded = in_mode(choices, Mode::deviations);
+        bounded.deviation_bound = bound;
+        const Result result = explorer::explore(bounded, choices.body);
+        const std::string name = "two choices with " + std::to_string(bound) + " deviations";
+        report::equal(name, std::string(name_of(result.kind)), std::string(name_of(bound < 2 ? Kind::none : Kind::check)));
+        report::equal(name + ": witness", result.witness, std::string(bound < 2 ? "" : "11"));
     }
     return report::finish("replay", witnesses);
 }
