@@ -151,6 +151,26 @@ const Explored kLivingSpill("ownership.living_spills", [](Scenario& s) {
     c.ends_with(4);
 });
 
+// A spill that changes nothing but its slab's free list, in the class with four blocks in a slab.
+const Explored kLivingSpillsInto("ownership.living_spills_into_room", [](Scenario& s) {
+    Case c(s);
+    const auto take_tiny = [] { return hak::allocate<World>(my_heap(), 16); };
+    const auto give_tiny = [](void* p) { hak::deallocate<World>(my_heap(), p); };
+    void* blocks[8];
+    c.before(1, [&] {
+        for (int i = 0; i < 4; ++i) take_tiny();
+    });
+    c.before(0, [&] {
+        for (void*& p : blocks) p = take_tiny();
+        give_tiny(blocks[4]);
+        give_tiny(blocks[0]);
+    });
+    c.thread("owner", [&] { give_tiny(blocks[1]); });
+    c.thread("tender", [&] { take_tiny(); });
+    c.thread("freer", [&] { give_tiny(blocks[2]); });
+    c.ends_with(9);
+});
+
 const Explored kLivingLeaves("ownership.living_leaves", [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [] { leave(); });

@@ -110,6 +110,5 @@ bool is_sound(const char* name, void (*body)(Scenario&)) {
 
 int main() {
     using namespace protocols;
-    const bool all = is_sound("posts", posts) & is_sound("pushes", pushes) & is_sound("claims", claims) & is_sound("readies", readies);
-    return all ? 0 : 1;
+    return is_sound("posts", posts) && is_sound("pushes", pushes) && is_sound("claims", claims) && is_sound("readies", readies) ? 0 : 1;
 }

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "props/explorer/driver.hpp"
@@ -103,8 +104,9 @@ int main(int argc, char** argv) {
         std::printf("\n");
         for (const Mutant& mutant : mutants_of(target.site)) {
             const std::string hint = hints[mutant.site + " " + name_of(mutant.order)];
-            std::stable_sort(target.reached_by.begin(), target.reached_by.end(), [&](const Case* a, const Case* b) {
-                return (a->name == hint) != (b->name == hint) ? a->name == hint : cost[a] < cost[b];
+            // The remembered one first, then the cheapest.
+            std::sort(target.reached_by.begin(), target.reached_by.end(), [&](const Case* a, const Case* b) {
+                return std::tuple(a->name != hint, cost[a], a->name) < std::tuple(b->name != hint, cost[b], b->name);
             });
             const Case* killer = nullptr;
             Kind kind = Kind::none;

@@ -92,8 +92,7 @@ MUTANTS = [
             collect(heap, slab);
         }""", "collect(heap, slab);")),
     mutant("spill_without_token", "ownership.living_spills",
-           ("heap/deallocate.hpp", """const Held<W> held(*heap);
-    give_back_or_post(*heap, window<W>.head_record(slab), b);""", "give_back_or_post(*heap, window<W>.head_record(slab), b);")),
+           ("heap/deallocate.hpp", "if (!try_hold(*heap)) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, false);", "")),
     mutant("flush_gives_what_moved", "ownership.living_list_moved",
            (SLABS, """if (slab->owner.load(order::relaxed) == &heap) [[likely]] return give_back(heap, slab, b);
     post_and_notify(slab, b, window<W>.secret());""", "give_back(heap, slab, b);")),

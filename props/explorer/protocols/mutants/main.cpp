@@ -35,6 +35,10 @@ void search(const std::string& name) {
 }
 
 bool is_found(const std::string& name, const std::string& killer) {
+    if (killer == "MISSING") {
+        std::printf("WRONG %s: the source has no such statement; see mutants/list.py\n", name.c_str());
+        return false;
+    }
     for (const Case& c : explorer::cases()) {
         if (c.name != killer) continue;
         const unsigned mutant = hak::mutant;
