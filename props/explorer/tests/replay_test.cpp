@@ -1,5 +1,5 @@
-// replay_test.cpp: a witness is its own proof. Whatever search finds one of the failures of controls.cpp and shapes.cpp, its digits alone lead
-// to the same failure by the same steps, in every mode and as often as one likes; and a search is a function of its options.
+// replay_test.cpp: a witness is its own proof. Whatever search finds one of the failures of controls.cpp, more_controls.cpp and shapes.cpp, its
+// digits alone lead to the same failure by the same steps, in every mode and as often as one likes; and a search is a function of its options.
 #include <set>
 #include <stdexcept>
 
