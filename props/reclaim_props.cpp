@@ -20,7 +20,9 @@ void decommit_failures() {
         require(p != nullptr, "no memory");
         std::memset(p, 0x5a, 8000);
     }
-    hak::tunables<W>.cache_bytes_max = SIZE_MAX;  // nothing goes before it is asked for
+    auto tunables = hak::tunables<W>.get();
+    tunables.cache_bytes_max = SIZE_MAX;  // nothing goes before it is asked for
+    hak::tunables<W>.set(tunables);
     // First every second block, then those in between, which join their neighbours.
     for (const std::size_t parity : {std::size_t{0}, std::size_t{1}}) {
         for (std::size_t i = parity; i < kBlocks; i += 2) hak::deallocate<W>(kit::heap_of<W>(0), blocks[i]);

@@ -12,7 +12,7 @@ namespace {
 // window by itself.
 [[gnu::constructor(101)]] void load(int, char**, char** environment) {
     hak::read_options(environment);
-    hak::tunables<hak::RealWorld> = hak::options.tunables;
+    hak::tunables<hak::RealWorld>.set(hak::options.tunables);
     hak::ExitHook::install();
 }
 

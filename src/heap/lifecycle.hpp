@@ -14,8 +14,8 @@ template <World W>
 HAK_COLD bool start_slow() {
     LockGuard<W> guard(start_lock<W>);
     if (window<W>.is_open()) return true;
-    tunables<W> = W::read_tunables();
-    return window<W>.open(tunables<W>);
+    tunables<W>.set(W::read_tunables());
+    return window<W>.open(tunables<W>.get());
 }
 template <World W>
 HAK_INLINE bool start() {

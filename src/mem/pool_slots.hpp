@@ -69,7 +69,7 @@ bool Pool<W>::commit_slots(std::uint32_t first, std::uint32_t count) {
     void* const memory = pointer_to<void>(address_of_slot(first));
     const std::size_t bytes = count * Window<W>::kSuperSlabBytes;
     if (!W::Pal::commit(memory, bytes)) return false;
-    if (tunables<W>.huge_pages) W::Pal::advise_huge(memory, bytes);
+    if (tunables<W>.get().huge_pages) W::Pal::advise_huge(memory, bytes);
     W::Probe::on_map(memory, bytes);
     return true;
 }

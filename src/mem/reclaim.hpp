@@ -17,11 +17,11 @@ public:
     // After memory became free. Cheap unless something is due.
     void tick() {
         const std::uint64_t now = W::Pal::now_ms();
-        const bool over = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes > tunables<W>.cache_bytes_max;
+        const bool over = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes > tunables<W>.get().cache_bytes_max;
         // relaxed: a hint; whoever reads an old value comes a little early or late.
         if (!over && now < next_ms_.load(order::relaxed)) return;
         if (!lock_.try_acquire()) return;  // somebody is at it
-        next_ms_.store(now + tunables<W>.purge_delay_ms / 4 + 1, order::relaxed);  // relaxed: as above
+        next_ms_.store(now + tunables<W>.get().purge_delay_ms / 4 + 1, order::relaxed);  // relaxed: as above
         work(now, over ? Mode::purge_all : Mode::due);
         lock_.release();
     }
@@ -79,7 +79,7 @@ private:
         unsigned count = 0;
         unsigned planned = 0;  // islands that the batch so far will make
         while (count < kBatch && !p.to_purge_.is_empty()) {
-            if (mode == Mode::due && !p.to_purge_.is_due(now, tunables<W>.purge_delay_ms)) break;
+            if (mode == Mode::due && !p.to_purge_.is_due(now, tunables<W>.get().purge_delay_ms)) break;
             const std::uint32_t i = p.to_purge_.front();
             if (slot(i).kind.get() == SlotKind::units) {
                 p.to_purge_.remove(i);
@@ -96,7 +96,7 @@ private:
         std::uint32_t aside = UINT32_MAX;  // first run that was put back in this round
         while (count < kBatch && !p.to_decommit_.is_empty()) {
             if (mode == Mode::purge_all) break;
-            if (mode == Mode::due && !p.to_decommit_.is_due(now, tunables<W>.decommit_delay_ms)) break;
+            if (mode == Mode::due && !p.to_decommit_.is_due(now, tunables<W>.get().decommit_delay_ms)) break;
             const std::uint32_t i = p.to_decommit_.front();
             if (i == aside) break;  // once round
             if (!fits_islands(i, planned)) {

@@ -29,10 +29,6 @@ concept World = SyncPolicy<typename W::Sync> && PalPolicy<typename W::Pal> && Pr
 template <World W>
 inline constexpr bool kNothrow = noexcept(W::fault(Fault{}, Entry{}, nullptr));
 
-// Written once at start-up, before the window is open; read on cold paths.
-template <World W>
-inline constinit Tunables tunables{};
-
 template <World W>
 using Classes = SizeClasses<W::kConfig>;
 
@@ -40,5 +36,9 @@ template <World W, class T>
 using Atomic = typename W::Sync::template Atomic<T>;
 template <World W, class T>
 using Plain = typename W::Sync::template Plain<T>;
+
+// Written once at start-up, before the window is open; read on cold paths.
+template <World W>
+inline constinit Plain<W, Tunables> tunables{};
 
 }  // namespace hak

@@ -68,6 +68,22 @@ const Explored kMixed("memory.unit_of_slab_and_large", [](Scenario& s) {
     c.ends_with(0);
 });
 
+// A Big block grows in place into a slot that another thread wants.
+const Explored kResize("memory.big_grows_beside_taker", [](Scenario& s) {
+    Case c(s);
+    const std::size_t slot = kModelConfig.superslab_bytes();
+    void* big = nullptr;
+    c.before(0, [&] { big = hak::allocate<World>(my_heap(), slot); });
+    c.thread("owner", [&, slot] {
+        Slab* const record = window.slab_of(hak::address_of(big));
+        hak::resize_in_place<World>(record, hak::UnitState::big, 2 * slot);
+        hak::resize_in_place<World>(record, hak::UnitState::big, slot);
+    });
+    c.thread("taker", [] { give(take_large()); });
+    s.finally([] { audit(0); });
+    s.run();
+});
+
 // Of two frees of one Large block one succeeds.
 const Explored kDouble("memory.large_freed_twice", [](Scenario& s) {
     Case c(s);

@@ -13,6 +13,16 @@ const Explored kFirst("process.first_use", [](Scenario& s) {
     c.ends_with(0);
 });
 
+// Who finds the window open finds the run-time options as well.
+const Explored kTunables("process.options_published", [](Scenario& s) {
+    Case c(s);
+    c.thread("first", [] { hak::start<World>(); });
+    c.thread("other", [] {
+        if (window.is_open()) reclaim.tick();
+    });
+    c.ends_with(0);
+});
+
 // While the window opens, a thread asks about a pointer that is not ours, at a low address as the program break has.
 const Explored kForeign("process.foreign_pointer_while_opening", [](Scenario& s) {
     Case c(s);

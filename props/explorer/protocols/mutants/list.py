@@ -109,6 +109,9 @@ MUTANTS = [
     mutant("window_published_early", "process.first_use",
            (WINDOW, "superslabs_.set(pointer_to<SuperSlab<W>>(table + table_bytes));",
             "base_.store(base, order::release); superslabs_.set(pointer_to<SuperSlab<W>>(table + table_bytes));")),
+    mutant("M17.options_set_behind_the_window", "process.options_published",
+           ("heap/lifecycle.hpp", """tunables<W>.set(W::read_tunables());
+    return window<W>.open(tunables<W>.get());""", "const bool is_open = window<W>.open(W::read_tunables()); tunables<W>.set(W::read_tunables()); return is_open;")),
     mutant("M16.barred_tender_stays_announced", "process.fork_tender",
            (HEAPS, """end_tending();
         return false;""", "return false;")),
