@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ SANITIZERS = ("asan", "ubsan", "tsan")
 STRESS_SECONDS = 20
 FUZZ_SECONDS = 60
 WALL_ROUNDS = 20
+EXPLORER_PROGRAMS = 10_000
 
 
 class Overrun(Exception):
@@ -231,6 +233,20 @@ def step_fuzz(gate, step):
     step.outcome.summary = f"{len(harnesses)} harnesses, {executed} inputs"
 
 
+def step_explorer(gate, step):
+    """The explorer's reduced search against the naive one, on fresh random programs."""
+    step.say("building the explorer's fuzzer")
+    if not step.build("dev", ["explorer_reduction_fuzz"]):
+        return step.red("the explorer does not build")
+    seed = secrets.randbelow(10**9)
+    command = [ROOT / "build/dev/props/explorer/tests/explorer_reduction_fuzz", "--seed", seed, "--programs", EXPLORER_PROGRAMS]
+    last = [""]
+    status = step.command(command, lambda text: last.__setitem__(0, text or last[0]))
+    if status != 0:
+        step.red(f"{last[0]}; again: {' '.join(map(str, command))}")
+    step.outcome.summary = f"{EXPLORER_PROGRAMS} programs from seed {seed}"
+
+
 def step_fast_path(gate, step):
     """The golden table of hit paths, for both compilers."""
     libraries = [word for preset in COMPILERS for word in ("--lib", f"{preset}={library(preset)}")]
@@ -300,10 +316,11 @@ STEPS = (
     ("fast_path", 90, True, step_fast_path),
     ("callgrind", 360, True, step_callgrind),
     ("syscalls", 60, True, step_syscalls),
-    ("tests", 1860, True, step_tests),
+    ("tests", 1810, True, step_tests),
+    ("explorer", 120, True, step_explorer),
     ("stress", 660, True, step_stress),
     ("fuzz", 420, True, step_fuzz),
-    ("wall", 900, False, step_wall),
+    ("wall", 850, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 LIMIT = 80 * 60
