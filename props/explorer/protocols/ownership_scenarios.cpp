@@ -179,6 +179,18 @@ const Explored kLivingLeaves("ownership.living_leaves", [](Scenario& s) {
     c.ends_with(4);
 });
 
+// The owner's slow path that takes: what it finds, a tender may have taken away, and a freer may have brought.
+const Explored kLivingRefills("ownership.living_refills", [](Scenario& s) {
+    Roomy c(s);
+    c.thread("owner", [] {
+        take();
+        take();
+    });
+    c.thread("tender", [] { take(); });
+    c.thread("freer", [&] { give(c.blocks[1]); });
+    c.ends_with(6);
+});
+
 // Hits need no token: the owner frees a block of the slab that changes hands, and may have it in its list then.
 const Explored kLivingHits("ownership.living_hits", [](Scenario& s) {
     Roomy c(s);
