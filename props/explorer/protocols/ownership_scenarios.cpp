@@ -43,6 +43,24 @@ const Explored kExitAdopter("ownership.exit_freer_adopter", [](Scenario& s) {
     c.ends_with(2);
 });
 
+const Explored kAdopterServes("ownership.adopter_takes_what_came_back", [](Scenario& s) {
+    Owner c(s);
+    auto& done = s.make<hak::Atomic<World, unsigned>>(0u);
+    c.thread("exit", [&] {
+        leave();
+        done.fetch_add(1, hak::order::release);
+    });
+    c.thread("freer", [&] {
+        give(c.blocks[0]);
+        done.fetch_add(1, hak::order::release);
+    });
+    c.thread("adopter", [&] {
+        explorer::await([&] { return done.load(hak::order::acquire) == 2; });
+        explorer::check(take() == c.blocks[0], "an adopter leaves what came back, and takes fresh memory");
+    });
+    c.ends_with(2);
+});
+
 const Explored kTwoAdopters("ownership.exit_two_adopters", [](Scenario& s) {
     Owner c(s);
     c.thread("exit", [] { leave(); });

@@ -95,6 +95,21 @@ const Explored kTwoSlabs("remote.two_slabs", [](Scenario& s) {
     c.ends_with(3);
 });
 
+// What came back before a refill serves it.
+const Explored kServes("remote.refill_takes_what_came_back", [](Scenario& s) {
+    FullSlab c(s);
+    auto& done = s.make<hak::Atomic<World, bool>>(false);
+    c.thread("owner", [&] {
+        explorer::await([&] { return done.load(hak::order::acquire); });
+        explorer::check(take() == c.first, "a refill leaves what came back, and takes fresh memory");
+    });
+    c.thread("freer", [&] {
+        give(c.first);
+        done.store(true, hak::order::release);
+    });
+    c.ends_with(2);
+});
+
 // The owner returns all it can while its last two blocks come back: the slab is released by the owner, late, or later at home.
 const Explored kRetire("remote.owner_retires_slab", [](Scenario& s) {
     FullSlab c(s);

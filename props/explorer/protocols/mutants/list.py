@@ -51,6 +51,8 @@ MUTANTS = [
     mutant("pending_list_stored_over", "remote.two_slabs",
            (REMOTE, "if (pending.cas_weak(head, slab, order::release, order::relaxed)) return;",
             "pending.store(slab, order::release); return;")),
+    mutant("M09.refill_does_not_collect", "ownership.adopter_takes_what_came_back",
+           ("heap/allocate.hpp", "if (has_pending(heap)) collect_pending(heap);", "")),
     # Ownership
     mutant("take_over_without_claim", "ownership.take_over_freer", (TEND, "if (!try_claim(*slab)) return false;", "")),
     mutant("M07.claim_checks_then_sets", "ownership.take_over_freer",
