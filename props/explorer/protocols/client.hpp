@@ -27,7 +27,7 @@ private:
 
 inline Heap* my_heap() { return static_cast<Heap*>(World::current_heap()); }
 
-// malloc of one block of the class whose slabs have two; null is a failure.
+// malloc of one block of the largest class; null is a failure.
 inline void* take() {
     void* const p = hak::allocate<World>(my_heap(), kBlockBytes);
     explorer::check(p != nullptr, "no memory");
@@ -45,9 +45,9 @@ inline void arrive() { explorer::check(hak::heap_for_this_call<World>().heap != 
 inline void leave() { hak::give_up<World>(); }
 inline void trim() { hak::trim<World>(true); }
 
-// A Large block of one unit.
+// A Large block of half a superslab.
 inline void* take_large() {
-    void* const p = hak::allocate<World>(my_heap(), kModelConfig.unit_bytes);
+    void* const p = hak::allocate<World>(my_heap(), kLargeBytes);
     explorer::check(p != nullptr, "no memory");
     Payload(p).sign();
     return p;

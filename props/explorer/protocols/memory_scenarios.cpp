@@ -71,13 +71,12 @@ const Explored kMixed("memory.unit_of_slab_and_large", [](Scenario& s) {
 // A Big block grows in place into a slot that another thread wants.
 const Explored kResize("memory.big_grows_beside_taker", [](Scenario& s) {
     Case c(s);
-    const std::size_t slot = kModelConfig.superslab_bytes();
     void* big = nullptr;
-    c.before(0, [&] { big = hak::allocate<World>(my_heap(), slot); });
-    c.thread("owner", [&, slot] {
+    c.before(0, [&] { big = hak::allocate<World>(my_heap(), kSlotBytes); });
+    c.thread("owner", [&] {
         Slab* const record = window.slab_of(hak::address_of(big));
-        hak::resize_in_place<World>(record, hak::UnitState::big, 2 * slot);
-        hak::resize_in_place<World>(record, hak::UnitState::big, slot);
+        hak::resize_in_place<World>(record, hak::UnitState::big, 2 * kSlotBytes);
+        hak::resize_in_place<World>(record, hak::UnitState::big, kSlotBytes);
     });
     c.thread("taker", [] { give(take_large()); });
     s.finally([] { audit(0); });
@@ -176,7 +175,7 @@ const Explored kTwoLook("memory.lock_lookers", [](Scenario& s) { holders<Held::l
 const Explored kGrow("memory.window_grows_twice", [](Scenario& s) {
     Case c(s);
     c.before(kGone, [] { hak::start<World>(); });
-    const auto take_slot = [] { explorer::check(hak::allocate<World>(my_heap(), 2 * kModelConfig.unit_bytes) != nullptr, "no memory"); };
+    const auto take_slot = [] { explorer::check(hak::allocate<World>(my_heap(), kSlotBytes) != nullptr, "no memory"); };
     c.thread("taker", take_slot);
     c.thread("taker", take_slot);
     s.finally([] { audit(0); });

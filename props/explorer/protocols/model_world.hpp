@@ -1,5 +1,5 @@
-// model_world.hpp: the world in which the explorer runs the allocator: two size classes, two blocks of 32 bytes in a slab, two slabs in a
-// superslab, four superslabs, four heaps. Everything else is the source that ships.
+// model_world.hpp: the world in which the explorer runs the allocator: few size classes, two blocks of the largest one in a slab, two such
+// slabs in a superslab, four superslabs, four heaps. Everything else is the source that ships.
 #pragma once
 
 #include <cstdint>
@@ -21,26 +21,33 @@ namespace hak {
 
 namespace protocols {
 
+// The narrow geometry has slabs of one unit; in the wide one the slabs that the scenarios use have two.
+#ifdef PROTOCOLS_WIDE
+inline constexpr std::size_t kUnitsPerSlab = 2;
+#else
+inline constexpr std::size_t kUnitsPerSlab = 1;
+#endif
+inline constexpr std::size_t kUnitBytes = 64, kBlocksPerSlab = 2, kBlockBytes = kUnitsPerSlab * kUnitBytes / kBlocksPerSlab;
+inline constexpr std::size_t kSlotBytes = 2 * kUnitsPerSlab * kUnitBytes, kLargeBytes = kSlotBytes / 2;
+
 inline constexpr hak::Config kModelConfig{
     .page_bytes = kPage,
-    .unit_bytes = 64,
-    .units_per_superslab = 2,
-    .small_bytes_max = 32,
-    .linear_bytes_max = 32,
+    .unit_bytes = kUnitBytes,
+    .units_per_superslab = 2 * kUnitsPerSlab,
+    .small_bytes_max = kBlockBytes,
+    .linear_bytes_max = kBlockBytes,
     .slab_blocks_min = 2,
     .bin_bytes_max = 32,
     .bin_blocks_min = 1,
     .bin_blocks_max = 1,
-    .window_bytes = 4 * 128,
-    .window_bytes_min = 4 * 128,
+    .window_bytes = 4 * kSlotBytes,
+    .window_bytes_min = 4 * kSlotBytes,
     .heaps_max = Kernel::kHeaps,
     .tend_visits_max = 2,
     .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
     .islands_max = 4,
 };
 static_assert(hak::is_valid(kModelConfig));
-
-inline constexpr std::size_t kBlockBytes = 32, kBlocksPerSlab = 2;
 
 // What a thread does that finds a lock held. `waits`: it waits until the lock is free, which is all that the other protocols need of a
 // lock. `sleeps`: it sleeps on the futex. `looks`: it looks once more, whatever it may find, and sleeps then.
