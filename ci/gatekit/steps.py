@@ -24,6 +24,7 @@ STRESS_SECONDS = 20
 FUZZ_SECONDS = 60
 WALL_ROUNDS = 20
 EXPLORER_PROGRAMS = 10_000
+EXPLORER_EXECUTIONS = 100_000
 
 
 class Overrun(Exception):
@@ -234,17 +235,19 @@ def step_fuzz(gate, step):
 
 
 def step_explorer(gate, step):
-    """The explorer's reduced search against the naive one, on fresh random programs."""
-    step.say("building the explorer's fuzzer")
-    if not step.build("dev", ["explorer_reduction_fuzz"]):
+    """Fresh seeds: the explorer's reduced search against the naive one, and five threads in the allocator at random."""
+    step.say("building the explorer's fuzzer and the protocols")
+    if not step.build("dev", ["explorer_reduction_fuzz", "protocols"]):
         return step.red("the explorer does not build")
     seed = secrets.randbelow(10**9)
-    command = [ROOT / "build/dev/props/explorer/tests/explorer_reduction_fuzz", "--seed", seed, "--programs", EXPLORER_PROGRAMS]
-    last = [""]
-    status = step.command(command, lambda text: last.__setitem__(0, text or last[0]))
-    if status != 0:
-        step.red(f"{last[0]}; again: {' '.join(map(str, command))}")
-    step.outcome.summary = f"{EXPLORER_PROGRAMS} programs from seed {seed}"
+    folder = ROOT / "build/dev/props/explorer"
+    for command in ([folder / "tests/explorer_reduction_fuzz", "--seed", seed, "--programs", EXPLORER_PROGRAMS],
+                    [folder / "protocols/protocols", "--scenario", "portfolio.", "--seed", seed, "--executions", EXPLORER_EXECUTIONS]):
+        last = [""]
+        status = step.command(command, lambda text: last.__setitem__(0, text or last[0]))
+        if status != 0:
+            step.red(f"{last[0]}; again: {' '.join(map(str, command))}")
+    step.outcome.summary = f"{EXPLORER_PROGRAMS} programs and {EXPLORER_EXECUTIONS} executions of each portfolio from seed {seed}"
 
 
 def step_fast_path(gate, step):

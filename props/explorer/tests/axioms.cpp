@@ -250,7 +250,7 @@ private:
 
     std::int8_t place(int row, const Event& event) {
         int slot = count_[std::size_t(row)]++;
-        if (slot == kSlots) throw std::invalid_argument("too many operations in a thread");
+        if (slot == kSlots) throw std::length_error("too many operations in a thread");
         event_[std::size_t(row * kSlots + slot)] = event;
         return std::int8_t(row * kSlots + slot);
     }
