@@ -28,7 +28,8 @@ struct Sync {
         T get() const { return value; }
         void set(T v) {
 #ifdef BARE_SYNC_COSTS
-            static_cast<volatile T&>(value) = v;  // the control: one store more
+            value = v;  // the control: one store more
+            asm volatile("" : : : "memory");
 #endif
             value = v;
         }
