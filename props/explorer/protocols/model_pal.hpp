@@ -1,5 +1,5 @@
-// model_pal.hpp: the operating system that an explored process has: address space from the explorer's arena, a futex that is exact about
-// who is woken, and a clock that stands still or jumps as the explorer chooses.
+// model_pal.hpp: the operating system that an explored process has: address space from the explorer's arena, a futex that counts whom
+// it wakes, and a clock that stands still or jumps as the explorer chooses.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct Kernel {
         void unlock() { held.store(0, hak::order::release); }
     };
 
-    // Sleepers on one word. A wake-up lets exactly one of those go who sleep when it is sent, and none if nobody does.
+    // Sleepers on one word. A wake-up lets exactly one of them go, and is lost if nobody sleeps. It may let one go who fell asleep after it
+    // was sent: less than a kernel promises.
     struct Futex {
         Mutex mutex;
         Plain<std::uint32_t> sleepers;
