@@ -7,4 +7,4 @@ set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu)
 # qemu-user keeps books of every page of the address space that is reserved, which takes seconds for a terabyte.
-set(HAKMEM_EMULATOR_ENVIRONMENT HAKMEM_OPTIONS=window=4G)
+set(HAKMEM_EMULATOR_ENVIRONMENT HAKMEM_OPTIONS=window=16G)
