@@ -1,9 +1,9 @@
 // fork.hpp: fork at any moment, from any thread, and the child allocates at once.
 //
 // prepare ends tending and takes every lock, so that the copy holds no half-changed shared state; the forking thread itself passes
-// through the locks it holds (lock.hpp). In the child the other threads are gone: heaps that they OWNED are FROZEN, because their
+// through the locks it holds (lock.hpp). In the child the other threads are gone: their heaps, OWNED or BUSY, are FROZEN, because
 // plain fields may be half-changed. They are never drained, tended or adopted; frees into them are posted and stay. The leak is
-// bounded by what those heaps held at fork. A poster may have vanished between setting queued and pushing the slab, so
+// bounded by what those heaps held at fork, bins included. A poster may have vanished between setting queued and pushing the slab, so
 // the pending lists of the heaps that live on are built anew from their slabs. Only superslabs that are divided into units are
 // looked through: each of the others would cost a page of records that nobody ever read, which is a fault.
 #pragma once
