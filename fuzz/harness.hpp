@@ -1,5 +1,5 @@
-// harness.hpp: what every fuzz target has in common. A target defines fuzz::one() over bytes and, where its input is a history in a
-// command language, fuzz::show() and fuzz::bytes_of_text(). libFuzzer calls LLVMFuzzerTestOneInput; driver.cpp replays files.
+// harness.hpp: what every fuzz target has in common. A target defines these functions, mostly through history.hpp. libFuzzer reaches
+// them through entry.cpp; driver.cpp replays files.
 #pragma once
 
 #include <cstdint>
@@ -15,5 +15,8 @@ std::string show(const std::uint8_t* data, std::size_t size);
 std::string bytes_of_text(const std::string& text);
 // Runs a text; more exact than its bytes, because not every value has an encoding.
 std::string one_text(const std::string& text);
+// An input like this one, made by a change that its structure suggests, of `most` bytes at most; the same seed makes the same change.
+// Empty where the bytes have no structure.
+std::string mutate(const std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
 
 }  // namespace fuzz

@@ -66,3 +66,4 @@ std::string fuzz::one(const std::uint8_t* data, std::size_t size) {
 std::string fuzz::show(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const char*>(data), size}; }
 std::string fuzz::bytes_of_text(const std::string& text) { return text; }
 std::string fuzz::one_text(const std::string& text) { return one(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()); }
+std::string fuzz::mutate(const std::uint8_t*, std::size_t, std::size_t, unsigned) { return {}; }

@@ -1,9 +1,5 @@
-// pool_fuzz.cpp: bytes are a history of the pool and of reclaim.
+// pool_fuzz.cpp: bytes are a history of superslabs: the pool and reclaim without heaps.
 #include "fuzz/history.hpp"
-#include "props/kit/pool_machine.hpp"
+#include "fuzz/subject.hpp"
 
-namespace {
-std::string run(const kit::PoolCommands& commands) { return kit::run_pool_history<kit::TinyWorld>(commands); }
-}  // namespace
-
-FUZZ_HISTORIES(kit::PoolCommand, run)
+FUZZ_HISTORIES(kit::PoolCommand, fuzz::run_pool)

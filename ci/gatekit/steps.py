@@ -21,7 +21,7 @@ FOLDER = ROOT / "build" / "gate"
 COMPILERS = ("release", "release-clang")
 SANITIZERS = ("asan", "ubsan", "tsan")
 STRESS_SECONDS = 20
-FUZZ_SECONDS = 60
+FUZZ_SECONDS = 240  # shared by all harnesses
 WALL_ROUNDS = 20
 EXPLORER_PROGRAMS = 10_000
 EXPLORER_EXECUTIONS = 100_000
@@ -211,6 +211,7 @@ def step_fuzz(gate, step):
     if not harnesses:
         step.red("build/fuzz holds no *_fuzz: nothing was fuzzed")
     executed = 0
+    seconds = max(5, FUZZ_SECONDS // max(1, len(harnesses)))
     for harness in harnesses:
         found = FOLDER / "fuzz" / harness.name
         shutil.rmtree(found, ignore_errors=True)
@@ -218,12 +219,12 @@ def step_fuzz(gate, step):
         corpus = corpus_of(harness)
         if corpus is None:
             step.red(f"{harness.name}: fuzz/corpus/{harness.name} is missing")
-        step.say(f"{harness.name}: {FUZZ_SECONDS} s")
+        step.say(f"{harness.name}: {seconds} s")
         units = []
-        command = [harness, f"-max_total_time={FUZZ_SECONDS}", "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=3072",
+        command = [harness, f"-max_total_time={seconds}", "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=3072",
                    f"-artifact_prefix={found}/", found / "corpus", *([corpus] if corpus else [])]
         status = step.command(command, lambda text: units.extend(re.findall(r"number_of_executed_units:\s*(\d+)", text)), show=False,
-                              budget=FUZZ_SECONDS + 60)
+                              budget=seconds + 60)
         executed += sum(map(int, units))
         if status != 0:
             artifacts = [path for path in found.iterdir() if path.is_file()]

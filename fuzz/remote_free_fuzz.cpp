@@ -1,0 +1,7 @@
+// remote_free_fuzz.cpp: blocks that other threads free, in halves: posted, pushed, collected, adopted, and cut by forks.
+#include "fuzz/history.hpp"
+#include "fuzz/subject.hpp"
+
+using RemoteFree = std::variant<kit::Malloc, kit::Fill, kit::Free, kit::Sweep, kit::Post, kit::Push, kit::Collect, kit::Exit, kit::Start, kit::Fork, kit::Trim,
+                                kit::Hook>;
+FUZZ_PART(RemoteFree, kit::Command, fuzz::run_heap)
