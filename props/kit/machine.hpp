@@ -270,7 +270,7 @@ private:
     void judge_stranded() {
         if (!hak::window<W>.is_open()) return;
         for (unsigned t = 0; t < kThreads; ++t) be(t);
-        hak::tend_all<W>();
+        hak::tend_all<W>(true);
         for (unsigned t = 0; t < kThreads; ++t) apply(Collect{{t}});
         audit(false);
         require(auditor_.audit().totals().remote_blocks == 0, auditor_.audit().totals().remote_blocks, " posted blocks are stranded");

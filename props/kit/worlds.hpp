@@ -35,6 +35,7 @@ inline constexpr hak::Config kTinyConfig{
     .heaps_max = 16,
     .tend_visits_max = 2,
     .idle_looks_per_heap = 1,
+    .warm_orphans_max = 1,
     .islands_max = 4,
 };
 static_assert(hak::is_valid(kTinyConfig));

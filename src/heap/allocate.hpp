@@ -39,7 +39,7 @@ HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
 }
 
 // Now and then a refill looks at the clock: lists that lie idle go back to their slabs, so that no slab is held for ever by a block
-// in a list, and what is free long enough is purged.
+// in a list; empty slabs, of this heap and of heaps without a thread, go to the pool; what is free long enough is purged.
 template <World W>
 HAK_COLD void housekeep(Heap<W>& heap) {
     constexpr std::uint64_t kFlushMs = 500;
@@ -48,6 +48,7 @@ HAK_COLD void housekeep(Heap<W>& heap) {
         heap.flushed_ms.set(now);
         flush_all(heap);
         release_empty_slabs(heap);
+        if (heaps<W>.orphans() != 0) tend_all<W>(false);
     }
     reclaim<W>.tick();
 }

@@ -29,7 +29,7 @@ HAK_COLD bool return_all_free(Heap<W>& heap, bool decommit) {
     if (has_pending(heap)) collect_pending(heap);
     flush_all(heap);
     release_empty_slabs(heap);
-    tend_all<W>();
+    tend_all<W>(true);
     return reclaim<W>.everything(decommit);
 }
 
@@ -42,7 +42,7 @@ HAK_COLD bool trim(bool decommit) {
         const Held<W> held(*heap);
         return return_all_free(*heap, decommit);
     }
-    tend_all<W>();
+    tend_all<W>(true);
     return reclaim<W>.everything(decommit);
 }
 

@@ -77,12 +77,15 @@ private:
 };
 
 // Everything goes to the slabs and what is empty to the pool; then the token is anybody's. The heap is the caller's, not held.
+//
+// Where threads come and go, the next one adopts the heap at once: then the empty slab that each class may keep saves it the way to the
+// pool, and slabs that keep their class touch fewer pages than units that serve one class after another. housekeep() ends that.
 template <World W>
 HAK_COLD void abandon(Heap<W>& heap) {
     hold(heap);
     if (has_pending(heap)) collect_pending(heap);
     flush_all(heap);
-    release_empty_slabs(heap);
+    if (heaps<W>.orphans() >= W::kConfig.warm_orphans_max) release_empty_slabs(heap);
     heaps<W>.note_orphan(1);
     let_go(heap, Token::orphan);
 }
@@ -176,15 +179,16 @@ HAK_COLD bool take_from_others(Heap<W>& heap, SizeClass c) {
     return taken;
 }
 
-// Drains every heap whose thread is gone or in no slow path, and releases its empty slabs.
+// Drains every heap that has no thread, or whose thread is in no slow path, and releases its empty slabs.
 template <World W>
-HAK_COLD void tend_all() {
+HAK_COLD void tend_all(bool living_too) {
     if (!heaps<W>.begin_tending()) return;
     const unsigned count = heaps<W>.count();
     for (unsigned i = 0; i < count; ++i) {
         Heap<W>& other = heaps<W>.at(i);
         const Token was = other.token.load(order::relaxed);  // relaxed: a guess for the CAS
-        if ((was != Token::orphan && was != Token::owned) || !try_take_token(other, was, Token::tended)) continue;
+        const bool can_tend = was == Token::orphan || (living_too && was == Token::owned);
+        if (!can_tend || !try_take_token(other, was, Token::tended)) continue;
         collect_as_tender(other);
         release_empty_slabs(other);
         end_tend(other, was);

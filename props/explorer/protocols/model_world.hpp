@@ -45,6 +45,7 @@ inline constexpr hak::Config kModelConfig{
     .heaps_max = Kernel::kHeaps,
     .tend_visits_max = 2,
     .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
+    .warm_orphans_max = 0,     // what is empty is released at once
     .islands_max = 4,
 };
 static_assert(hak::is_valid(kModelConfig));

@@ -13,7 +13,7 @@ POST_AND_NOTIFY = """if (!post(*slab, b, secret)) return;
     push_pending(slab->owner.load(order::relaxed)->pending, slab);"""
 CAS = "slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed)"
 ABANDON = """flush_all(heap);
-    release_empty_slabs(heap);
+    if (heaps<W>.orphans() >= W::kConfig.warm_orphans_max) release_empty_slabs(heap);
     heaps<W>.note_orphan(1);
     let_go(heap, Token::orphan);"""
 
