@@ -1,5 +1,6 @@
 // audit_real.cpp: the library with one more name, hak_audit. A build of its own, because what ships exports its header's names alone.
 #include "props/kit/audit_real.hpp"
+#include "props/kit/lock_ranks.hpp"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,5 @@
-// audit_real.hpp: Audit of the process's real heap, for programs with real threads. Link hakmem_core_audited in place of hakmem_core.
+// audit_real.hpp: Audit of the process's real heap, and its locks, for programs with real threads. Link hakmem_core_audited in place of
+// hakmem_core; it also checks the rules of the locks (lock_ranks.hpp).
 #pragma once
 
 #include <stddef.h>
@@ -16,6 +17,18 @@ struct hak_audit_result {
 
 // Precondition: no other thread is inside the allocator, nor will be until this returns. 0 if all invariants hold.
 __attribute__((visibility("default"))) int hak_audit(struct hak_audit_result* out);
+
+// Which locks the calling thread holds: bit r for the lock of rank r, start 0, registry 1, reclaim 2, pool 3. A call that returned holds none; those
+// that fork holds from prepare to parent or child do not count.
+unsigned hak_held_locks(void);
+// Takes and gives back one of them from outside, so that a test can hold it while others run.
+void hak_lock(unsigned rank);
+void hak_unlock(unsigned rank);
+// What the allocator does under the rules, from outside: purges a page; sleeps on a word that is no lock's and has another value.
+void hak_purge_page(void* page);
+void hak_await_token(void);
+// Unless null, called before each call that changes memory through the system, with its name: reserve, expose, commit, decommit or purge.
+extern void (*volatile hak_in_system_call)(const char* call);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,9 @@
 #ifndef HAKMEM_PROBE
 #define HAKMEM_PROBE ::hak::NoProbe
 #endif
+#ifndef HAKMEM_PAL
+#define HAKMEM_PAL ::hak::LinuxPal
+#endif
 #ifndef HAKMEM_SYNC
 #define HAKMEM_SYNC ::hak::StdSync
 #endif
@@ -22,7 +25,7 @@ namespace hak {
 
 struct RealWorld {
     using Sync = HAKMEM_SYNC;
-    using Pal = LinuxPal;
+    using Pal = HAKMEM_PAL;
     using Probe = HAKMEM_PROBE;
     static constexpr Config kConfig{};
 

@@ -23,6 +23,7 @@ public:
 
     // Returns false where the calling thread holds the lock already through fork's prepare: such a caller must not release it.
     bool acquire() {
+        W::Probe::on_lock(this);
         typename W::Sync::Loop loop;
         std::uint32_t seen = kFree;
         // acquire: pairs with release(): the previous holder's writes to what the lock guards are visible.
@@ -40,14 +41,20 @@ public:
     }
     bool try_acquire() {
         std::uint32_t seen = kFree;
-        return word_.cas_strong(seen, kHeld, order::acquire, order::relaxed);  // acquire: as in acquire()
+        if (!word_.cas_strong(seen, kHeld, order::acquire, order::relaxed)) return false;  // acquire: as in acquire()
+        W::Probe::on_lock(this);
+        return true;
     }
     void release() {
+        W::Probe::on_unlock(this);
         // release: pairs with acquire().
         if (word_.exchange(kFree, order::release) == kContended) W::Pal::wake_one(futex());
     }
     // In a forked child, for a lock that prepare took: there are no sleepers here.
-    void reset() { word_.store(kFree, order::relaxed); }  // relaxed: the child has one thread
+    void reset() {
+        W::Probe::on_unlock(this);
+        word_.store(kFree, order::relaxed);  // relaxed: the child has one thread
+    }
     bool is_held() const { return word_.load(order::relaxed) != kFree; }  // relaxed: for checks only
 
 private:

@@ -1,4 +1,4 @@
-// probe.hpp: where observers see user bytes begin and end. NoProbe ships and costs nothing.
+// probe.hpp: where observers see user bytes begin and end, and locks be taken. NoProbe ships and costs nothing.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,10 @@ struct NoProbe {
     // Memory leaves or enters the allocator's own hands as a whole (commit, decommit): no history of its bytes holds.
     static HAK_INLINE void on_map(void* /*p*/, std::size_t /*bytes*/) {}
     static HAK_INLINE void on_unmap(void* /*p*/, std::size_t /*bytes*/) {}
+    // The calling thread is about to wait for a lock, or got it without waiting; it gives the lock back. A forking thread that passes
+    // through a lock (lock.hpp) is seen to ask for it and never to give it back.
+    static HAK_INLINE void on_lock(const void* /*lock*/) {}
+    static HAK_INLINE void on_unlock(const void* /*lock*/) {}
 };
 
 template <class P>
@@ -23,6 +27,8 @@ concept ProbePolicy = requires(void* p, std::size_t n) {
     P::on_retire(p, n);
     P::on_map(p, n);
     P::on_unmap(p, n);
+    P::on_lock(p);
+    P::on_unlock(p);
 };
 
 }  // namespace hak

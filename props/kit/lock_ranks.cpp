@@ -1,0 +1,73 @@
+// lock_ranks.cpp: which lock is which, what a thread holds, and the line that a broken rule prints.
+#include "props/kit/lock_ranks.hpp"
+
+#include "api/real_world.hpp"
+#include "props/kit/audit_real.hpp"
+
+namespace kit {
+namespace {
+
+using W = hak::RealWorld;
+
+constinit thread_local unsigned held = 0;
+
+hak::Lock<W>& lock_of(unsigned rank) {
+    hak::Lock<W>* const locks[kLockRanks] = {&hak::start_lock<W>, &hak::heaps<W>.lock(), &hak::reclaim<W>.lock(), &hak::pool<W>.lock()};
+    return *locks[rank];
+}
+unsigned rank_of(const void* lock) {
+    unsigned rank = 0;
+    while (rank < kLockRanks && &lock_of(rank) != lock) ++rank;
+    return rank;
+}
+constexpr const char* kNames[] = {"start", "registry", "reclaim", "pool", "a lock without a rank"};
+
+// From prepare to parent or child the forking thread holds every lock, and passes through each.
+bool is_forking() { return hak::forking_thread<W>.load(hak::order::relaxed) == W::Pal::thread_id(); }
+
+[[noreturn]] void broken(const char* does, const char* what) {
+    hak::Text text;
+    text << "hakmem: lock ranks: a thread " << does << " " << what << " and holds";
+    for (unsigned r = 0; r < kLockRanks; ++r) {
+        if ((held >> r & 1) != 0) text << " " << kNames[r];
+    }
+    (text << "\n").print();
+    std::abort();
+}
+
+}  // namespace
+
+void RankProbe::on_lock(const void* lock) {
+    if (is_forking()) return;
+    const unsigned rank = rank_of(lock);
+    if (rank == kLockRanks || held >> rank != 0) broken("takes", kNames[rank]);
+    held |= 1u << rank;
+}
+void RankProbe::on_unlock(const void* lock) {
+    const unsigned rank = rank_of(lock);
+    if (rank == kLockRanks || (held >> rank & 1) == 0) broken("gives back", kNames[rank]);
+    held &= ~(1u << rank);
+}
+
+void RankPal::before_call(const char* call) {
+    if (!is_forking() && (held & (1u << kRegistry | 1u << kPool)) != 0) broken("calls", call);
+    if (hak_in_system_call != nullptr) hak_in_system_call(call);
+}
+void RankPal::before_sleep(const std::uint32_t* word) {
+    if (rank_of(word) != kLockRanks) return;  // a lock begins with the word that it sleeps on
+    const bool waits_for_tenders = hak::address_of(word) - hak::address_of(&hak::heaps<W>) < sizeof hak::heaps<W>;
+    if ((waits_for_tenders ? held & ~(1u << kStart) : held) != 0) broken("sleeps for", waits_for_tenders ? "tenders" : "a token");
+}
+
+}  // namespace kit
+
+void (*volatile hak_in_system_call)(const char*) = nullptr;
+
+extern "C" unsigned hak_held_locks() { return kit::is_forking() ? 0 : kit::held; }
+extern "C" void hak_lock(unsigned rank) { kit::lock_of(rank).acquire(); }
+extern "C" void hak_unlock(unsigned rank) { kit::lock_of(rank).release(); }
+extern "C" void hak_purge_page(void* page) { kit::W::Pal::purge(page, kit::W::Pal::page_bytes()); }
+extern "C" void hak_await_token() {
+    static std::uint32_t word = 1;
+    kit::W::Pal::sleep_while(&word, 0);
+}
