@@ -1,0 +1,289 @@
+// policy_props.cpp: the learner's parts against what can be said of them without knowing how they work.
+#include <algorithm>
+#include <cmath>
+
+#include "policy/elo.hpp"
+#include "policy/evolution.hpp"
+#include "policy/ucb1.hpp"
+#include "props/kit/suite.hpp"
+
+namespace hak {
+[[noreturn]] inline void assertion_failed(const char* condition, const char* file, int line) {
+    kit::broken("assertion failed: ", condition, " at ", file, ":", line);
+}
+}  // namespace hak
+
+namespace {
+
+using namespace hak::policy;
+using kit::require;
+
+void functions_agree_with_libm() {
+    const double x = *rc::gen::inRange(-690'000, 690'000) / 1000.0;
+    RC_ASSERT(std::abs(exp_of(x) / std::exp(x) - 1) < 1e-12);
+    const double y = std::exp(x);
+    RC_ASSERT(std::abs(log_of(y) - std::log(y)) <= 1e-12 * std::max(1.0, std::abs(std::log(y))));
+    RC_ASSERT(std::abs(sqrt_of(y) / std::sqrt(y) - 1) < 1e-12);
+}
+
+// ELO
+
+std::int64_t sum_of_ratings(const Elo& elo) {
+    std::int64_t sum = 0;
+    for (unsigned i = 0; i < kStrategies; ++i) sum += elo.rating(strategy_at(i)).millipoints;
+    return sum;
+}
+
+void comparisons_conserve_ratings() {
+    Elo elo;
+    std::uint64_t count = 0;
+    const auto games_played = *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0u, kStrategies * kStrategies * 3));
+    for (const unsigned x : games_played) {
+        const Strategy a = strategy_at(x % kStrategies), b = strategy_at(x / kStrategies % kStrategies);
+        const unsigned score = x / (kStrategies * kStrategies);
+        if (a == b) continue;
+        const std::int64_t before_a = elo.rating(a).millipoints, before_b = elo.rating(b).millipoints;
+        elo.compare(a, b, score);
+        const std::int64_t won = elo.rating(a).millipoints - before_a;
+        RC_ASSERT(elo.rating(b).millipoints == before_b - won);
+        RC_ASSERT(won <= Elo::kK && won >= -Elo::kK);
+        if (score == 2) RC_ASSERT(won >= 0);
+        if (score == 0) RC_ASSERT(won <= 0);
+        // Equals share a draw; the stronger one loses by it.
+        const bool is_fair = before_a == before_b ? won == 0 : before_a > before_b ? won <= 0 : won >= 0;
+        RC_ASSERT(score != 1 || is_fair);
+        count += 1;
+    }
+    RC_ASSERT(sum_of_ratings(elo) == std::int64_t{1'500'000} * kStrategies);
+    std::uint64_t games = 0, wins = 0, losses = 0;
+    for (unsigned i = 0; i < kStrategies; ++i) {
+        const Rating& r = elo.rating(strategy_at(i));
+        games += r.wins + r.losses + r.draws;
+        wins += r.wins;
+        losses += r.losses;
+    }
+    RC_ASSERT(games == 2 * count);
+    RC_ASSERT(wins == losses);
+}
+
+// Costs in any order, each at least a tenth above the next lower one: the ratings come to the same order, and the six dearest go.
+void dominance_orders_ratings() {
+    std::vector<unsigned> order(kStrategies);
+    for (unsigned i = 0; i < kStrategies; ++i) order[i] = i;
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
+    for (unsigned i = kStrategies - 1; i > 0; --i) std::swap(order[i], order[random.below(i + 1)]);
+    Elo elo;
+    for (int round = 0; round < 60 + static_cast<int>(Samples::kWarmUp); ++round) {
+        double cost = 1000;
+        for (const unsigned i : order) {
+            elo.record(strategy_at(i), {16, 16 * cost, 4 * cost, 100 * cost});
+            cost *= 1.1;
+        }
+    }
+    for (int window = 0; window < 12; ++window) {
+        const Strategy leader = elo.recompute();
+        RC_ASSERT(leader == elo.best());
+    }
+    for (unsigned n = 0; n < kStrategies; ++n) {
+        RC_ASSERT(elo.rating(strategy_at(order[n])).active == (n < Elo::kSurvivors));
+        if (n < Elo::kSurvivors) RC_ASSERT(elo.ranked(n) == strategy_at(order[n]));
+    }
+    RC_ASSERT(elo.rating(elo.best()).millipoints > 1'500'000);
+    RC_ASSERT(sum_of_ratings(elo) == std::int64_t{1'500'000} * kStrategies);
+    Ucb1 ucb;
+    for (int round = 0; round < 20; ++round) {
+        double cost = 1000;
+        for (const unsigned i : order) ucb.record(strategy_at(i), {16, 16 * (cost *= 1.1), 4 * cost, 100 * cost});
+    }
+    RC_ASSERT(ucb.best() == strategy_at(order[0]));
+}
+
+// One choice in ten is no leader's; none goes to a strategy that was dropped.
+void selection_explores() {
+    Elo elo;
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
+    const unsigned favourite = *rc::gen::inRange(0u, kStrategies);
+    for (int window = 0; window < 8; ++window) {
+        for (unsigned i = 0; i < 200; ++i) {
+            const Strategy s = elo.select(random);
+            RC_ASSERT(elo.rating(s).active);
+            elo.record(s, {1, index_of(s) == favourite ? 100.0 : 200.0, 1, 1});
+        }
+        elo.recompute();
+    }
+    RC_ASSERT(elo.best() == strategy_at(favourite));
+    unsigned others = 0;
+    for (int i = 0; i < 6000; ++i) others += elo.select(random) != elo.best();
+    // A tenth explores, and one in six of those meets the leader: 500 in the mean, with a standard deviation of 21.
+    RC_ASSERT(others > 370u);
+    RC_ASSERT(others < 630u);
+}
+
+// A sample is never free, and one that took a thousand times longer than usual does not decide.
+void samples_are_bounded() {
+    Samples samples;
+    const Strategy s = strategy_at(*rc::gen::inRange(0u, kStrategies)), other = s == Strategy::k1M ? Strategy::k2M : Strategy::k1M;
+    const double usual = *rc::gen::inRange(2, 1'000'000);
+    for (unsigned i = 0; i < Samples::kWarmUp; ++i) samples.record(s, {1, usual, 0, 0});
+    RC_ASSERT(samples.count(s) == 0u);
+    for (int i = 0; i < 50; ++i) {
+        samples.record(s, {1, i == 25 ? 1000 * usual : usual, 0, 0});
+        samples.record(other, {1, 2 * usual, 0, 0});
+    }
+    RC_ASSERT(samples.count(s) == 50u);
+    RC_ASSERT(samples.score(s, samples.mean()) < samples.score(other, samples.mean()));
+    Samples idle;
+    for (unsigned i = 0; i <= Samples::kWarmUp; ++i) idle.record(s, {64, 0, 0, 0});
+    RC_ASSERT(idle.score(s, idle.mean()) > 0);
+}
+
+// P2: what holds for any stream, and how far the estimate may be off.
+
+void p2_holds_for_any_stream() {
+    const auto stream = *rc::gen::container<std::vector<int>>(rc::gen::weightedOneOf<int>({{3, rc::gen::inRange(-5, 6)}, {1, rc::gen::arbitrary<int>()}}));
+    P2Quantile p2(*rc::gen::element(0.5, 0.9, 0.99));
+    for (const int x : stream) {
+        p2.add(x);
+        RC_ASSERT(p2.holds());
+        RC_ASSERT(p2.least() <= p2.value());
+        RC_ASSERT(p2.value() <= p2.most());
+    }
+    RC_ASSERT(p2.count() == stream.size());
+    if (stream.empty()) return;
+    RC_ASSERT(p2.least() == *std::min_element(stream.begin(), stream.end()));
+    RC_ASSERT(p2.most() == *std::max_element(stream.begin(), stream.end()));
+}
+
+// The estimate of the p99 lies between the exact p98 and the exact p99.7 of 10,000 numbers, of distributions with light and heavy tails.
+void p2_is_close() {
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
+    const int kind = *rc::gen::inRange(0, 4);
+    P2Quantile p2(0.99);
+    std::vector<double> all;
+    for (int i = 0; i < 10'000; ++i) {
+        const double u = (static_cast<double>(random.next() >> 11) + 0.5) * 0x1p-53;
+        const double x = kind == 0 ? u : kind == 1 ? -std::log(u) : kind == 2 ? std::sqrt(u) : 1 / std::sqrt(u);
+        all.push_back(x);
+        p2.add(x);
+    }
+    std::sort(all.begin(), all.end());
+    RC_ASSERT(p2.value() >= all[9800]);
+    RC_ASSERT(p2.value() <= all[9970]);
+}
+
+// Evolution
+
+// Windows of any kind: the phase changes along the arrows of evolution.hpp, and along no other.
+void transitions_are_legal() {
+    EvolutionConfig config;
+    config.window_operations = 200;
+    config.freeze_after_ns = 20'000;
+    config.freeze_by_ns = 80'000;
+    config.settled_windows = 3;
+    config.canary_trials = 12;
+    config.canary_windows = 6;
+    config.judged_operations = 10;
+    config.baseline_windows = 2;
+    config.worse_windows = 2;
+    config.canary_permille = 300;
+    Evolution evolution(config);
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
+    std::uint64_t now = 1000;
+    evolution.begin(now);
+    unsigned in_phase = 0;
+    std::uint64_t entered = now;
+    double latency = 100;
+    std::size_t bytes = std::size_t{1} << 20;
+    const Cost mean{1, 100, 10, 1000};
+    for (const unsigned steps : *rc::gen::container<std::vector<unsigned>>(60, rc::gen::inRange(0u, 1000u))) {
+        if (steps % 11 == 0) latency *= 3;
+        if (steps % 13 == 0) bytes <<= 3;
+        if (bytes > (std::size_t{1} << 28)) bytes = std::size_t{1} << 18;
+        const bool is_idle = steps % 17 == 0;
+        for (unsigned i = 0; i < (is_idle ? 3 : 40); ++i) {
+            evolution.note(bytes, latency * (1 + random.below(20) / 100.0));
+            const bool candidate = evolution.should_use_candidate(random);
+            RC_ASSERT(!candidate || evolution.phase() == Phase::canary);
+            const double factor = candidate ? 0.7 + steps % 5 * 0.2 : 1;
+            evolution.note_trial(candidate ? evolution.candidate() : evolution.confirmed(), {1, 100 * factor, 10 * factor, 1000 * factor});
+        }
+        now += 1000;
+        const Phase before = evolution.phase();
+        const Strategy confirmed = evolution.confirmed();
+        const EvolutionCounters counted = evolution.counters();
+        const Strategy best = strategy_at(steps / 300);
+        const Turn turn = evolution.close_window(now, best, mean);
+        const Phase after = evolution.phase();
+        const EvolutionCounters& counters = evolution.counters();
+        in_phase += 1;
+        switch (turn) {
+            case Turn::none: RC_ASSERT(after == before); break;
+            case Turn::freeze: RC_ASSERT(before == Phase::learn && after == Phase::frozen && best == confirmed); break;
+            case Turn::canary: RC_ASSERT(before == Phase::learn && after == Phase::canary && evolution.candidate() == best && best != confirmed); break;
+            case Turn::promote: RC_ASSERT(before == Phase::canary && after == Phase::frozen && evolution.confirmed() == evolution.candidate()); break;
+            case Turn::roll_back: RC_ASSERT(before == Phase::canary && after == Phase::frozen); break;
+            case Turn::relearn: RC_ASSERT(before != Phase::learn && after == Phase::learn); break;
+        }
+        if (turn != Turn::promote) RC_ASSERT(evolution.confirmed() == confirmed);
+        RC_ASSERT(counters.windows == counted.windows + 1);
+        RC_ASSERT(counters.freezes == counted.freezes + (after == Phase::frozen && turn != Turn::none));
+        RC_ASSERT(counters.relearns == counted.relearns + (turn == Turn::relearn));
+        RC_ASSERT(counters.promotions == counted.promotions + (turn == Turn::promote));
+        RC_ASSERT(counters.rollbacks == counted.rollbacks + (turn == Turn::roll_back));
+        // Liveness: LEARN and CANARY end.
+        if (before == Phase::learn && turn == Turn::none) RC_ASSERT(now - entered < config.freeze_by_ns);
+        if (before == Phase::learn && turn != Turn::none) RC_ASSERT(now - entered >= config.freeze_after_ns);
+        if (before == Phase::canary && turn == Turn::none) RC_ASSERT(in_phase < config.canary_windows);
+        if (turn != Turn::none) {
+            in_phase = 0;
+            entered = now;
+        }
+        RC_ASSERT(evolution.window_operations() == 0u);
+    }
+    RC_CLASSIFY(evolution.counters().promotions > 0, "promoted");
+    RC_CLASSIFY(evolution.counters().rollbacks > 0, "rolled back");
+    RC_CLASSIFY(evolution.counters().relearns > 0, "learned again");
+}
+
+void quiet_windows_judge_nothing() {
+    EvolutionConfig config;
+    config.freeze_after_ns = 1;
+    config.settled_windows = 1;
+    Evolution evolution(config);
+    evolution.begin(0);
+    std::uint64_t now = 0;
+    const auto window = [&](unsigned operations, double latency, std::size_t bytes) {
+        for (unsigned i = 0; i < operations; ++i) evolution.note(bytes, latency);
+        return evolution.close_window(now += 2'000'000'000, kDefaultStrategy, {});
+    };
+    while (evolution.phase() == Phase::learn) {
+        require(now < 100'000'000'000, "a settled learner does not freeze");
+        window(200, 100, 1 << 20);
+    }
+    require(evolution.confirmed() == kDefaultStrategy, "the freeze confirmed another strategy");
+    for (int i = 0; i < 10; ++i) require(window(200, 100, 1 << 20) == Turn::none, "an unchanged workload makes a turn");
+    for (int i = 0; i < 10; ++i) require(window(50, 1e6, 1 << 26) == Turn::none, "a window with few operations was judged");
+    for (int i = 0; i < 2; ++i) require(window(200, 130, 1 << 20) == Turn::none, "two slow windows make a turn");
+    require(window(200, 100, 1 << 20) == Turn::none, "a good window makes a turn");
+    for (int i = 0; i < 2; ++i) require(window(200, 130, 1 << 20) == Turn::none, "slow windows that are not consecutive make a turn");
+    require(window(200, 130, 1 << 20) == Turn::relearn, "three slow windows make no turn");
+    while (evolution.phase() == Phase::learn) window(200, 130, 1 << 20);
+    window(200, 130, 1 << 20);
+    require(window(200, 100, 1 << 26) == Turn::relearn, "other sizes make no turn");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    kit::Suite suite(argc, argv, 200);
+    suite.property("exp, log and sqrt agree with libm", functions_agree_with_libm);
+    suite.property("ELO: comparisons conserve ratings", comparisons_conserve_ratings);
+    suite.property("ELO: dominance orders ratings", dominance_orders_ratings);
+    suite.property("ELO: selection explores", selection_explores);
+    suite.property("samples are bounded", samples_are_bounded);
+    suite.property("P2 holds for any stream", p2_holds_for_any_stream);
+    suite.property("P2 is close", p2_is_close);
+    suite.property("Evolution: transitions are legal", transitions_are_legal);
+    suite.example("Evolution: quiet windows judge nothing", quiet_windows_judge_nothing);
+    return suite.finish();
+}
