@@ -64,7 +64,6 @@ int main(int argc, char** argv) {
     const auto any = kit::history_generator<Command>(400);
 
     suite.histories<Command>("props_heap.any", any, run);
-    if (suite.is_replay()) return suite.finish();
     suite.histories<Command>("props_heap.small", kit::history_generator<Command>(400, stay_small), run);
     suite.histories<Command>("props_heap.one_class", kit::history_generator<Command>(400, stay_in_one_class), run);
 

@@ -10,34 +10,6 @@
 
 namespace kit {
 
-// The same command with one field smaller, for each field: zero, half, one less.
-template <class Language>
-std::vector<Language> simpler(const Language& command) {
-    std::vector<Language> found;
-    std::visit(
-        [&](const auto& c) {
-            std::uint32_t values[8] = {};
-            std::size_t count = 0;
-            std::apply([&](const auto&... field) { ((values[count++] = field.v), ...); }, c.fields());
-            for (std::size_t k = 0; k < count; ++k) {
-                std::uint32_t before = values[k];
-                for (const std::uint32_t less : {std::uint32_t{0}, values[k] / 2, values[k] - 1}) {
-                    if (less >= values[k] || less == before) continue;
-                    before = less;
-                    auto copy = c;
-                    std::size_t at = 0;
-                    const auto set = [&](auto& field) {
-                        if (at++ == k) field.v = less;
-                    };
-                    std::apply([&](auto&... field) { (set(field), ...); }, copy.fields());
-                    found.push_back(copy);
-                }
-            }
-        },
-        command);
-    return found;
-}
-
 // One command with the fuzzer's distribution: decoded from random bytes.
 template <class Language>
 rc::Gen<Language> command_generator() {

@@ -2,10 +2,12 @@
 // the tests is the same run every time, and other seeds are asked for by name. A property that fails prints its shrunk history, writes
 // it to a file, and says the line that runs it again.
 //
-//   props_x [--seed N] [--cases N] [--replay FILE]
+//   props_x [--seed N] [--cases N] [--limit MS] [--replay FILE]
+//
+// The properties run in a process of their own. When that dies, or when one history takes more than MS of processor time, its parent
+// shrinks the history that ran, each candidate in one more process, and reports it as any other failure. A replay stays in one process, for debuggers.
 #pragma once
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -19,30 +21,9 @@
 #include <unistd.h>
 
 #include "props/kit/generators.hpp"
+#include "props/kit/isolate.hpp"
 
 namespace kit {
-
-// What runs at the moment, for the case that it crashes: RapidCheck shrinks exceptions, not signals.
-class FlightRecorder {
-public:
-    static void note(std::string text) { running() = std::move(text); }
-    static void print_at_crashes() {
-        for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) std::signal(signal, on_signal);
-    }
-
-private:
-    static std::string& running() {
-        static std::string text;
-        return text;
-    }
-    static void on_signal(int signal) {
-        std::signal(signal, SIG_DFL);
-        const std::string& text = running();
-        static_cast<void>(!::write(STDERR_FILENO, "crashed in this history:\n", 25));
-        static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
-        std::raise(signal);
-    }
-};
 
 class Suite {
 public:
@@ -56,8 +37,10 @@ public:
                 seed = value;
             } else if (option == "--cases") {
                 count = value;
+            } else if (option == "--limit") {
+                limit_ms_ = static_cast<unsigned>(std::strtoul(value.c_str(), nullptr, 10));
             } else if (option == "--replay") {
-                replay_ = value;
+                read_replay(value);
             } else {
                 usage(option);
             }
@@ -69,38 +52,38 @@ public:
         ::setenv("RC_PARAMS", parameters.c_str(), 1);
         parameters_ = parameters;
         is_full_ = parameters.find("max_success=" + std::to_string(cases)) != std::string::npos;
-        FlightRecorder::print_at_crashes();
+        if (replay_.empty()) watch();
     }
 
-    // A property over histories of one language: `run` returns what was wrong, or nothing. With --replay it runs the file instead.
+    // A property over histories of one language: `run` returns what was wrong, or nothing. With --replay it runs the file instead, if
+    // that is the property's own or says no name.
     template <class Language>
     void histories(const std::string& name, rc::Gen<std::vector<Language>> generator, std::function<std::string(const std::vector<Language>&)> run) {
         if (!replay_.empty()) return replay<Language>(name, run);
+        if (!death_.empty()) return shrink_death<Language>(name, run);
         std::size_t smallest = SIZE_MAX;
-        const std::string file = name + ".failed";
         const bool good = rc::check(name, [&] {
             const std::vector<Language> commands = *generator;
-            FlightRecorder::note(text_of(commands));
+            FlightRecorder::note(name, text_of(commands), limit_ms_);
             const std::string wrong = run(commands);
             if (wrong.empty()) return;
             if (commands.size() <= smallest) {
                 smallest = commands.size();
-                std::ofstream(file) << "# " << name << ": " << wrong << "\n" << text_of(commands);
+                write_failed(name, wrong, text_of(commands));
             }
             RC_FAIL(wrong);
         });
-        if (!good) say_failed(name, program_ + " --replay " + file);
+        if (!good) say_failed(name, program_ + " --replay " + name + ".failed");
     }
     // Any other property.
     template <class Testable>
     void property(const std::string& name, Testable testable) {
-        if (replay_.empty() && !rc::check(name, testable)) say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (is_whole_run(name) && !rc::check(name, testable)) say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
     }
     // A check without random input; `run` throws Broken or returns.
     void example(const std::string& name, const std::function<void()>& run) {
-        if (!replay_.empty()) return;
+        if (!is_whole_run(name)) return;
         try {
-            FlightRecorder::note(name + "\n");
             run();
             std::cerr << "OK: " << name << "\n";
         } catch (const Broken& e) {
@@ -108,35 +91,86 @@ public:
             say_failed(name, program_);
         }
     }
-    bool is_replay() const { return !replay_.empty(); }
     // The run has the cases for which the census of states was made; a shorter one may miss rare changes.
     bool is_full() const { return is_full_; }
-    int finish() const {
+    int finish() {
+        if (!replay_.empty() && !is_replayed_) {
+            std::cerr << program_ << ": no property of this suite is called " << replay_name_ << "\n";
+            ++failed_;
+        }
+        if (!death_.empty() && failed_ == 0) say_failed(FlightRecorder::name(), "RC_PARAMS='" + parameters_ + "' " + program_);
         if (failed_ != 0) std::cerr << failed_ << " of the suite's properties failed\n";
+        FlightRecorder::finish();
         return failed_ == 0 ? 0 : 1;
     }
 
 private:
+    static constexpr unsigned kCandidateMs = 1000;  // of processor time, while shrinking; a history takes a few
+
+    // The caller goes on in a child. Its parent leaves with it, or, if the child died before it was done, goes on to shrink why.
+    void watch() {
+        FlightRecorder::note("start", "", 0);
+        std::cout.flush();
+        const pid_t child = ::fork();
+        require(child >= 0, "no process");
+        if (child == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            return;
+        }
+        int status = 0;
+        require(::waitpid(child, &status, 0) == child, "a process is lost");
+        if (WIFEXITED(status) && FlightRecorder::is_finished()) std::_Exit(WEXITSTATUS(status));
+        death_ = text_of_death(status);
+        std::cerr << death_ << " in " << FlightRecorder::name() << "\n";
+    }
+    template <class Language, class Run>
+    void shrink_death(const std::string& name, Run run) {
+        if (name != FlightRecorder::name()) return;
+        const auto wrong_in = [&](const std::vector<Language>& commands) { return isolated(std::min(kCandidateMs, limit_ms_), [&] { return run(commands); }); };
+        std::vector<Language> commands = parse<Language>(FlightRecorder::text());
+        const bool alone = !wrong_in(commands).empty();
+        if (!alone) std::cerr << "the history does no harm alone; those before it must have left something\n";
+        if (alone) commands = minimize(std::move(commands), [&](const std::vector<Language>& fewer) { return !wrong_in(fewer).empty(); });
+        const std::string text = text_of(commands), wrong = alone ? wrong_in(commands) : death_;
+        std::cerr << wrong << " in this history of " << commands.size() << " commands:\n" << text;
+        write_failed(name, wrong, text);
+        say_failed(name, alone ? program_ + " --replay " + name + ".failed" : "RC_PARAMS='" + parameters_ + "' " + program_);
+    }
+    // Whether an example or a property runs. If it is what died, that is all there is to say.
+    bool is_whole_run(const std::string& name) {
+        if (death_.empty() && replay_.empty()) FlightRecorder::note(name, "", 0);
+        if (!death_.empty() && name == FlightRecorder::name()) say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
+        return death_.empty() && replay_.empty();
+    }
+    static void write_failed(const std::string& name, const std::string& wrong, const std::string& text) {
+        std::ofstream(name + ".failed") << "# " << name << ": " << wrong.substr(0, wrong.find('\n')) << "\n" << text;
+    }
     [[noreturn]] void usage(const std::string& option) const {
-        std::cerr << program_ << ": " << option << "? Use --seed N, --cases N or --replay FILE.\n";
+        std::cerr << program_ << ": " << option << "? Use --seed N, --cases N, --limit MS or --replay FILE.\n";
         std::exit(2);
     }
     void say_failed(const std::string& name, const std::string& line) {
         ++failed_;
         std::cerr << "FAILED: " << name << " with RC_PARAMS='" << parameters_ << "'\nreproduce: " << line << "\n";
     }
-    template <class Language, class Run>
-    void replay(const std::string& name, Run run) {
-        std::ifstream in(replay_);
+    void read_replay(const std::string& file) {
+        std::ifstream in(file);
         std::stringstream text;
         text << in.rdbuf();
-        if (!in) {
-            std::cerr << "cannot read " << replay_ << "\n";
+        replay_ = text.str();
+        if (!in || replay_.empty()) {
+            std::cerr << "cannot read " << file << "\n";
             std::exit(2);
         }
+        if (replay_.starts_with("# ")) replay_name_ = replay_.substr(2, replay_.find_first_of(":\n") - 2);
+    }
+    template <class Language, class Run>
+    void replay(const std::string& name, Run run) {
+        if (is_replayed_ || (!replay_name_.empty() && replay_name_ != name)) return;
+        is_replayed_ = true;
         try {
-            const std::vector<Language> commands = parse<Language>(text.str());
-            FlightRecorder::note(text.str());
+            const std::vector<Language> commands = parse<Language>(replay_);
+            limit_processor_time(limit_ms_);
             const std::string wrong = run(commands);
             std::cerr << name << ": " << (wrong.empty() ? "OK" : wrong) << "\n";
             failed_ += !wrong.empty();
@@ -146,9 +180,9 @@ private:
         }
     }
 
-    std::string program_, replay_, parameters_;
-    unsigned failed_ = 0;
-    bool is_full_ = true;
+    std::string program_, replay_, replay_name_, parameters_, death_;
+    unsigned failed_ = 0, limit_ms_ = 20000;
+    bool is_full_ = true, is_replayed_ = false;
 };
 
 // Proof that a suite can see: in a world with a seeded defect, some history of the same distribution must fail, and shrink.
@@ -157,7 +191,6 @@ void require_caught(const char* defect, const rc::Gen<std::vector<Language>>& ge
                     const std::function<std::string(const std::vector<Language>&)>& run) {
     for (unsigned i = 0; i < cases; ++i) {
         const std::vector<Language> commands = generator(rc::Random(i), 100).value();
-        FlightRecorder::note(text_of(commands));
         if (run(commands).empty()) continue;
         const auto small = minimize(commands, [&](const std::vector<Language>& fewer) { return !run(fewer).empty(); });
         std::cerr << defect << ": seen in case " << i + 1 << ", shrunk from " << commands.size() << " commands to " << small.size() << ": " << run(small) << "\n";

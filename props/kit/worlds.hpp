@@ -77,9 +77,11 @@ struct FakePal {
 };
 
 // Seeded defects. `lost_remote_block`: a drain of several posted blocks loses the first. `lying_purge`: purge says that memory is
-// zero and leaves it. `lost_pending`: every fourth push onto a pending list gets lost.
+// zero and leaves it. `lost_pending`: every fourth push onto a pending list gets lost. `deadly`: a purge does
+// not return, in the way that `die` says.
 inline unsigned defect_count = 0;
-enum class Defect : std::uint8_t { none, lost_remote_block, lying_purge, lost_pending };
+enum class Defect : std::uint8_t { none, lost_remote_block, lying_purge, lost_pending, deadly };
+inline void (*die)() = nullptr;
 
 template <Defect kDefect>
 struct WorldOf {
@@ -110,6 +112,7 @@ struct WorldOf {
     struct Pal : FakePal {
         static bool purge(void* p, std::size_t n) {
             if constexpr (kDefect == Defect::lying_purge) return true;
+            if constexpr (kDefect == Defect::deadly) die();
             return FakePal::purge(p, n);
         }
     };
