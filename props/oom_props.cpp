@@ -1,5 +1,4 @@
-// oom_props.cpp: the system refuses. In each scenario every single call fails in turn, once or for good; null is the only harm, nothing
-// is lost, and when the system gives again the same scenario runs without a null.
+// oom_props.cpp: no window, a full window, sizes that no address space has. What single refused calls do is in kth_failure_props.cpp.
 #include <cstdio>
 
 #include "props/kit/machine.hpp"
@@ -8,45 +7,6 @@ namespace {
 
 using W = kit::TinyWorld;
 using kit::require;
-
-struct Scenario {
-    const char* name;
-    const char* text;
-};
-constexpr Scenario kScenarios[] = {
-    {"first call", "malloc t0 h0 n24\n"},
-    {"small blocks of two threads",
-     "fill t0 h0 x40 n32\nfill t1 h64 x40 n200\nsweep t1 h0 x40 s1\nsweep t0 h64 x40 s0\nexit t1\nfill t2 h128 x30 n200\nstart t1\nfill t1 h200 x20 n64\n"
-     "trim t0 f1\nfill t3 h240 x40 n128\nexit t0\nexit t2\nexit t3\nfill t1 h300 x40 n128\n"},
-    {"Large blocks",
-     "malloc t0 h0 n1000\nmalloc t0 h1 n4000\ncalloc t1 h2 n3000\nrealloc t0 h0 n2000\nrealloc t0 h0 n4000\nfree t0 h1\nadvance m300\nfree t0 h2\nadvance m300\n"
-     "calloc t0 h3 n4000\ntrim t0 f0\ncalloc t0 h4 n4000\nrealloc t0 h0 n300\n"},
-    {"Big blocks",
-     "malloc t0 h0 n9000\nmalloc t0 h1 n20000\nrealloc t0 h1 n40000\nfree t0 h0\nadvance m300\nmalloc t0 h2 n8192\naligned t1 h3 a15 n9000\nrealloc t0 h1 n9000\n"
-     "trim t0 f1\nadvance m400\nrealloc t0 h1 n60000\ncalloc t0 h5 n16384\nfree t0 h1\nadvance m500\nfree t0 h2\nadvance m500\nfree t0 h3\ncalloc t2 h6 n30000\n"},
-    {"growing and shrinking",
-     "malloc t0 h0 n16\nrealloc t0 h0 n100\nrealloc t0 h0 n1000\nrealloc t0 h0 n5000\nrealloc t0 h0 n20000\nrealloc t0 h0 n100000\nrealloc t0 h0 n5000\nrealloc t0 h0 n10\n"},
-    {"threads that end, borrow and fork",
-     "hook t1 f0\nmalloc t1 h0 n48\nmalloc t0 h1 n48\nexit t0\nmalloc t0 h2 n48\nfree t0 h1\nfill t2 h10 x20 n48\nfork t2 f1 f1\nfree t2 h0\nfill t0 h40 x20 n48\nfork t0 f0 f1\n"
-     "malloc t3 h70 n2000\ntrim t3 f1\n"},
-};
-
-// The scenario with the k-th call failing; how many calls were made while it could fail. Zero failures: the end of the series.
-std::uint64_t run_with_failure(const kit::Commands& commands, std::uint64_t k, bool lasting) {
-    kit::Machine<W> machine;
-    kit::os.fail_any(k, lasting);
-    for (const kit::Command& c : commands) machine.step(c);
-    const std::uint64_t failed = kit::os.failed();
-    kit::os.heal();
-    require(failed != 0 || machine.nulls() == 0, "null, and no call had failed");
-    // Afterwards: the same again, in the same world.
-    for (unsigned t = 0; t < kit::kThreads; ++t) machine.step(kit::Start{{t}});
-    const std::uint64_t nulls = machine.nulls();
-    for (const kit::Command& c : commands) machine.step(c);
-    require(machine.nulls() == nulls, machine.nulls() - nulls, " nulls after the system gave again");
-    machine.finish();
-    return failed;
-}
 
 // A window of half the size where the wanted one cannot be reserved; none, and the next call tries again, where not even the least fits.
 void reserve_failures() {
@@ -157,36 +117,20 @@ void impossible_sizes() {
 }  // namespace
 
 int main() {
-    const char* running = "";
-    std::uint64_t k = 0;
-    bool lasting = false;
-    try {
-        for (const Scenario& scenario : kScenarios) {
-            running = scenario.name;
-            const kit::Commands commands = kit::parse<kit::Command>(scenario.text);
-            for (lasting = false;; lasting = true) {
-                for (k = 1; run_with_failure(commands, k, lasting) != 0; ++k) {}
-                require(k > 3, "only ", k - 1, " calls could fail: the scenario shows nothing");
-                if (lasting) break;
-            }
-            std::printf("OK: %s: each of %llu calls fails, once and for good\n", running, static_cast<unsigned long long>(k - 1));
+    const std::pair<const char*, void (*)()> groups[] = {{"reserve fails", reserve_failures}, {"the window is full", full_window},
+                                                         {"the window is full, then of another size", full_window_of_another_size},
+                                                         {"impossible sizes", impossible_sizes}};
+    for (const auto& [name, run] : groups) {
+        try {
+            run();
+            std::printf("OK: %s\n", name);
+        } catch (const kit::Broken& e) {
+            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_oom\n", name, e.what());
+            return 1;
+        } catch (const kit::ClientFault& f) {
+            std::fprintf(stderr, "FAILED: %s: a correct client was reported: %s\nreproduce: props_oom\n", name, hak::text_of(f.fault));
+            return 1;
         }
-        k = 0;
-        running = "reserve fails";
-        reserve_failures();
-        running = "the window is full";
-        full_window();
-        running = "the window is full, then of another size";
-        full_window_of_another_size();
-        running = "impossible sizes";
-        impossible_sizes();
-        std::printf("OK: reserve fails; the window is full; impossible sizes\n");
-    } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "FAILED: %s, call %llu failing %s: %s\nreproduce: props_oom\n", running, static_cast<unsigned long long>(k), lasting ? "for good" : "once", e.what());
-        return 1;
-    } catch (const kit::ClientFault& f) {
-        std::fprintf(stderr, "FAILED: %s, call %llu failing %s: a correct client was reported: %s\n", running, static_cast<unsigned long long>(k), lasting ? "for good" : "once", hak::text_of(f.fault));
-        return 1;
     }
     return 0;
 }

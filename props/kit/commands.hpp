@@ -23,7 +23,7 @@ struct Log2 : Field<'a', 18, 1> {};             // of an alignment
 struct Count : Field<'x', 64, 1> {};
 struct Step : Field<'s', 8, 1> {};
 struct Millis : Field<'m', 4096, 2> {};
-struct Kind : Field<'k', kCalls, 1> {};         // of a system call
+struct Kind : Field<'k', kMemoryCalls, 1> {};         // of a system call
 struct Nth : Field<'i', 6, 1> {};
 struct Flag : Field<'f', 2, 1> {};
 struct Mode : Field<'o', 6, 1> {};

@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <set>
+#include <source_location>
+#include <string>
 #include <utility>
 
 #include <sys/mman.h>
@@ -29,9 +32,18 @@
 
 namespace kit {
 
-enum class Call : std::uint8_t { reserve, expose, commit, decommit, purge };
-inline constexpr unsigned kCalls = 5;
-inline constexpr std::array<const char*, kCalls> kCallNames = {"reserve", "expose", "commit", "decommit", "purge"};
+// What can fail: calls that change memory, and the arming of a thread's exit hook.
+enum class Call : std::uint8_t { reserve, expose, commit, decommit, purge, arm };
+inline constexpr unsigned kMemoryCalls = 5, kCalls = 6;
+inline constexpr std::array<const char*, kCalls> kCallNames = {"reserve", "expose", "commit", "decommit", "purge", "arm"};
+
+// Where in the source a call stands.
+struct Site {
+    Call call;
+    std::string file;
+    unsigned line = 0, column = 0;
+    auto operator<=>(const Site&) const = default;
+};
 
 class FakeOs {
 public:
@@ -143,6 +155,11 @@ public:
         return works;
     }
     void advise(void* p, std::size_t bytes) { checked(p, bytes, "advise"); }
+    bool arm() { return enter(Call::arm); }
+
+    // The next call stands there. Those that failed are remembered, across resets.
+    void come_from(const std::source_location& where) { where_ = where; }
+    const std::set<Site>& failed_sites() const { return failed_sites_; }
 
 private:
     enum class Page : std::uint8_t { unmapped, reserved, exposed, committed };
@@ -179,6 +196,7 @@ private:
         if (!one && !other) return true;
         failed_in_step_ += 1;
         failed_ += 1;
+        failed_sites_.insert({call, where_.file_name(), where_.line(), where_.column()});
         return false;
     }
 
@@ -223,6 +241,8 @@ private:
     std::uint64_t now_ms_ = 0, budget_ = kNoBudget, failed_ = 0, failed_in_step_ = 0;
     bool (*locks_free_)() = nullptr;
     std::function<void()> meanwhile_;
+    std::source_location where_;
+    std::set<Site> failed_sites_;
 };
 
 inline FakeOs os;

@@ -60,12 +60,13 @@ struct FakePal {
     static std::size_t page_bytes() { return FakeOs::kPage; }
     static std::size_t ram_bytes() { return 4096; }
     static std::size_t address_space_left() { return SIZE_MAX; }
-    static void* reserve(std::size_t n, std::size_t alignment) { return os.reserve(n, alignment); }
+    using Where = std::source_location;
+    static void* reserve(std::size_t n, std::size_t alignment, Where where = Where::current()) { return os.come_from(where), os.reserve(n, alignment); }
     static void unreserve(void* p, std::size_t n) { os.unreserve(p, n); }
-    static bool expose(void* p, std::size_t n) { return os.expose(p, n); }
-    static bool commit(void* p, std::size_t n) { return os.commit(p, n); }
-    static bool decommit(void* p, std::size_t n) { return os.decommit(p, n); }
-    static bool purge(void* p, std::size_t n) { return os.purge(p, n); }
+    static bool expose(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.expose(p, n); }
+    static bool commit(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.commit(p, n); }
+    static bool decommit(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.decommit(p, n); }
+    static bool purge(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.purge(p, n); }
     static void advise_huge(void* p, std::size_t n) { os.advise(p, n); }
     static void advise_no_huge(void* p, std::size_t n) { os.advise(p, n); }
     static std::uint64_t now_ms() { return os.now_ms(); }
@@ -110,10 +111,10 @@ struct WorldOf {
         };
     };
     struct Pal : FakePal {
-        static bool purge(void* p, std::size_t n) {
+        static bool purge(void* p, std::size_t n, Where where = Where::current()) {
             if constexpr (kDefect == Defect::lying_purge) return true;
             if constexpr (kDefect == Defect::deadly) die();
-            return FakePal::purge(p, n);
+            return FakePal::purge(p, n, where);
         }
     };
     using Probe = hak::NoProbe;
@@ -121,9 +122,10 @@ struct WorldOf {
 
     static void* current_heap() { return threads.now().heap; }
     static void set_current_heap(void* heap) { threads.now().heap = heap; }
-    static bool arm_exit_hook(void*) {
-        threads.now().hooked = threads.now().can_hook;
-        return threads.now().can_hook;
+    static bool arm_exit_hook(void*, std::source_location where = std::source_location::current()) {
+        os.come_from(where);
+        threads.now().hooked = threads.now().can_hook && os.arm();
+        return threads.now().hooked;
     }
     static hak::Tunables read_tunables() {
         hak::Tunables t;
