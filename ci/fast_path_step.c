@@ -173,8 +173,8 @@ static int by_address(const void* left, const void* right) {
   return a < b ? -1 : a > b;
 }
 
-// Runs in a thread of its own, which owns none of the blocks. The first block of a 64 KiB unit notifies the owner
-// (where a slab is one unit), the following ones only post.
+// Runs in a thread of its own, which owns none of the blocks. The first ones stay in its list, unless they are smaller than a cache
+// line. Once that is full, the first block of a 64 KiB unit notifies the owner (where a slab is one unit), the following ones only post.
 static void* remote_worker(void* unused) {
   (void)unused;
   const uintptr_t own = f_malloc(remote_size, 0, 0);
@@ -189,7 +189,9 @@ static void* remote_worker(void* unused) {
     }
     in_unit++;
     const int warm = units > 4;
-    if (warm && in_unit == 1 && remote_size <= 1024 && units <= 4 + kRounds) {
+    if (units == 1 && in_unit > 1 && in_unit <= 5 && remote_size >= 64) {
+      stepped("free_foreign", remote_size, f_free, remote[i], 0, 0);
+    } else if (warm && in_unit == 1 && remote_size <= 1024 && units <= 4 + kRounds) {
       stepped("free_notify", remote_size, f_free, remote[i], 0, 0);
     } else if (warm && in_unit > 1 && in_unit <= 5 && units <= 4 + kRounds) {
       stepped("free_remote", remote_size, f_free, remote[i], 0, 0);

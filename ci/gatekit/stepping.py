@@ -11,10 +11,10 @@ from .instructions import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 # The order of the table's rows.
-ENTRIES = ("malloc", "malloc_fresh", "calloc", "realloc", "aligned_alloc", "new", "free", "sized_delete", "free_remote",
-           "free_notify")
+ENTRIES = ("malloc", "malloc_fresh", "calloc", "realloc", "aligned_alloc", "new", "free", "sized_delete", "free_foreign",
+           "free_remote", "free_notify")
 # Rules that no golden table may relax: on its hit path malloc and local free make no call and hold no lock; a remote
-# free locks once for its block and once more when it notifies the owner.
+# free locks nothing while the thread's own list has room, then once for its block and once more when it notifies the owner.
 RULES = {
     "malloc": {"calls": 0, "locked": 0},
     "malloc_fresh": {"locked": 0},
@@ -24,6 +24,7 @@ RULES = {
     "calloc": {"locked": 0},
     "realloc": {"locked": 0},
     "aligned_alloc": {"locked": 0},
+    "free_foreign": {"calls": 0, "locked": 0},
     "free_remote": {"locked": 1},
     "free_notify": {"locked": 2},
 }

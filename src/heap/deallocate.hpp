@@ -3,7 +3,8 @@
 //   deallocate(heap, p)           a hit: seal the block and push it onto the class's list         thread_cache.hpp  plain
 //     deallocate_to_slab          the list is full: the block goes to its slab                    slabs.hpp         token
 //     deallocate_missed           everything else, decided anew from the address:
-//       post, push_pending        another heap's slab                                             remote_list.hpp   one CAS, or two
+//       keeps_foreign             another heap's slab, while the class's list has room              here              plain
+//       post, push_pending        another heap's slab, else                                         remote_list.hpp   one CAS, or two
 //       release_above_small       Large or Big                                                    large.hpp         pool's lock
 //       fault                     no block starts here, or it is free already
 //
@@ -45,6 +46,14 @@ HAK_COLD void deallocate_above_small(Slab<W>* slab, void* p) {
     if (!release_above_small(slab, state)) W::fault(Fault::double_free, Entry::free, p);
 }
 
+// A block of another heap's slab is handed out again here while this thread's list has room: it is in this processor's cache, and threads
+// that live on others' blocks, as a successor does, need not meet their owners. A block smaller than a cache line goes home instead, or
+// two threads would go on writing the same line. The lists of the heap that stands in for none take nothing.
+template <World W>
+HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
+    return c >= Classes<W>::class_of(kCacheLine) && push<W>(heap->bins[c], b);
+}
+
 template <World W>
 HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>) {
     if (p == nullptr) return;
@@ -64,6 +73,7 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
         W::fault(Fault::not_allocated, Entry::free, p);
     }
     W::Probe::on_retire(p, head->block_bytes());
+    if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b)) return;  // relaxed: the block was out, so its slab keeps its class
     post_and_notify(head, b, secret);
 }
 

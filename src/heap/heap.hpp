@@ -68,7 +68,8 @@ struct Heap {
     }
 };
 
-// What a thread without a heap points at. Its bins are empty and it owns no slab, so that every hit misses and every free is remote.
+// What a thread without a heap points at. Its bins are empty and have no room, and it owns no slab, so that every hit misses and every
+// free is remote.
 // `exited` stands in after the exit hook ran: such a thread borrows an orphan for each call and never gets a heap again.
 template <World W>
 inline constinit Heap<W> empty_heap{};
