@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/types.hpp"
@@ -29,12 +30,13 @@ public:
     const char* data() const { return buffer_; }
     std::size_t size() const { return length_; }
 
-    // To stderr, in one call where the system takes it in one, so that lines of two threads do not mix.
+    // To stderr, in one call where the system takes it in one, so that lines of two threads do not mix. write() would be a cancellation
+    // point: a thread that was cancelled already would end in it and not report.
     void print() const {
         const int saved = errno;
         std::size_t done = 0;
         while (done < length_) {
-            const ssize_t n = ::write(STDERR_FILENO, buffer_ + done, length_ - done);
+            const long n = ::syscall(SYS_write, STDERR_FILENO, buffer_ + done, length_ - done);
             if (n < 0 && errno == EINTR) continue;
             if (n <= 0) break;
             done += static_cast<std::size_t>(n);

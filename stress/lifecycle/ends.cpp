@@ -1,42 +1,18 @@
 // Hostile ends and odd moments: destructors of thread_locals and of keys, exhausted keys, many atexit handlers, a main thread that
-// ends first, signal handlers, forks. One scenario per run, because each needs a process of its own.
+// ends first, cancellation, signal handlers. One scenario per run, because each needs a process of its own.
 #include <atomic>
 #include <csignal>
 #include <malloc.h>
-#include <memory>
-#include <semaphore.h>
-#include <string>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "../support.hpp"
+#include "scenarios.hpp"
 
 namespace {
 
-uint32_t size_for(uint64_t i) {
-    static constexpr uint32_t kSizes[] = {1, 16, 100, 1000, 5000, 40'000, 70'000, 300'000};
-    return kSizes[i % 8];
-}
-
-void mixed_work(uint32_t owner, int count) {
-    std::vector<stress::Block> blocks;
-    for (int i = 0; i < count; ++i) blocks.push_back(stress::allocate(size_for(static_cast<uint64_t>(i)), owner, static_cast<uint64_t>(i)));
-    for (stress::Block& b : blocks) stress::release(b, "mixed work");
-}
-
-// Memory may not grow with the number of rounds; the first rounds fill caches.
-template <class F>
-void settles(const char* what, int rounds, F&& round) {
-    for (int i = 0; i < rounds / 4; ++i) round();
-    const size_t before = stress::resident_bytes();
-    for (int i = rounds / 4; i < rounds; ++i) round();
-    const size_t after = stress::resident_bytes();
-    if (!HAKMEM_STRESS_SANITIZED && after > before + (size_t{8} << 20))
-        stress::fail("%s: resident memory grew from %zu to %zu KiB in %d rounds", what, before >> 10, after >> 10, rounds - rounds / 4);
-}
+using namespace lifecycle;
 
 // ---- thread_locals ----
 
@@ -145,7 +121,6 @@ void all_keys() {
 
 // ---- the end of the process ----
 
-void exit_handler() { mixed_work(6, 3); }
 void many_exit_handlers() {
     for (int i = 0; i < 8192; ++i)
         if (atexit(exit_handler) != 0) stress::fail("atexit failed");
@@ -168,6 +143,79 @@ void exit_while_threads_run() {
         }).detach();
     usleep(30'000);
     exit(0);
+}
+
+void quick_exit_while_threads_run() {
+    at_quick_exit(exit_handler);
+    for (int i = 0; i < 3; ++i)
+        std::thread([] {
+            for (;;) mixed_work(22, 50);
+        }).detach();
+    usleep(30'000);
+    quick_exit(0);
+}
+void exit_from_worker() {
+    std::thread([] {
+        for (int i = 0; i < 64; ++i) atexit(exit_handler);
+        mixed_work(23, 100);
+        exit(0);
+    }).detach();
+    for (;;) mixed_work(24, 50);
+}
+
+// ---- cancellation ----
+
+// Threads are cancelled at any point; what they had is released by a cleanup handler, which allocates, in the middle of the unwinding.
+struct Cleanup {
+    std::vector<stress::Block> blocks;
+    ~Cleanup() {
+        for (stress::Block& b : blocks) stress::release(b, "cleanup");
+        mixed_work(25, 30);
+    }
+};
+void cancelled_threads() {
+    settles("cancelled threads", 400, [] {
+        std::atomic<bool> runs{false};
+        std::thread thread([&runs] {
+            Cleanup cleanup;
+            for (uint64_t i = 0;; ++i) {
+                cleanup.blocks.push_back(stress::allocate(size_for(i), 26, i));
+                runs.store(true, std::memory_order_relaxed);
+                if (cleanup.blocks.size() > 40) {
+                    for (stress::Block& b : cleanup.blocks) stress::release(b, "before cleanup");
+                    cleanup.blocks.clear();
+                }
+                pthread_testcancel();
+            }
+        });
+        while (!runs.load(std::memory_order_relaxed)) usleep(50);
+        pthread_cancel(thread.native_handle());
+        thread.join();
+    });
+}
+// The line that reports a wrong pointer is printed by a thread that was cancelled already, and the process ends there.
+void fault_with_cancellation_pending() {
+    int ends[2];
+    if (pipe(ends) != 0) stress::fail("pipe: %s", strerror(errno));
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        alarm(20);
+        std::thread([] {
+            pthread_cancel(pthread_self());
+            void* const p = subject::malloc(48);
+            subject::free(p);
+            subject::free(p);
+        }).join();
+        _exit(8);
+    }
+    close(ends[1]);
+    char text[256] = {};
+    const ssize_t got = read(ends[0], text, sizeof text - 1);
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (got <= 0 || strstr(text, "already free (double free)\n") == nullptr) stress::fail("the line is %zd bytes: %s", got, text);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT) stress::fail("a child ended with status %#x", static_cast<unsigned>(status));
 }
 
 // ---- signals ----
@@ -201,143 +249,6 @@ void signals_in_a_waiting_thread() {
     if (handled.load() < 100) stress::fail("only %" PRIu64 " signals were handled", handled.load());
 }
 
-// ---- forks ----
-
-void await(pid_t child, const char* what) {
-    if (child < 0) stress::fail("%s: fork: %s", what, strerror(errno));
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (status != 0) stress::fail("%s: a child ended with status 0x%x", what, static_cast<unsigned>(status));
-}
-
-// A child allocates at once, frees what its parent allocated, starts threads, and leaves through exit, with its handlers.
-[[noreturn]] void live_as_child(std::vector<stress::Block>& inherited, int depth) {
-    alarm(20);
-    mixed_work(12, 60);
-    for (stress::Block& b : inherited) stress::release(b, "inherited");
-    std::thread([] { mixed_work(13, 100); }).join();
-    if (depth > 0) {
-        std::vector<stress::Block> own;
-        for (uint64_t i = 0; i < 50; ++i) own.push_back(stress::allocate(size_for(i), 14, i));
-        const pid_t child = fork();
-        if (child == 0) live_as_child(own, depth - 1);
-        await(child, "fork in a child");
-        for (stress::Block& b : own) stress::release(b, "after fork");
-    }
-    atexit(exit_handler);
-    exit(0);
-}
-
-void fork_rounds(int rounds, int depth) {
-    for (int i = 0; i < rounds; ++i) {
-        std::vector<stress::Block> blocks;
-        for (uint64_t k = 0; k < 64; ++k) blocks.push_back(stress::allocate(size_for(k), 15, k));
-        const pid_t child = fork();
-        if (child == 0) live_as_child(blocks, depth);
-        await(child, "fork");
-        for (stress::Block& b : blocks) stress::release(b, "parent after fork");
-    }
-}
-
-// Other threads are at any point of any call when the fork happens. The vanished ones' heaps stay frozen in the child.
-void with_busy_threads(void (*body)()) {
-    std::atomic<bool> stop{false};
-    std::vector<std::thread> busy;
-    for (uint32_t i = 0; i < 2; ++i)
-        busy.emplace_back([&stop, i] {
-            while (!stop.load(std::memory_order_relaxed)) mixed_work(16 + i, 80);
-        });
-    body();
-    stop.store(true, std::memory_order_relaxed);
-    for (std::thread& t : busy) t.join();
-}
-void fork_from_main() { fork_rounds(100, 0); }
-void fork_from_main_busy() { with_busy_threads([] { fork_rounds(100, 0); }); }
-void fork_from_worker() { with_busy_threads([] { std::thread([] { fork_rounds(100, 0); }).join(); }); }
-void fork_in_child() { with_busy_threads([] { std::thread([] { fork_rounds(20, 3); }).join(); }); }
-
-void fork_and_work(const char* what) {
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(20);
-        mixed_work(18, 60);
-        _exit(0);
-    }
-    await(child, what);
-}
-struct ForkAtEnd {
-    bool armed = false;
-    ~ForkAtEnd() {
-        if (armed) fork_and_work("fork in a thread_local destructor");
-    }
-};
-thread_local ForkAtEnd fork_at_end;
-
-void fork_at_the_edges() {
-    for (int i = 0; i < 50; ++i) {
-        std::thread([] { fork_and_work("fork as a thread's first act"); }).join();
-        std::thread([] { fork_at_end.armed = true; }).join();
-    }
-}
-
-void children_by_library_calls() {
-    with_busy_threads([] {
-        for (int i = 0; i < 20; ++i)
-            if (system("exit 0") != 0) stress::fail("system failed");
-        FILE* pipe = popen("echo text", "r");
-        char text[16] = {};
-        if (pipe == nullptr || fgets(text, sizeof text, pipe) == nullptr || strcmp(text, "text\n") != 0) stress::fail("popen failed");
-        pclose(pipe);
-    });
-}
-
-// Several threads fork at the same time while another one tends the heaps of threads that ended. What a child inherits must say that
-// nobody tends: a child's own fork waits for whoever does.
-void forks_at_once() {
-    std::vector<std::thread> ended;
-    for (uint32_t i = 0; i < 100; ++i) ended.emplace_back([i] { stress::allocate(100, 19, i); });
-    for (std::thread& t : ended) t.join();
-    std::atomic<bool> stop{false};
-    std::thread tender([&] {
-        while (!stop.load(std::memory_order_relaxed)) malloc_trim(0);
-    });
-    std::vector<std::thread> forkers;
-    for (int i = 0; i < 3; ++i)
-        forkers.emplace_back([] {
-            for (int round = 0; round < 60; ++round) {
-                const pid_t child = fork();
-                if (child == 0) {
-                    alarm(20);
-                    fork_and_work("fork in a child of one of several forks");
-                    _exit(0);
-                }
-                await(child, "one of several forks");
-            }
-        });
-    for (std::thread& t : forkers) t.join();
-    stop.store(true, std::memory_order_relaxed);
-    tender.join();
-}
-
-// The child of a process that used much of its window looks only at what can concern it: a page of tables for each superslab would
-// be as many faults, before the child's first instruction.
-void fork_after_large_use() {
-    constexpr int kBlocks = 64;
-    void* blocks[kBlocks] = {};
-    int count = 0;
-    while (count < kBlocks && (blocks[count] = subject::malloc(size_t{1} << 30)) != nullptr) ++count;
-    for (int i = 0; i < count; ++i) subject::free(blocks[i]);
-    malloc_trim(0);
-    mixed_work(20, 100);
-    const pid_t child = fork();
-    if (child == 0) {
-        rusage usage;
-        getrusage(RUSAGE_SELF, &usage);
-        _exit(usage.ru_minflt > 2000 ? 1 : 0);
-    }
-    await(child, "more than 2000 page faults");
-}
-
 // A fault that is found in the middle of a slow path, of a program whose crash handler allocates, as those that print a backtrace do.
 void write_report(int) {
     mixed_work(21, 200);
@@ -362,10 +273,6 @@ void crash_handler_allocates() {
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
 }
 
-struct Scenario {
-    const char* name;
-    void (*body)();
-};
 constexpr Scenario kScenarios[] = {
     {"thousand_thread_locals", thousand_thread_locals},
     {"key_rounds", key_rounds},
@@ -374,32 +281,14 @@ constexpr Scenario kScenarios[] = {
     {"many_exit_handlers", many_exit_handlers},
     {"main_ends_first", main_ends_first},
     {"exit_while_threads_run", exit_while_threads_run},
+    {"quick_exit_while_threads_run", quick_exit_while_threads_run},
+    {"exit_from_worker", exit_from_worker},
+    {"cancelled_threads", cancelled_threads},
+    {"fault_with_cancellation_pending", fault_with_cancellation_pending},
     {"signals_in_a_waiting_thread", signals_in_a_waiting_thread},
-    {"fork_from_main", fork_from_main},
-    {"fork_from_main_busy", fork_from_main_busy},
-    {"fork_from_worker", fork_from_worker},
-    {"fork_in_child", fork_in_child},
-    {"fork_at_the_edges", fork_at_the_edges},
-    {"forks_at_once", forks_at_once},
-    {"fork_after_large_use", fork_after_large_use},
-    {"children_by_library_calls", children_by_library_calls},
     {"crash_handler_allocates", crash_handler_allocates},
 };
 
 } // namespace
 
-int main(int argc, char** argv) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Scenario& s : kScenarios) puts(s.name);
-        return 0;
-    }
-    for (const Scenario& s : kScenarios)
-        if (argc == 2 && strcmp(argv[1], s.name) == 0) {
-            snprintf(stress::command_line, sizeof stress::command_line, "%s %s", argv[0], argv[1]);
-            alarm(60);
-            s.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | SCENARIO\n", argv[0]);
-    return 2;
-}
+int main(int argc, char** argv) { return run(argc, argv, kScenarios); }

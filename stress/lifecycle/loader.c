@@ -2,6 +2,7 @@
  *
  *   loader cycles LIBRARY            100 times dlopen, hak_* through dlsym, dlclose
  *   loader threads LIBRARY           threads that used the library end after it was closed
+ *   loader cancel LIBRARY            the first call of all, with a limit on address space, by a thread that was cancelled already
  *   loader deepbind PLUGIN | plain PLUGIN
  */
 #define _GNU_SOURCE
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 typedef void* (*Malloc)(size_t);
@@ -102,6 +104,31 @@ static void threads(const char* path) {
     }
 }
 
+/* No function of the allocator is a cancellation point: the thread ends in the call that is one. */
+static int calls_survived = 0;
+static void* live_cancelled(void* unused) {
+    pthread_cancel(pthread_self());
+    work_with(thread_malloc, thread_free);
+    calls_survived = 1;
+    pthread_testcancel();
+    return unused;
+}
+static void cancel(const char* path) {
+    const struct rlimit limit = {(rlim_t)64 << 30, (rlim_t)64 << 30};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) fail("setrlimit");
+    void* library = open_library(path, RTLD_NOW | RTLD_LOCAL);
+    thread_malloc = (Malloc)dlsym(library, "hak_malloc");
+    thread_free = (Free)dlsym(library, "hak_free");
+    if (thread_malloc == NULL || thread_free == NULL) fail("dlsym");
+    pthread_t thread;
+    void* result = NULL;
+    if (pthread_create(&thread, NULL, live_cancelled, NULL) != 0) fail("pthread_create");
+    pthread_join(thread, &result);
+    if (!calls_survived) fail("hak_malloc or hak_free acted on a cancellation");
+    if (result != PTHREAD_CANCELED) fail("the thread was not cancelled afterwards");
+    work_with(thread_malloc, thread_free);
+}
+
 static void plugins(const char* path, int flags) {
     for (int i = 0; i < 50; ++i) {
         void* plugin = open_library(path, RTLD_NOW | flags);
@@ -116,10 +143,11 @@ int main(int argc, char** argv) {
     alarm(60);
     if (argc == 3 && strcmp(argv[1], "cycles") == 0) cycles(argv[2]);
     else if (argc == 3 && strcmp(argv[1], "threads") == 0) threads(argv[2]);
+    else if (argc == 3 && strcmp(argv[1], "cancel") == 0) cancel(argv[2]);
     else if (argc == 3 && strcmp(argv[1], "deepbind") == 0) plugins(argv[2], RTLD_DEEPBIND);
     else if (argc == 3 && strcmp(argv[1], "plain") == 0) plugins(argv[2], 0);
     else {
-        fprintf(stderr, "usage: %s cycles|threads LIBRARY | deepbind|plain PLUGIN\n", argv[0]);
+        fprintf(stderr, "usage: %s cycles|threads|cancel LIBRARY | deepbind|plain PLUGIN\n", argv[0]);
         return 2;
     }
     return 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
 
-usage: run.py first_op|ends|streams PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
+usage: run.py first_op|ends|forks|streams PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
        run.py loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY
 """
@@ -56,7 +56,7 @@ def thread_local_bytes(library):
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "streams", "loader", "elder"):
+    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "loader", "elder"):
         print(__doc__, file=sys.stderr)
         return 2
     family, program, library = sys.argv[1:4]
@@ -64,7 +64,7 @@ def main():
     failures = []
     if family == "first_op":
         commands = [(command, preload) for command in first_op_commands(program)]
-    elif family in ("ends", "streams"):
+    elif family in ("ends", "forks", "streams"):
         names = sys.argv[4:] or listed(program)
         commands = [([program, name], preload) for name in names]
     elif family == "elder":
@@ -74,6 +74,7 @@ def main():
         commands = [
             ([program, "cycles", preload], None),
             ([program, "threads", preload], None),
+            ([program, "cancel", preload], None),
             ([program, "plain", plugin], preload),
             ([program, "deepbind", plugin], preload),
         ]

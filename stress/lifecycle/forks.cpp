@@ -1,0 +1,196 @@
+// Forks from any thread, beside anything, and children that live on: each allocates at once, frees what it inherited, starts threads, forks
+// and ends through exit. One scenario per run, because each needs a process of its own.
+#include <atomic>
+#include <malloc.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <thread>
+#include <vector>
+
+#include "scenarios.hpp"
+
+namespace {
+
+using namespace lifecycle;
+
+void await(pid_t child, const char* what) {
+    if (child < 0) stress::fail("%s: fork: %s", what, strerror(errno));
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (status != 0) stress::fail("%s: a child ended with status 0x%x", what, static_cast<unsigned>(status));
+}
+
+// A child allocates at once, frees what its parent allocated, starts threads, and leaves through exit, with its handlers.
+[[noreturn]] void live_as_child(std::vector<stress::Block>& inherited, int depth) {
+    alarm(20);
+    mixed_work(12, 60);
+    for (stress::Block& b : inherited) stress::release(b, "inherited");
+    std::thread([] { mixed_work(13, 100); }).join();
+    if (depth > 0) {
+        std::vector<stress::Block> own;
+        for (uint64_t i = 0; i < 50; ++i) own.push_back(stress::allocate(size_for(i), 14, i));
+        const pid_t child = fork();
+        if (child == 0) live_as_child(own, depth - 1);
+        await(child, "fork in a child");
+        for (stress::Block& b : own) stress::release(b, "after fork");
+    }
+    atexit(exit_handler);
+    exit(0);
+}
+
+void fork_rounds(int rounds, int depth) {
+    for (int i = 0; i < rounds; ++i) {
+        std::vector<stress::Block> blocks;
+        for (uint64_t k = 0; k < 64; ++k) blocks.push_back(stress::allocate(size_for(k), 15, k));
+        const pid_t child = fork();
+        if (child == 0) live_as_child(blocks, depth);
+        await(child, "fork");
+        for (stress::Block& b : blocks) stress::release(b, "parent after fork");
+    }
+}
+
+// Other threads are at any point of any call when the fork happens. The vanished ones' heaps stay frozen in the child.
+void with_busy_threads(void (*body)()) {
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> busy;
+    for (uint32_t i = 0; i < 2; ++i)
+        busy.emplace_back([&stop, i] {
+            while (!stop.load(std::memory_order_relaxed)) mixed_work(16 + i, 80);
+        });
+    body();
+    stop.store(true, std::memory_order_relaxed);
+    for (std::thread& t : busy) t.join();
+}
+void fork_from_main() { fork_rounds(100, 0); }
+void fork_from_main_busy() { with_busy_threads([] { fork_rounds(100, 0); }); }
+void fork_from_worker() { with_busy_threads([] { std::thread([] { fork_rounds(100, 0); }).join(); }); }
+void fork_in_child() { with_busy_threads([] { std::thread([] { fork_rounds(20, 3); }).join(); }); }
+
+void fork_and_work(const char* what) {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        mixed_work(18, 60);
+        _exit(0);
+    }
+    await(child, what);
+}
+struct ForkAtEnd {
+    bool armed = false;
+    ~ForkAtEnd() {
+        if (armed) fork_and_work("fork in a thread_local destructor");
+    }
+};
+thread_local ForkAtEnd fork_at_end;
+
+void fork_at_the_edges() {
+    for (int i = 0; i < 50; ++i) {
+        std::thread([] { fork_and_work("fork as a thread's first act"); }).join();
+        std::thread([] { fork_at_end.armed = true; }).join();
+    }
+}
+
+void children_by_library_calls() {
+    with_busy_threads([] {
+        for (int i = 0; i < 20; ++i)
+            if (system("exit 0") != 0) stress::fail("system failed");
+        FILE* pipe = popen("echo text", "r");
+        char text[16] = {};
+        if (pipe == nullptr || fgets(text, sizeof text, pipe) == nullptr || strcmp(text, "text\n") != 0) stress::fail("popen failed");
+        pclose(pipe);
+    });
+}
+
+// Several threads fork at the same time while another one tends the heaps of threads that ended. What a child inherits must say that
+// nobody tends: a child's own fork waits for whoever does.
+void forks_at_once() {
+    std::vector<std::thread> ended;
+    for (uint32_t i = 0; i < 100; ++i) ended.emplace_back([i] { stress::allocate(100, 19, i); });
+    for (std::thread& t : ended) t.join();
+    std::atomic<bool> stop{false};
+    std::thread tender([&] {
+        while (!stop.load(std::memory_order_relaxed)) malloc_trim(0);
+    });
+    std::vector<std::thread> forkers;
+    for (int i = 0; i < 3; ++i)
+        forkers.emplace_back([] {
+            for (int round = 0; round < 60; ++round) {
+                const pid_t child = fork();
+                if (child == 0) {
+                    alarm(20);
+                    fork_and_work("fork in a child of one of several forks");
+                    _exit(0);
+                }
+                await(child, "one of several forks");
+            }
+        });
+    for (std::thread& t : forkers) t.join();
+    stop.store(true, std::memory_order_relaxed);
+    tender.join();
+}
+
+// The child of a process that used much of its window looks only at what can concern it: a page of tables for each superslab would
+// be as many faults, before the child's first instruction.
+void fork_after_large_use() {
+    constexpr int kBlocks = 64;
+    void* blocks[kBlocks] = {};
+    int count = 0;
+    while (count < kBlocks && (blocks[count] = subject::malloc(size_t{1} << 30)) != nullptr) ++count;
+    for (int i = 0; i < count; ++i) subject::free(blocks[i]);
+    malloc_trim(0);
+    mixed_work(20, 100);
+    const pid_t child = fork();
+    if (child == 0) {
+        rusage usage;
+        getrusage(RUSAGE_SELF, &usage);
+        _exit(usage.ru_minflt > 2000 ? 1 : 0);
+    }
+    await(child, "more than 2000 page faults");
+}
+
+// A race at the start of a process shows once in its life: threads that make their first calls, and forks beside them, in a hundred fresh
+// processes, and children that are as fresh.
+void fresh_process() {
+    std::atomic<bool> go{false};
+    std::vector<std::thread> others;
+    for (uint32_t i = 0; i < 2; ++i)
+        others.emplace_back([&go, i] {
+            while (!go.load(std::memory_order_acquire)) {}
+            mixed_work(27 + i, 40);
+        });
+    std::thread forker([&go] {
+        while (!go.load(std::memory_order_acquire)) {}
+        fork_and_work("fork beside first calls, from a worker");
+    });
+    go.store(true, std::memory_order_release);
+    fork_and_work("fork beside first calls");
+    forker.join();
+    for (std::thread& t : others) t.join();
+}
+void hundred_fresh_processes() {
+    for (int i = 0; i < 100; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            execl("/proc/self/exe", "forks", "fresh_process", nullptr);
+            _exit(9);
+        }
+        await(child, "a fresh process");
+    }
+}
+
+constexpr Scenario kScenarios[] = {
+    {"hundred_fresh_processes", hundred_fresh_processes},
+    {"fork_from_main", fork_from_main},
+    {"fork_from_main_busy", fork_from_main_busy},
+    {"fork_from_worker", fork_from_worker},
+    {"fork_in_child", fork_in_child},
+    {"fresh_process", fresh_process},
+    {"fork_at_the_edges", fork_at_the_edges},
+    {"forks_at_once", forks_at_once},
+    {"fork_after_large_use", fork_after_large_use},
+    {"children_by_library_calls", children_by_library_calls},
+};
+
+} // namespace
+
+int main(int argc, char** argv) { return run(argc, argv, kScenarios); }

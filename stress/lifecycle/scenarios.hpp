@@ -1,0 +1,57 @@
+// What the lifecycle programs share: work of every tier, a bound on memory over many rounds, and the choice of one scenario per run.
+#pragma once
+
+#include <iterator>
+#include <vector>
+
+#include "../support.hpp"
+
+namespace lifecycle {
+
+inline uint32_t size_for(uint64_t i) {
+    static constexpr uint32_t kSizes[] = {1, 16, 100, 1000, 5000, 40'000, 70'000, 300'000};
+    return kSizes[i % 8];
+}
+
+inline void mixed_work(uint32_t owner, int count) {
+    std::vector<stress::Block> blocks;
+    for (int i = 0; i < count; ++i) blocks.push_back(stress::allocate(size_for(static_cast<uint64_t>(i)), owner, static_cast<uint64_t>(i)));
+    for (stress::Block& b : blocks) stress::release(b, "mixed work");
+}
+
+// Memory may not grow with the number of rounds; the first rounds fill caches.
+template <class F>
+void settles(const char* what, int rounds, F&& round) {
+    for (int i = 0; i < rounds / 4; ++i) round();
+    const size_t before = stress::resident_bytes();
+    for (int i = rounds / 4; i < rounds; ++i) round();
+    const size_t after = stress::resident_bytes();
+    if (!HAKMEM_STRESS_SANITIZED && after > before + (size_t{8} << 20))
+        stress::fail("%s: resident memory grew from %zu to %zu KiB in %d rounds", what, before >> 10, after >> 10, rounds - rounds / 4);
+}
+
+inline void exit_handler() { mixed_work(6, 3); }
+
+struct Scenario {
+    const char* name;
+    void (*body)();
+};
+
+template <size_t N>
+int run(int argc, char** argv, const Scenario (&scenarios)[N]) {
+    if (argc == 2 && strcmp(argv[1], "list") == 0) {
+        for (const Scenario& s : scenarios) puts(s.name);
+        return 0;
+    }
+    for (const Scenario& s : scenarios)
+        if (argc == 2 && strcmp(argv[1], s.name) == 0) {
+            snprintf(stress::command_line, sizeof stress::command_line, "%s %s", argv[0], argv[1]);
+            alarm(60);
+            s.body();
+            return 0;
+        }
+    fprintf(stderr, "usage: %s list | SCENARIO\n", argv[0]);
+    return 2;
+}
+
+} // namespace lifecycle
