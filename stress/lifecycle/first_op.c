@@ -1,6 +1,6 @@
 /* One allocator call as the very first of its process or of its thread.
  *
- *   first_op PLACE FUNCTION SIZE          PLACE: preinit constructor main atexit quick_exit destructor
+ *   first_op PLACE FUNCTION SIZE          PLACE: preinit constructor main atexit quick_exit destructor signal child worker_child storm
  *   first_op threads FUNCTION             every size in every place of a thread's life, on fresh and on used threads
  *
  * It is C without any library beside libc, so that nothing allocates before it. */
@@ -8,14 +8,20 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern void* _Znwm(size_t n) __attribute__((weak));
 extern void* _ZnamSt11align_val_t(size_t n, size_t align) __attribute__((weak));
+extern void* _ZnamRKSt9nothrow_t(size_t n, const void* nothrow) __attribute__((weak));
+extern void _ZdlPvm(void* p, size_t n) __attribute__((weak));
+extern void free_sized(void* p, size_t n) __attribute__((weak));
 extern int __cxa_thread_atexit_impl(void (*f)(void*), void* argument, void* dso);
 extern void* __dso_handle;
 
@@ -28,7 +34,8 @@ static void fail(const char* what, const char* function, size_t n) {
 
 static const char* const kFunctions[] = {"malloc",   "calloc",  "realloc",     "reallocarray", "posix_memalign",  "aligned_alloc",
                                          "memalign", "valloc",  "pvalloc",     "usable_null",  "free_null",       "new",
-                                         "new_array_aligned",   "free_other",  "realloc_other", "usable_other"};
+                                         "new_array_aligned",   "new_nothrow", "delete_null",   "free_sized_null", "trim",   "mallinfo2",     "impossible",
+                                         "free_other",          "realloc_other", "usable_other"};
 enum { kFunctionCount = sizeof kFunctions / sizeof kFunctions[0] };
 static const size_t kSizes[] = {0, 1, 100, 5000, 40000, 300000, 3000000};
 enum { kSizeCount = sizeof kSizes / sizeof kSizes[0] };
@@ -54,7 +61,25 @@ static void* call(const char* function, size_t n, void* other) {
     else if (strcmp(function, "pvalloc") == 0) p = pvalloc(n);
     else if (strcmp(function, "new") == 0) p = _Znwm != NULL ? _Znwm(n) : malloc(n);
     else if (strcmp(function, "new_array_aligned") == 0) p = _ZnamSt11align_val_t != NULL ? _ZnamSt11align_val_t(n, 256) : malloc(n);
-    else if (strcmp(function, "usable_null") == 0) {
+    else if (strcmp(function, "new_nothrow") == 0) p = _ZnamRKSt9nothrow_t != NULL ? _ZnamRKSt9nothrow_t(n, "") : malloc(n);
+    else if (strcmp(function, "delete_null") == 0) {
+        if (_ZdlPvm != NULL) _ZdlPvm(opaque(NULL), n);
+        p = malloc(n);
+    } else if (strcmp(function, "free_sized_null") == 0) {
+        if (free_sized != NULL) free_sized(opaque(NULL), n);
+        p = malloc(n);
+    } else if (strcmp(function, "trim") == 0) {
+        malloc_trim(n);
+        p = malloc(n);
+    } else if (strcmp(function, "mallinfo2") == 0) {
+        const struct mallinfo2 info = mallinfo2();
+        if (info.uordblks > ((size_t)1 << 40)) fail("mallinfo2 says that too much is in use", function, n);
+        p = malloc(n);
+    } else if (strcmp(function, "impossible") == 0) {
+        if (malloc(SIZE_MAX / 2 - n) != NULL || errno != ENOMEM) fail("of an impossible size is not null and ENOMEM", function, n);
+        errno = 0;
+        p = malloc(n);
+    } else if (strcmp(function, "usable_null") == 0) {
         if (malloc_usable_size(opaque(NULL)) != 0) fail("is not 0", function, n);
         p = malloc(n);
     } else if (strcmp(function, "free_null") == 0) {
@@ -158,6 +183,58 @@ static void at_quick(void) {
     check_reached();
 }
 
+static void in_handler(int number) {
+    (void)number;
+    use_at("signal");
+}
+static void await_child(pid_t child) {
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail("a child failed", function_of_run, size_of_run);
+    reached = 1;
+}
+static void* fork_and_use(void* here) {
+    if (strcmp(place, here) != 0) return NULL;
+    const pid_t child = fork();
+    if (child == 0) {
+        use_at(here);
+        _exit(0);
+    }
+    await_child(child);
+    return NULL;
+}
+
+/* Four threads make the first calls at the same time, while signals interrupt every system call and every wait. The handler only counts. */
+static atomic_int signals_seen, storm_ready;
+static void count_signal(int number) {
+    (void)number;
+    atomic_fetch_add(&signals_seen, 1);
+}
+static void* use_in_storm(void* unused) {
+    atomic_fetch_add(&storm_ready, 1);
+    while (atomic_load(&storm_ready) < 4) {}
+    use(function_of_run, size_of_run, NULL);
+    return unused;
+}
+static void storm(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = count_signal;
+    sigaction(SIGUSR1, &action, NULL);
+    const pid_t process = getpid(), sender = fork();
+    if (sender == 0) {
+        while (kill(process, SIGUSR1) == 0 && getppid() == process) {}
+        _exit(0);
+    }
+    while (atomic_load(&signals_seen) == 0) {}
+    pthread_t threads[4];
+    for (int i = 0; i < 4; ++i)
+        if (pthread_create(&threads[i], NULL, use_in_storm, NULL) != 0) fail("pthread_create failed", function_of_run, size_of_run);
+    for (int i = 0; i < 4; ++i) pthread_join(threads[i], NULL);
+    kill(sender, SIGKILL);
+    while (waitpid(sender, NULL, 0) < 0 && errno == EINTR) {}
+    reached = 1;
+}
+
 /* ---- places in the life of a thread ---- */
 
 enum Stage { kBody, kThreadAtexit, kKey1, kKey2, kKey3, kKey4, kStageCount };
@@ -233,6 +310,17 @@ int main(int argc, char** argv) {
         return 2;
     }
     use_at("main");
+    if (strcmp(place, "signal") == 0) {
+        signal(SIGUSR1, in_handler);
+        raise(SIGUSR1);
+    }
+    fork_and_use("child");
+    if (strcmp(place, "worker_child") == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, fork_and_use, "worker_child") != 0) fail("pthread_create failed", function_of_run, size_of_run);
+        pthread_join(thread, NULL);
+    }
+    if (strcmp(place, "storm") == 0) storm();
     atexit(at_exit);
     at_quick_exit(at_quick);
     if (strcmp(place, "quick_exit") == 0) quick_exit(0);

@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 
-PLACES = ("preinit", "constructor", "main", "atexit", "quick_exit", "destructor")
+PLACES = ("preinit", "constructor", "main", "atexit", "quick_exit", "destructor", "signal", "child", "worker_child", "storm")
+STORM_SIZES = (100, 300000)
 SIZES = (0, 1, 100, 5000, 40000, 300000, 3000000)
 
 
@@ -41,7 +42,7 @@ def first_op_commands(program):
         if function.endswith("_other"):
             continue
         for place in PLACES:
-            for size in SIZES:
+            for size in STORM_SIZES if place == "storm" else SIZES:
                 yield [program, place, function, str(size)]
 
 
