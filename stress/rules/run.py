@@ -17,6 +17,8 @@ LINES = {
     "dies_calling_the_system_with_the_registry": RANKS + "calls purge and holds registry",
     "dies_awaiting_a_token_with_a_lock": RANKS + "sleeps for a token and holds start",
     "dies_allocating_under_the_pool": RANKS + "takes pool and holds pool",
+    "dies_in_a_system_call": "nested: malloc inside malloc",
+    "dies_in_a_trim": "nested: malloc inside malloc_trim",
     "dies_returning_with_a_lock": "FAIL hak_malloc returned and holds the locks 0x1",
 }
 
