@@ -35,7 +35,7 @@ void* hak_pvalloc(size_t size);                            /* aligned to a page,
 /* Bytes that the block can hold, at least what was asked for; 0 for null. */
 size_t hak_malloc_usable_size(void* block);
 
-/* Freeing never changes errno; null is ignored. The sized forms are hints: a wrong size is not checked. */
+/* Freeing never changes errno; null is ignored. The sized forms are hints: the debug build alone checks size and alignment. */
 void hak_free(void* block);
 void hak_free_sized(void* block, size_t size);
 void hak_free_aligned_sized(void* block, size_t alignment, size_t size);
@@ -47,6 +47,10 @@ void hak_free_at(void* block, const void* site);
 /* Returns free memory to the operating system now instead of after its delay. 1 if any was returned, else 0. `keep` is accepted for
  * the likeness to malloc_trim(3); the lists of other live threads keep what they hold. */
 int hak_trim(size_t keep);
+
+/* The debug build looks at the guards of all live blocks and at the freed ones in its quarantine; at the first that was written to it prints
+ * a line and calls abort(). It does the same at exit. Returns 1. Other builds have nothing to look at and return 0. */
+int hak_check_all(void);
 
 /* A snapshot. Fields are read one after the other while other threads run: each is right, sums need not be. Sizes are bytes. */
 struct hak_stats {

@@ -20,6 +20,15 @@ inline void* allocate_or_throw(std::size_t bytes, std::size_t alignment) {
     return block;
 }
 
+// By the function that belongs to the one that allocate_or_throw() called.
+inline void give_back(void* block, std::size_t bytes, std::size_t alignment) noexcept {
+    if (alignment <= 16) {
+        hak_free_sized(block, bytes);
+    } else {
+        hak_free_aligned_sized(block, alignment, bytes);
+    }
+}
+
 }  // namespace detail
 
 // An allocator as of [allocator.requirements]. All instances are equal.
@@ -39,7 +48,7 @@ public:
         if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
         return static_cast<T*>(detail::allocate_or_throw(count * sizeof(T), alignof(T)));
     }
-    void deallocate(T* block, std::size_t count) noexcept { hak_free_aligned_sized(block, alignof(T), count * sizeof(T)); }
+    void deallocate(T* block, std::size_t count) noexcept { detail::give_back(block, count * sizeof(T), alignof(T)); }
 
     template <class U>
     constexpr bool operator==(const allocator<U>&) const noexcept {
@@ -51,9 +60,7 @@ public:
 class memory_resource : public std::pmr::memory_resource {
 private:
     void* do_allocate(std::size_t bytes, std::size_t alignment) override { return detail::allocate_or_throw(bytes, alignment); }
-    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {
-        hak_free_aligned_sized(block, alignment, bytes);
-    }
+    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override { detail::give_back(block, bytes, alignment); }
     bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
         return dynamic_cast<const memory_resource*>(&other) != nullptr;
     }

@@ -27,18 +27,21 @@ public:
         // it either, and does not reset it in the child.
         const bool takes_list = _IO_list_lock != nullptr && _IO_list_unlock != nullptr && _IO_list_resetlock != nullptr && !__libc_single_threaded;
         if (takes_list) _IO_list_lock();
+        W::before_fork();
         fork_prepare<W>();
         has_list_ = takes_list;
     }
     static void parent() {
         const bool had_list = has_list_;
         fork_parent<W>();
+        W::after_fork(false);
         if (had_list) _IO_list_unlock();
     }
     static void child() {
         // libc has reset the lock before, if it counted several threads as well.
         if (has_list_) _IO_list_resetlock();
         fork_child<W>();
+        W::after_fork(true);
     }
 
 private:

@@ -17,6 +17,7 @@ namespace {
 }
 
 [[gnu::destructor]] void unload() {
+    hak::Front::check_all("exit");
     if (hak::options.verbose) hak::describe(hak::collect_stats()).print();
 }
 
@@ -37,11 +38,12 @@ HAK_EXPORT void* hak_memalign(size_t alignment, size_t size) { return hak::api::
 HAK_EXPORT void* hak_valloc(size_t size) { return hak::api::valloc(size); }
 HAK_EXPORT void* hak_pvalloc(size_t size) { return hak::api::pvalloc(size); }
 HAK_EXPORT size_t hak_malloc_usable_size(void* p) { return hak::api::malloc_usable_size(p); }
-HAK_EXPORT void hak_free_sized(void* p, size_t) { hak::api::free(p); }
-HAK_EXPORT void hak_free_aligned_sized(void* p, size_t, size_t) { hak::api::free(p); }
+HAK_EXPORT void hak_free_sized(void* p, size_t size) { hak::api::free_sized(p, size); }
+HAK_EXPORT void hak_free_aligned_sized(void* p, size_t alignment, size_t size) { hak::api::free_aligned_sized(p, alignment, size); }
 HAK_EXPORT void* hak_alloc_at(size_t size, const void*) { return hak::api::malloc(size); }
 HAK_EXPORT void hak_free_at(void* p, const void*) { hak::api::free(p); }
 HAK_EXPORT int hak_trim(size_t keep) { return hak::api::malloc_trim(keep); }
+HAK_EXPORT int hak_check_all(void) { return hak::Front::check_all("hak_check_all") ? 1 : 0; }
 HAK_EXPORT int hak_stats(struct hak_stats* out, size_t bytes) { return hak::api::stats(out, bytes); }
 HAK_EXPORT const char* hak_version(void) {
 #define HAK_TEXT_(x) #x

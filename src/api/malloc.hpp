@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "api/front.hpp"
 #include "api/statistics.hpp"
 
 namespace hak::api {
@@ -15,23 +16,31 @@ HAK_COLD inline void* out_of_memory() {
 }
 
 HAK_NOINLINE inline void* malloc_missed(std::size_t size) {
-    void* const p = hak::allocate_missed<RealWorld>(tls_heap, size).block;
+    void* const p = Front::allocate_missed(size, Origin::malloc);
     if (p == nullptr) [[unlikely]] return out_of_memory();
     return p;
 }
 
 HAK_INLINE void* malloc(std::size_t size) {
-    void* const p = hak::allocate_hit<RealWorld>(tls_heap, size);
+    void* const p = Front::allocate_hit(size);
     if (p != nullptr) [[likely]] return p;
     return malloc_missed(size);
 }
 
-HAK_INLINE void free(void* p) { hak::deallocate<RealWorld>(tls_heap, p); }
+HAK_INLINE void free(void* p, const Claim& claim = {"free"}) { Front::deallocate(p, claim); }
+
+// An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at most SIZE_MAX / 2 + 1.
+inline std::size_t rounded(std::size_t alignment) { return is_power_of_two(alignment) ? alignment : std::bit_ceil(alignment); }
+
+inline void free_sized(void* p, std::size_t size) { free(p, {"free_sized", Origin::malloc, size, 0}); }
+inline void free_aligned_sized(void* p, std::size_t alignment, std::size_t size) {
+    free(p, {"free_aligned_sized", Origin::malloc, size, alignment > SIZE_MAX / 2 + 1 ? alignment : rounded(alignment)});
+}
 
 HAK_INLINE void* calloc(std::size_t count, std::size_t size) {
     std::size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) [[unlikely]] return out_of_memory();
-    void* const p = hak::allocate_zeroed<RealWorld>(tls_heap, bytes);
+    void* const p = Front::allocate_zeroed(bytes);
     if (p == nullptr) [[unlikely]] return out_of_memory();
     return p;
 }
@@ -39,10 +48,10 @@ HAK_INLINE void* calloc(std::size_t count, std::size_t size) {
 HAK_INLINE void* realloc(void* p, std::size_t size) {
     if (p == nullptr) [[unlikely]] return malloc(size);
     if (size == 0) [[unlikely]] {
-        free(p);
+        free(p, {"realloc"});
         return nullptr;
     }
-    void* const q = hak::reallocate<RealWorld>(tls_heap, p, size);
+    void* const q = Front::reallocate(p, size);
     if (q == nullptr) [[unlikely]] return out_of_memory();
     return q;
 }
@@ -53,7 +62,7 @@ inline void* reallocarray(void* p, std::size_t count, std::size_t size) {
     return realloc(p, bytes);
 }
 
-// memalign and aligned_alloc: an alignment that is no power of two is rounded up to one, as glibc does.
+// memalign and aligned_alloc.
 HAK_INLINE void* memalign(std::size_t alignment, std::size_t size) {
     if (!is_power_of_two(alignment)) [[unlikely]] {
         if (alignment > SIZE_MAX / 2 + 1) {
@@ -62,14 +71,14 @@ HAK_INLINE void* memalign(std::size_t alignment, std::size_t size) {
         }
         alignment = std::bit_ceil(alignment);
     }
-    void* const p = hak::allocate_aligned<RealWorld>(tls_heap, alignment, size);
+    void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
     if (p == nullptr) [[unlikely]] return out_of_memory();
     return p;
 }
 
 inline int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
     if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-    void* const p = hak::allocate_aligned<RealWorld>(tls_heap, alignment, size);
+    void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
     if (p == nullptr) return ENOMEM;
     *out = p;
     return 0;
@@ -83,9 +92,9 @@ inline void* pvalloc(std::size_t size) {
     return memalign(page, align_up(size, page));
 }
 
-inline std::size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : hak::usable_size<RealWorld>(p); }
+inline std::size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : Front::usable_size(p); }
 
-inline int malloc_trim(std::size_t /*keep*/) { return hak::trim<RealWorld>(true) ? 1 : 0; }
+inline int malloc_trim(std::size_t /*keep*/) { return Front::trim() ? 1 : 0; }
 
 inline int stats(struct hak_stats* out, std::size_t bytes) {
     if (out == nullptr) return EINVAL;

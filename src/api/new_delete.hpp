@@ -19,8 +19,8 @@ namespace std {
 
 namespace hak::api {
 
-// [new.delete.single]: call the new-handler and try again, until there is none. The handler may throw.
-HAK_COLD inline void* new_or_throw(std::size_t size, std::size_t alignment) {
+// [new.delete.single]: call the new-handler and try again, until there is none. The handler may throw. Alignment 0: the forms without one.
+HAK_COLD inline void* new_or_throw(std::size_t size, std::size_t alignment, Origin origin) {
     while (true) {
         const std::new_handler handler = std::get_new_handler != nullptr ? std::get_new_handler() : nullptr;
         if (handler == nullptr) {
@@ -31,40 +31,58 @@ HAK_COLD inline void* new_or_throw(std::size_t size, std::size_t alignment) {
             std::abort();
         }
         handler();
-        if (void* const p = hak::allocate_aligned<RealWorld>(tls_heap, alignment, size)) return p;
+        void* const p = alignment == 0 ? Front::allocate_missed(size, origin) : Front::allocate_aligned(alignment, size, origin);
+        if (p != nullptr) return p;
     }
 }
 
 // The same for the nothrow forms: null where the throwing form throws bad_alloc.
-HAK_COLD inline void* new_or_null(std::size_t size, std::size_t alignment) {
+HAK_COLD inline void* new_or_null(std::size_t size, std::size_t alignment, Origin origin) {
     // Without a handler nothing is thrown, so that a program without a C++ runtime never gets to the catch.
     if (std::get_new_handler == nullptr || std::get_new_handler() == nullptr) return nullptr;
     try {
-        return new_or_throw(size, alignment);
+        return new_or_throw(size, alignment, origin);
     } catch (const std::bad_alloc&) {
         return nullptr;
     }
 }
 
-HAK_COLD inline void* new_again(std::size_t size, std::size_t alignment, bool may_throw) {
-    return may_throw ? new_or_throw(size, alignment) : new_or_null(size, alignment);
+HAK_COLD inline void* new_again(std::size_t size, std::size_t alignment, Origin origin, bool may_throw) {
+    return may_throw ? new_or_throw(size, alignment, origin) : new_or_null(size, alignment, origin);
 }
 
-HAK_NOINLINE inline void* operator_new_missed(std::size_t size, bool may_throw) {
-    void* const p = hak::allocate_missed<RealWorld>(tls_heap, size).block;
-    if (p == nullptr) [[unlikely]] return new_again(size, kMinAlignment, may_throw);
+HAK_NOINLINE inline void* operator_new_missed(std::size_t size, Origin origin, bool may_throw) {
+    void* const p = Front::allocate_missed(size, origin);
+    if (p == nullptr) [[unlikely]] return new_again(size, 0, origin, may_throw);
     return p;
 }
-HAK_INLINE void* operator_new(std::size_t size, bool may_throw) {
-    void* const p = hak::allocate_hit<RealWorld>(tls_heap, size);
+HAK_INLINE void* operator_new(std::size_t size, Origin origin, bool may_throw) {
+    void* const p = Front::allocate_hit(size);
     if (p != nullptr) [[likely]] return p;
-    return operator_new_missed(size, may_throw);
+    return operator_new_missed(size, origin, may_throw);
 }
-HAK_INLINE void* operator_new(std::size_t size, std::align_val_t alignment, bool may_throw) {
+HAK_INLINE void* operator_new(std::size_t size, std::align_val_t alignment, Origin origin, bool may_throw) {
     const auto align = static_cast<std::size_t>(alignment);
-    void* const p = hak::allocate_aligned<RealWorld>(tls_heap, align, size);
-    if (p == nullptr) [[unlikely]] return new_again(size, align, may_throw);
+    void* const p = Front::allocate_aligned(align, size, origin);
+    if (p == nullptr) [[unlikely]] return new_again(size, align, origin, may_throw);
     return p;
 }
+
+// The six forms of operator delete and of operator delete[].
+struct Delete {
+    const char* function;
+    Origin origin;
+
+    HAK_INLINE void operator()(void* p) const { Front::deallocate(p, {function, origin, Claim::kUnsaid, 0}); }
+    HAK_INLINE void operator()(void* p, std::size_t size) const { Front::deallocate(p, {function, origin, size, 0}); }
+    HAK_INLINE void operator()(void* p, std::align_val_t alignment) const {
+        Front::deallocate(p, {function, origin, Claim::kUnsaid, static_cast<std::size_t>(alignment)});
+    }
+    HAK_INLINE void operator()(void* p, std::size_t size, std::align_val_t alignment) const {
+        Front::deallocate(p, {function, origin, size, static_cast<std::size_t>(alignment)});
+    }
+};
+inline constexpr Delete operator_delete{"operator delete", Origin::operator_new};
+inline constexpr Delete operator_delete_array{"operator delete[]", Origin::operator_new_array};
 
 }  // namespace hak::api

@@ -42,6 +42,13 @@ inline constexpr OptionRow kOptionRows[] = {
      [](Options& o, std::uint64_t v) { o.tunables.cache_bytes_max = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.cache_bytes_max; }},
     {"thp", OptionKind::flag, 0, 1, "advise transparent huge pages for all superslabs",
      [](Options& o, std::uint64_t v) { o.tunables.huge_pages = v != 0; }, [](const Options& o) -> std::uint64_t { return o.tunables.huge_pages; }},
+#if HAKMEM_DEBUG
+    {"quarantine", OptionKind::bytes, 0, std::uint64_t{1} << 46, "freed bytes that wait before their memory is used again; at most 4096 blocks wait",
+     [](Options& o, std::uint64_t v) { o.tunables.quarantine_bytes = v; },
+     [](const Options& o) -> std::uint64_t { return o.tunables.quarantine_bytes; }},
+    {"claims", OptionKind::flag, 0, 1, "whether function, size and alignment at free must match the allocation",
+     [](Options& o, std::uint64_t v) { o.tunables.check_claims = v != 0; }, [](const Options& o) -> std::uint64_t { return o.tunables.check_claims; }},
+#endif
     {"verbose", OptionKind::flag, 0, 1, "print a line of counters at exit",
      [](Options& o, std::uint64_t v) { o.verbose = v != 0; }, [](const Options& o) -> std::uint64_t { return o.verbose; }},
 };

@@ -16,8 +16,8 @@ HAK_EXPORT void* pvalloc(size_t size) noexcept { return hak::api::pvalloc(size);
 HAK_EXPORT size_t malloc_usable_size(void* p) noexcept { return hak::api::malloc_usable_size(p); }
 HAK_EXPORT int malloc_trim(size_t keep) noexcept { return hak::api::malloc_trim(keep); }
 // C23; this libc's headers do not declare them.
-HAK_EXPORT void free_sized(void* p, size_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void free_aligned_sized(void* p, size_t, size_t) noexcept { hak::api::free(p); }
+HAK_EXPORT void free_sized(void* p, size_t size) noexcept { hak::api::free_sized(p, size); }
+HAK_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t size) noexcept { hak::api::free_aligned_sized(p, alignment, size); }
 
 // glibc's parameters describe its own arenas. They are accepted, as by glibc for parameters it does not know, and change nothing.
 HAK_EXPORT int mallopt(int, int) noexcept { return 1; }
@@ -68,24 +68,24 @@ HAK_EXPORT int malloc_info(int info_options, FILE* stream) noexcept {
 
 }  // extern "C"
 
-HAK_EXPORT void* operator new(std::size_t n) { return hak::api::operator_new(n, true); }
-HAK_EXPORT void* operator new[](std::size_t n) { return hak::api::operator_new(n, true); }
-HAK_EXPORT void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, false); }
-HAK_EXPORT void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, false); }
-HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, true); }
-HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, true); }
-HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, false); }
-HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, false); }
+HAK_EXPORT void* operator new(std::size_t n) { return hak::api::operator_new(n, hak::Origin::operator_new, true); }
+HAK_EXPORT void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, hak::Origin::operator_new, false); }
+HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, hak::Origin::operator_new, true); }
+HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, hak::Origin::operator_new, false); }
+HAK_EXPORT void* operator new[](std::size_t n) { return hak::api::operator_new(n, hak::Origin::operator_new_array, true); }
+HAK_EXPORT void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, hak::Origin::operator_new_array, false); }
+HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, hak::Origin::operator_new_array, true); }
+HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, hak::Origin::operator_new_array, false); }
 
-HAK_EXPORT void operator delete(void* p) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete[](void* p) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete(void* p, std::size_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete[](void* p, std::size_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete(void* p, std::align_val_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete[](void* p, std::align_val_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete(void* p, std::size_t, std::align_val_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { hak::api::free(p); }
-HAK_EXPORT void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { hak::api::free(p); }
+HAK_EXPORT void operator delete(void* p) noexcept { hak::api::operator_delete(p); }
+HAK_EXPORT void operator delete(void* p, std::size_t n) noexcept { hak::api::operator_delete(p, n); }
+HAK_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { hak::api::operator_delete(p); }
+HAK_EXPORT void operator delete(void* p, std::align_val_t a) noexcept { hak::api::operator_delete(p, a); }
+HAK_EXPORT void operator delete(void* p, std::size_t n, std::align_val_t a) noexcept { hak::api::operator_delete(p, n, a); }
+HAK_EXPORT void operator delete(void* p, std::align_val_t a, const std::nothrow_t&) noexcept { hak::api::operator_delete(p, a); }
+HAK_EXPORT void operator delete[](void* p) noexcept { hak::api::operator_delete_array(p); }
+HAK_EXPORT void operator delete[](void* p, std::size_t n) noexcept { hak::api::operator_delete_array(p, n); }
+HAK_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { hak::api::operator_delete_array(p); }
+HAK_EXPORT void operator delete[](void* p, std::align_val_t a) noexcept { hak::api::operator_delete_array(p, a); }
+HAK_EXPORT void operator delete[](void* p, std::size_t n, std::align_val_t a) noexcept { hak::api::operator_delete_array(p, n, a); }
+HAK_EXPORT void operator delete[](void* p, std::align_val_t a, const std::nothrow_t&) noexcept { hak::api::operator_delete_array(p, a); }

@@ -10,6 +10,10 @@
 #include "api/options.hpp"
 #include "heap/resize.hpp"
 #include "sys/pal_linux_statm.hpp"
+#if HAKMEM_DEBUG
+#include "debug/block_table.hpp"
+#define HAKMEM_PROBE ::hak::DebugProbe<RealWorld>
+#endif
 
 #ifndef HAKMEM_PROBE
 #define HAKMEM_PROBE ::hak::NoProbe
@@ -37,6 +41,10 @@ struct RealWorld {
         return options.tunables;
     }
     [[noreturn]] static void fault(Fault fault, Entry entry, const void* p) noexcept;
+
+    // Around the heap's fork handlers; the front may have a lock too (front.hpp).
+    static void before_fork();
+    static void after_fork(bool is_child);
 };
 
 using RealHeap = Heap<RealWorld>;

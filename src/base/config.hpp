@@ -49,6 +49,8 @@ struct Tunables {
     std::uint64_t decommit_delay_ms = 2000;       // a purged free superslab is decommitted after this much longer
     std::size_t cache_bytes_max = std::size_t{512} << 20;  // dirty free bytes kept before the delay is ignored
     bool huge_pages = false;                      // MADV_HUGEPAGE on every superslab
+    std::size_t quarantine_bytes = std::size_t{16} << 20;  // debug build: freed bytes that wait before their memory is used again
+    bool check_claims = true;                     // debug build: whether function, size and alignment must match at free
 };
 
 }  // namespace hak

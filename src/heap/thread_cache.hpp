@@ -56,6 +56,7 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
     bin.bump.set(at + Classes<W>::block_bytes(c));
     bin.bump_bytes.set(left - Classes<W>::block_bytes(c));
     Block<W>* const b = new_block_at<W>(at);
+    W::Probe::on_carve(b);
     b->open();  // an earlier life of this memory may have left a seal that holds
     return b;
 }

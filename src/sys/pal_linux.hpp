@@ -61,6 +61,12 @@ struct LinuxPal {
         if (const std::size_t tail = begin + alignment - aligned; tail != 0) ::munmap(pointer_to<void>(aligned + bytes), tail);
         return pointer_to<void>(aligned);
     }
+    // The same for a table of which little is ever written: what is committed of it is not counted either, unless the system counts strictly.
+    static void* reserve_sparse(std::size_t bytes) {
+        ErrnoKeeper keep;
+        void* const p = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return p == MAP_FAILED ? nullptr : p;
+    }
     static void unreserve(void* p, std::size_t bytes) {
         ErrnoKeeper keep;
         ::munmap(p, bytes);

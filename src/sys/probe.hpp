@@ -10,6 +10,8 @@ namespace hak {
 struct NoProbe {
     // The block [p, p + usable) is about to be the client's, who asked for `requested` bytes of it.
     static HAK_INLINE void on_hand_out(void* /*p*/, std::size_t /*requested*/, std::size_t /*usable*/) {}
+    // A block begins its first life since its slab was opened. Comes before its on_hand_out.
+    static HAK_INLINE void on_carve(void* /*p*/) {}
     // The client gave the block back; nothing of it may be read as user data any more. Called before any other thread can have it.
     static HAK_INLINE void on_retire(void* /*p*/, std::size_t /*usable*/) {}
     // Memory leaves or enters the allocator's own hands as a whole (commit, decommit): no history of its bytes holds.
@@ -24,6 +26,7 @@ struct NoProbe {
 template <class P>
 concept ProbePolicy = requires(void* p, std::size_t n) {
     P::on_hand_out(p, n, n);
+    P::on_carve(p);
     P::on_retire(p, n);
     P::on_map(p, n);
     P::on_unmap(p, n);

@@ -22,6 +22,9 @@ extern void* _ZnamSt11align_val_t(size_t n, size_t align) __attribute__((weak));
 extern void* _ZnamRKSt9nothrow_t(size_t n, const void* nothrow) __attribute__((weak));
 extern void _ZdlPvm(void* p, size_t n) __attribute__((weak));
 extern void free_sized(void* p, size_t n) __attribute__((weak));
+extern void _ZdlPv(void* p) __attribute__((weak));
+extern void _ZdaPv(void* p) __attribute__((weak));
+extern void _ZdaPvSt11align_val_t(void* p, size_t align) __attribute__((weak));
 extern int __cxa_thread_atexit_impl(void (*f)(void*), void* argument, void* dso);
 extern void* __dso_handle;
 
@@ -107,6 +110,14 @@ static void* call(const char* function, size_t n, void* other) {
     return p;
 }
 
+/* What call() returned goes back the way that belongs to it. */
+static void give_back(const char* function, void* p) {
+    if (strcmp(function, "new") == 0 && _ZdlPv != NULL) _ZdlPv(p);
+    else if (strcmp(function, "new_nothrow") == 0 && _ZdaPv != NULL) _ZdaPv(p);
+    else if (strcmp(function, "new_array_aligned") == 0 && _ZdaPvSt11align_val_t != NULL) _ZdaPvSt11align_val_t(p, 256);
+    else free(p);
+}
+
 /* After the first call everything else must work as well. */
 static void use(const char* function, size_t n, void* other) {
     void* first = call(function, n, other);
@@ -125,7 +136,7 @@ static void use(const char* function, size_t n, void* other) {
     }
     for (size_t i = 0; i < n && strcmp(function, "realloc_other") != 0; ++i)
         if (((unsigned char*)first)[i] != 0x6b) fail("the first block changed", function, n);
-    free(first);
+    give_back(function, first);
 }
 
 /* ---- places in the life of a process ---- */

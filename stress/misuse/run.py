@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Death tests: each case of the program `misuse` in a process of its own, under the preloaded library.
 
-usage: run.py PROGRAM LIBRARY [CASE...]
+usage: run.py release|debug PROGRAM LIBRARY [CASE...]        LIBRARY is preloaded; - for a program that is linked with it
 
 A case must end by SIGABRT with exactly one line on stderr that names the function, the pointer and the reason; a control must end
-with 0 and silence. Every case also runs under the system's malloc, to show what that detects: all of it is required here, except
-overflows from one live block into another (marked `unseen`), which are listed. The options' messages are checked in the same way.
+with 0 and silence. The debug build says more in its line, finds damage elsewhere, and must also find what is marked `unseen`.
+With the release build preloaded, every case also runs under the system's malloc, to show what that detects: all of it is required here,
+except overflows from one live block into another, which are listed. The options' messages are checked in the same way.
 Failures print the command that reproduces them.
 """
 import concurrent.futures
@@ -23,6 +24,10 @@ REASONS = {
     "double": r"already free \(double free\)",
     "overwritten": r"a free block was overwritten",
 }
+# Where the debug build's guards and quarantine see what the release build's seals see: in another function, and for another reason.
+DEBUG_DAMAGE = r"written (behind its end|before its start) \(byte -?\d+\)|a free block was overwritten \(byte \d+\)"
+DEBUG_FINDERS = "malloc|free|exit"
+DEBUG_BLOCK = r"(; (\d+ bytes (into|before) )?(freed )?\d+ bytes from (malloc|operator new|operator new\[\])( aligned to \d+)?)?"
 DEATHS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
 
 
@@ -36,28 +41,33 @@ def run(command, preload=None, options=None):
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
-def judge(function, reason, code, out, err):
+def judge(build, function, reason, code, out, err):
     """What is wrong with one run under the library; empty if nothing is."""
     if reason == "silent":
         if code != 0 or err:
             return f"ended with {code} and wrote {err!r}; a control ends with 0 and silence"
         return ""
-    if reason == "unseen":
+    if reason == "unseen" and build == "release":
         if code == -signal.SIGALRM:
             return "hangs"
         return ""
     if code != -signal.SIGABRT:
         return f"ended with {code} instead of SIGABRT, and wrote {err!r}"
     pointer = re.escape(out.split()[-1]) if out.split() else r"0x[0-9a-f]+"
-    if reason == "overwritten":
+    if reason in ("overwritten", "unseen"):
         pointer = r"0x[0-9a-f]+"
-    texts = "|".join(REASONS[key] for key in reason.split("|"))
+    if build == "debug" and reason in ("overwritten", "unseen"):
+        function, texts = DEBUG_FINDERS, DEBUG_DAMAGE
+    else:
+        texts = "|".join(REASONS[key] for key in reason.split("|"))
+    if build == "debug":
+        texts = f"({texts}){DEBUG_BLOCK}"
     if not re.fullmatch(rf"hakmem: ({function})\({pointer}\): ({texts})\n", err):
         return f"wrote {err!r}; wanted: hakmem: {function}({out.split()[-1] if out.split() else '0x...'}): {texts}"
     return ""
 
 
-def check_misuse(program, library, wanted):
+def check_misuse(build, program, library, wanted):
     code, out, _ = run([program, "list"])
     assert code == 0, "misuse list failed"
     cases = [line.split("\t") for line in out.splitlines()]
@@ -67,23 +77,25 @@ def check_misuse(program, library, wanted):
         return ["no case has that name"]
 
     def both(case):
-        return run([program, case[0]], preload=library), run([program, case[0]])
+        ours = run([program, case[0]], preload=library)
+        return ours, run([program, case[0]]) if library and build == "release" else None
 
     failures = []
     seen_by = {"glibc": 0, "hakmem": 0}
     unseen = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for (name, function, reason), (ours, theirs) in zip(cases, pool.map(both, cases)):
-            wrong = judge(function, reason, *ours)
+            wrong = judge(build, function, reason, *ours)
             if wrong:
-                failures.append(f"{name}: {wrong}\n  reproduce: LD_PRELOAD={library} {program} {name}")
-            if reason == "silent":
+                failures.append(f"{name}: {wrong}\n  reproduce: {f'LD_PRELOAD={library} ' if library else ''}{program} {name}")
+            if reason == "silent" or theirs is None:
                 continue
             seen_by["glibc"] += theirs[0] in DEATHS
             seen_by["hakmem"] += ours[0] in DEATHS
             if ours[0] not in DEATHS:
                 unseen.append(name + (" (seen by glibc)" if theirs[0] in DEATHS else " (nor by glibc)"))
-    print(f"misuse: {len(cases)} cases; deaths under hakmem {seen_by['hakmem']}, under glibc {seen_by['glibc']}")
+    compared = f"; deaths under hakmem {seen_by['hakmem']}, under glibc {seen_by['glibc']}" if seen_by["hakmem"] else ""
+    print(f"misuse: {len(cases)} cases{compared}")
     for name in unseen:
         print(f"  not detected: {name}")
     return failures
@@ -142,12 +154,13 @@ def check_options(program, library):
 
 
 def main():
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 4 or sys.argv[1] not in ("release", "debug"):
         print(__doc__, file=sys.stderr)
         return 2
-    program, library, wanted = sys.argv[1], os.path.abspath(sys.argv[2]), sys.argv[3:]
-    failures = check_misuse(program, library, wanted)
-    if not wanted:
+    build, program, wanted = sys.argv[1], sys.argv[2], sys.argv[4:]
+    library = None if sys.argv[3] == "-" else os.path.abspath(sys.argv[3])
+    failures = check_misuse(build, program, library, wanted)
+    if not wanted and library:
         failures += check_options(program, library)
     for failure in failures:
         print("FAIL " + failure, file=sys.stderr)
