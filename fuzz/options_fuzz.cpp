@@ -51,7 +51,10 @@ std::string fuzz::one(const std::uint8_t* data, std::size_t size) {
         const Silence silence;
         hak::parse_options(copy, first);
         for (const hak::OptionRow& row : hak::kOptionRows) {
-            if (row.get(first) != row.get(hak::Options{})) again += std::string(row.name) + "=" + std::to_string(row.get(first)) + ":";
+            if (row.get(first) == row.get(hak::Options{})) continue;
+            hak::Text value;
+            hak::add_value(value, row.kind, row.get(first));
+            again += std::string(row.name) + "=" + std::string(value.data(), value.size()) + ":";
         }
         hak::parse_options(again.c_str(), second);
     }

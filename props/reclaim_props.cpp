@@ -21,7 +21,7 @@ void decommit_failures() {
         std::memset(p, 0x5a, 8000);
     }
     auto tunables = hak::tunables<W>.get();
-    tunables.cache_bytes_max = SIZE_MAX;  // nothing goes before it is asked for
+    tunables.cache_bytes_max = tunables.batch_bytes_max = SIZE_MAX;  // nothing goes before it is asked for
     hak::tunables<W>.set(tunables);
     // First every second block, then those in between, which join their neighbours.
     for (const std::size_t parity : {std::size_t{0}, std::size_t{1}}) {

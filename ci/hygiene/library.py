@@ -60,7 +60,7 @@ def map_names():
 
 
 def header_names():
-    text = without_comments((ROOT / "include/hakmem/hakmem.h").read_text())
+    text = "".join(without_comments((ROOT / "include/hakmem" / name).read_text()) for name in ("hakmem.h", "hakmem_learn.h"))
     return set(re.findall(r"^[\w\s*]*?\b(hak_\w+)\s*\(", text, re.MULTILINE))
 
 
@@ -101,7 +101,7 @@ def check_exports(given):
     compare("dynamic names against src/api/exports.map", found, map_names())
     names = set(run("c++filt", *sorted(found)).splitlines())
     expect(len(header_names()) >= 15, "the public header was not understood")
-    compare("dynamic names against hakmem.h, the malloc family and the operators", names, header_names() | MALLOC_FAMILY | OPERATORS)
+    compare("dynamic names against the public headers, the malloc family and the operators", names, header_names() | MALLOC_FAMILY | OPERATORS)
 
 
 def check_tls(given):
@@ -200,7 +200,7 @@ def check_install(given):
         run("cmake", "--install", given.build, "--prefix", Path(folder, "prefix"))
         Path(folder, "prefix").rename(prefix)
         headers = {path.relative_to(prefix / "include").as_posix() for path in (prefix / "include").rglob("*") if path.is_file()}
-        compare("installed headers", headers, {"hakmem/hakmem.h", "hakmem/hakmem.hpp"})
+        compare("installed headers", headers, {"hakmem/hakmem.h", "hakmem/hakmem.hpp", "hakmem/hakmem_learn.h"})
 
         consumer = Path(folder, "consumer")
         run("cmake", "-S", HERE / "consumer", "-B", consumer, "-G", "Ninja", f"-DCMAKE_C_COMPILER={given.cc}",

@@ -158,8 +158,9 @@ private:
         const Have range = have_[h];
         by_address_.erase(range.p);
         have_[h] = {};
-        if (range.slots) return hak::pool<W>.release_slots(range.p);
-        hak::pool<W>.release_units(range.p, static_cast<unsigned>(range.bytes / kUnit));
+        const auto wait = h % 2 == 0 ? Pool::Wait::batch : Pool::Wait::decay;
+        if (range.slots) return hak::pool<W>.release_slots(range.p, wait);
+        hak::pool<W>.release_units(range.p, static_cast<unsigned>(range.bytes / kUnit), wait);
     }
 
     void apply(const AcquireUnits& c) {

@@ -132,6 +132,8 @@ struct WorldOf {
         t.purge_delay_ms = 100;
         t.decommit_delay_ms = 300;
         t.cache_bytes_max = 6 * kTinyConfig.superslab_bytes();
+        t.batch_threshold = 4 * kTinyConfig.unit_bytes;  // Large blocks of half a superslab, and all Big ones
+        t.batch_bytes_max = 3 * kTinyConfig.superslab_bytes();
         return t;
     }
     [[noreturn]] static void fault(hak::Fault fault, hak::Entry entry, const void* p) { throw ClientFault{fault, entry, p}; }

@@ -13,12 +13,19 @@ namespace {
 [[gnu::constructor(101)]] void load(int, char**, char** environment) {
     hak::read_options(environment);
     hak::tunables<hak::RealWorld>.set(hak::options.tunables);
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+    hak::start_learning<hak::RealWorld>();
+#endif
     hak::ExitHook::install();
 }
 
 [[gnu::destructor]] void unload() {
     hak::Front::check_all("exit");
-    if (hak::options.verbose) hak::describe(hak::collect_stats()).print();
+    if (!hak::options.verbose) return;
+    hak::describe(hak::collect_stats()).print();
+#if HAKMEM_WITH_ELO
+    hak::print_leaderboard<hak::RealWorld>();
+#endif
 }
 
 }  // namespace
@@ -52,6 +59,10 @@ HAK_EXPORT const char* hak_version(void) {
 }
 
 }  // extern "C"
+
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+#include "api/learning_calls.hpp"
+#endif
 
 #if HAKMEM_OVERRIDE
 #include "api/override.hpp"

@@ -12,14 +12,35 @@ extern "C" char** environ;
 
 namespace hak {
 
+// What is on: the names are those of hakmem's modes, and so is what they stand for, as far as it exists here.
+enum class Mode : unsigned char {
+    minimal,   // free superslabs are returned at once; no learner
+    fast,      // as balanced
+    balanced,  // the 2 MiB strategy, frozen
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+    learning,  // learns, and freezes what it learned
+    research,  // learns for ever; says what it does; huge pages
+#endif
+};
+inline constexpr const char* kModes[] = {"minimal", "fast", "balanced",
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+                                         "learning", "research"
+#endif
+};
+inline constexpr unsigned kModeCount = sizeof kModes / sizeof *kModes;
+constexpr bool learns(Mode mode) { return mode > Mode::balanced; }
+constexpr bool is_research(Mode mode) { return static_cast<unsigned>(mode) == 4; }
+
 struct Options {
     Tunables tunables;
+    Mode mode = Mode::balanced;
+    std::uint64_t freeze_after_ms = 180'000;
     bool verbose = false;  // one line at exit
     bool were_read = false;
 };
 inline constinit Options options{};
 
-enum class OptionKind : unsigned char { bytes, milliseconds, flag };
+enum class OptionKind : unsigned char { bytes, milliseconds, flag, mode };
 
 struct OptionRow {
     const char* name;
@@ -30,7 +51,20 @@ struct OptionRow {
     std::uint64_t (*get)(const Options&);
 };
 
+// A mode is a handful of options; what stands behind it overrides it.
+inline void set_mode(Options& o, Mode mode) {
+    const Options defaults{};
+    o.mode = mode;
+    o.tunables.cache_bytes_max = mode == Mode::minimal ? 0 : defaults.tunables.cache_bytes_max;
+    // Above the cache's limit the threshold would decide nothing.
+    o.tunables.batch_bytes_max = learns(mode) ? std::size_t{64} << 20 : defaults.tunables.batch_bytes_max;
+    o.tunables.huge_pages = is_research(mode);
+    o.verbose = is_research(mode);
+}
+
 inline constexpr OptionRow kOptionRows[] = {
+    {"mode", OptionKind::mode, 0, kModeCount - 1, "sets several of the options below; HAKMEM_MODE=name in the environment does the same",
+     [](Options& o, std::uint64_t v) { set_mode(o, static_cast<Mode>(v)); }, [](const Options& o) { return static_cast<std::uint64_t>(o.mode); }},
     {"window", OptionKind::bytes, Config{}.window_bytes_min, std::uint64_t{1} << 46,
      "address space to reserve; 0 in this list: the larger of 1T and 8 times RAM",
      [](Options& o, std::uint64_t v) { o.tunables.window_bytes = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.window_bytes; }},
@@ -40,6 +74,10 @@ inline constexpr OptionRow kOptionRows[] = {
      [](Options& o, std::uint64_t v) { o.tunables.decommit_delay_ms = v; }, [](const Options& o) { return o.tunables.decommit_delay_ms; }},
     {"cache", OptionKind::bytes, 0, std::uint64_t{1} << 46, "free resident superslabs above this are purged without delay",
      [](Options& o, std::uint64_t v) { o.tunables.cache_bytes_max = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.cache_bytes_max; }},
+    {"threshold", OptionKind::bytes, 0, std::uint64_t{1} << 46, "a freed block at least as large goes into the purge batch",
+     [](Options& o, std::uint64_t v) { o.tunables.batch_threshold = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.batch_threshold; }},
+    {"batch", OptionKind::bytes, 0, std::uint64_t{1} << 46, "the purge batch is purged as soon as it holds more than this",
+     [](Options& o, std::uint64_t v) { o.tunables.batch_bytes_max = v; }, [](const Options& o) -> std::uint64_t { return o.tunables.batch_bytes_max; }},
     {"thp", OptionKind::flag, 0, 1, "advise transparent huge pages for all superslabs",
      [](Options& o, std::uint64_t v) { o.tunables.huge_pages = v != 0; }, [](const Options& o) -> std::uint64_t { return o.tunables.huge_pages; }},
 #if HAKMEM_DEBUG
@@ -49,6 +87,10 @@ inline constexpr OptionRow kOptionRows[] = {
     {"claims", OptionKind::flag, 0, 1, "whether function, size and alignment at free must match the allocation",
      [](Options& o, std::uint64_t v) { o.tunables.check_claims = v != 0; }, [](const Options& o) -> std::uint64_t { return o.tunables.check_claims; }},
 #endif
+#if HAKMEM_WITH_EVOLUTION
+    {"freeze_after", OptionKind::milliseconds, 0, 3600000, "how long the learner learns before it may freeze; four times that it must",
+     [](Options& o, std::uint64_t v) { o.freeze_after_ms = v; }, [](const Options& o) { return o.freeze_after_ms; }},
+#endif
     {"verbose", OptionKind::flag, 0, 1, "print a line of counters at exit",
      [](Options& o, std::uint64_t v) { o.verbose = v != 0; }, [](const Options& o) -> std::uint64_t { return o.verbose; }},
 };
@@ -57,6 +99,12 @@ inline constexpr OptionRow kOptionRows[] = {
 inline bool parse_value(const char* s, std::size_t length, OptionKind kind, std::uint64_t& value) {
     std::size_t i = 0;
     value = 0;
+    if (kind == OptionKind::mode) {
+        for (; value < kModeCount; ++value) {
+            if (std::strlen(kModes[value]) == length && std::memcmp(kModes[value], s, length) == 0) return true;
+        }
+        return false;
+    }
     for (; i < length && s[i] >= '0' && s[i] <= '9'; ++i) {
         const auto digit = static_cast<std::uint64_t>(s[i] - '0');
         if (value > (UINT64_MAX - digit) / 10) return false;
@@ -83,14 +131,22 @@ inline bool parse_value(const char* s, std::size_t length, OptionKind kind, std:
     return true;
 }
 
+// As it is written in HAKMEM_OPTIONS.
+inline Text& add_value(Text& text, OptionKind kind, std::uint64_t value) { return kind == OptionKind::mode ? text << kModes[value] : text << value; }
+
 inline void print_options_help() {
     const Options defaults{};
     Text text;
     text << "hakmem: HAKMEM_OPTIONS=name=value:name=value\n";
     for (const OptionRow& row : kOptionRows) {
         const char* const unit = row.kind == OptionKind::milliseconds ? " ms" : "";
-        text << "  " << row.name << " (" << row.least << " to " << row.most << unit << ", default " << row.get(defaults) << unit << "): "
-             << row.help << "\n";
+        text << "  " << row.name << " (";
+        if (row.kind == OptionKind::mode) {
+            for (const char* mode : kModes) text << mode << ", ";
+        } else {
+            text << row.least << " to " << row.most << unit << ", ";
+        }
+        add_value(text << "default ", row.kind, row.get(defaults)) << unit << "): " << row.help << "\n";
     }
     text.print();
 }
@@ -142,10 +198,24 @@ inline void read_options(char** environment = environ) {
     if (options.were_read || environment == nullptr) return;
     options.were_read = true;
     if (::getauxval(AT_SECURE) != 0) return;
-    constexpr char kName[] = "HAKMEM_OPTIONS=";
-    for (char** e = environment; *e != nullptr; ++e) {
-        if (std::strncmp(*e, kName, sizeof kName - 1) == 0) return parse_options(*e + sizeof kName - 1, options);
+    const auto find = [environment](const char* name, std::size_t length) -> const char* {
+        for (char** e = environment; *e != nullptr; ++e) {
+            if (std::strncmp(*e, name, length) == 0) return *e + length;
+        }
+        return nullptr;
+    };
+    constexpr char kMode[] = "HAKMEM_MODE=", kOptions[] = "HAKMEM_OPTIONS=";
+    if (const char* mode = find(kMode, sizeof kMode - 1)) {
+        std::uint64_t value = 0;
+        if (parse_value(mode, std::strlen(mode), OptionKind::mode, value)) {
+            set_mode(options, static_cast<Mode>(value));
+        } else {
+            Text text;
+            quote(text << "hakmem: HAKMEM_MODE: no such mode: ", mode, std::strlen(mode)) << "\n";
+            text.print();
+        }
     }
+    if (const char* values = find(kOptions, sizeof kOptions - 1)) parse_options(values, options);
 }
 
 }  // namespace hak

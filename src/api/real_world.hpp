@@ -9,6 +9,9 @@
 #include "api/fork_handlers.hpp"
 #include "api/options.hpp"
 #include "heap/resize.hpp"
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+#include "api/learning.hpp"
+#endif
 #include "sys/pal_linux_statm.hpp"
 #if HAKMEM_DEBUG
 #include "debug/block_table.hpp"
@@ -36,8 +39,14 @@ struct RealWorld {
     static void* current_heap();
     static void set_current_heap(void* heap);
     static bool arm_exit_hook(void* heap);
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+    using Observer = LearningObserver<RealWorld>;
+#endif
     static Tunables read_tunables() {
         read_options();
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+        start_learning<RealWorld>();
+#endif
         return options.tunables;
     }
     [[noreturn]] static void fault(Fault fault, Entry entry, const void* p) noexcept;

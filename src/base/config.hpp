@@ -48,6 +48,8 @@ struct Tunables {
     std::uint64_t purge_delay_ms = 100;           // a dirty free range is purged when it has been free this long
     std::uint64_t decommit_delay_ms = 2000;       // a purged free superslab is decommitted after this much longer
     std::size_t cache_bytes_max = std::size_t{512} << 20;  // dirty free bytes kept before the delay is ignored
+    std::size_t batch_threshold = std::size_t{2} << 20;    // a freed Large or Big block at least as large goes into the purge batch
+    std::size_t batch_bytes_max = std::size_t{512} << 20;  // which is purged as soon as it holds more than this
     bool huge_pages = false;                      // MADV_HUGEPAGE on every superslab
     std::size_t quarantine_bytes = std::size_t{16} << 20;  // debug build: freed bytes that wait before their memory is used again
     bool check_claims = true;                     // debug build: whether function, size and alignment must match at free

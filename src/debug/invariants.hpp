@@ -107,7 +107,8 @@ private:
     bool check_buckets();
     template <SlotKind kKind>
     bool check_runs(const Runs<W, kKind>& runs, std::uint64_t want_runs, std::uint64_t want_slots);
-    bool check_queue(const DecayQueue<W>& queue, bool purge, std::uint64_t& length);
+    enum class Queue : std::uint8_t { batch, purge, decommit };
+    bool check_queue(const DecayQueue<W>& queue, Queue which, std::uint64_t& length);
     bool check_counters();
 
     // invariants_slab.hpp
@@ -143,7 +144,7 @@ private:
 
     // Counted by check_slots() for the checks behind it.
     struct {
-        std::uint64_t islands, committed, units, big, cached_dirty, used_units, in_decay, in_bucket;
+        std::uint64_t islands, committed, units, big, cached_dirty, used_units, dirty_units, batch_slots, in_decay, in_bucket;
         std::uint64_t reserved_runs, reserved_slots, cached_runs, cached_slots;
     } found_{};
     std::uint64_t slabs_of_heaps_ = 0, live_slabs_ = 0;

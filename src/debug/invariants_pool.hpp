@@ -10,11 +10,11 @@ template <World W>
 bool Audit<W>::check_pool() {
     if (!window<W>.is_open()) return true;
     const Pool<W>& p = pool<W>;
-    std::uint64_t to_purge = 0, to_decommit = 0;
+    std::uint64_t batch = 0, to_purge = 0, to_decommit = 0;
     return check_slots() && check_buckets() && check_runs(p.reserved_, found_.reserved_runs, found_.reserved_slots) &&
-           check_runs(p.cached_, found_.cached_runs, found_.cached_slots) && check_queue(p.to_purge_, true, to_purge) &&
-           check_queue(p.to_decommit_, false, to_decommit) &&
-           expect(to_purge + to_decommit == found_.in_decay, "decay.1", "slots that say they wait against the queues", 0, found_.in_decay, to_purge + to_decommit) &&
+           check_runs(p.cached_, found_.cached_runs, found_.cached_slots) && check_queue(p.batch_, Queue::batch, batch) &&
+           check_queue(p.to_purge_, Queue::purge, to_purge) && check_queue(p.to_decommit_, Queue::decommit, to_decommit) &&
+           expect(batch + to_purge + to_decommit == found_.in_decay, "decay.1", "slots that say they wait against the queues", 0, found_.in_decay, batch + to_purge + to_decommit) &&
            check_counters();
 }
 
@@ -49,6 +49,7 @@ bool Audit<W>::check_units_slot(std::uint32_t i) {
     found_.units += 1;
     found_.used_units += static_cast<unsigned>(std::popcount(used));
     found_.in_bucket += s.free_units() != 0;
+    found_.dirty_units += static_cast<unsigned>(std::popcount(s.purgeable_units()));
     if (!expect(((used | s.dirty_units.get()) & outside) == 0, "superslab.1", "units that do not exist", i, used, s.dirty_units.get())) return false;
     if (!expect(used != 0, "superslab.1", "a divided slot without a used unit is kept", i)) return false;
     if (!expect(s.run_slots.get() == longest_run(s.free_units()), "superslab.3", "bucket against the longest free run", i, s.run_slots.get(), longest_run(s.free_units()))) return false;
@@ -124,15 +125,17 @@ bool Audit<W>::check_runs(const Runs<W, kKind>& runs, std::uint64_t want_runs, s
 }
 
 template <World W>
-bool Audit<W>::check_queue(const DecayQueue<W>& queue, bool purge, std::uint64_t& length) {
+bool Audit<W>::check_queue(const DecayQueue<W>& queue, Queue which, std::uint64_t& length) {
     std::uint32_t before = 0;
     for (std::uint32_t i = queue.head_.get(); i != 0; before = i, i = slot(i - 1).decay_next.get()) {
         if (!expect(i <= pool<W>.frontier_.get(), "decay.1", "a queue holds a slot behind the frontier", i - 1)) return false;
         const SuperSlab<W>& s = slot(i - 1);
         if (!expect(s.in_decay.get() && s.decay_prev.get() == before, "decay.1", "a slot in a queue", i - 1, s.decay_prev.get(), before)) return false;
         const bool cached = s.kind.get() == SlotKind::cached;
-        const bool right = purge ? s.kind.get() == SlotKind::units || (cached && s.dirty.get()) : cached && !s.dirty.get();
-        if (!expect(right, "pool.3", "a slot in the wrong queue", i - 1, purge)) return false;
+        const bool is_dirty = s.kind.get() == SlotKind::units || (cached && s.dirty.get());
+        const bool right = which == Queue::decommit ? cached && !s.dirty.get() : is_dirty;
+        if (!expect(right && s.in_batch.get() == (which == Queue::batch), "pool.3", "a slot in the wrong queue", i - 1, static_cast<std::uint64_t>(which))) return false;
+        if (which == Queue::batch) found_.batch_slots += cached ? s.run_slots.get() : 1;
         length += 1;
     }
     return expect(queue.tail_.get() == before, "decay.1", "tail of a queue", 0, queue.tail_.get(), before);
@@ -148,7 +151,10 @@ bool Audit<W>::check_counters() {
            expect(c.units_slots == found_.units, "pool.1", "slots divided into units", 0, c.units_slots, found_.units) &&
            expect(c.big_slots == found_.big, "pool.1", "slots of Big blocks", 0, c.big_slots, found_.big) &&
            expect(c.used_units == found_.used_units, "pool.1", "used units", 0, c.used_units, found_.used_units) &&
-           expect(p.cached_dirty_slots() == found_.cached_dirty, "pool.3", "count of dirty cached slots", 0, p.cached_dirty_slots(), found_.cached_dirty);
+           expect(p.cached_dirty_slots() == found_.cached_dirty, "pool.3", "count of dirty cached slots", 0, p.cached_dirty_slots(), found_.cached_dirty) &&
+           expect(p.batch_slots() == found_.batch_slots, "pool.3", "count of slots in the purge batch", 0, p.batch_slots(), found_.batch_slots) &&
+           expect(p.free_dirty_bytes() == found_.cached_dirty * Window<W>::kSuperSlabBytes + found_.dirty_units * kConfig.unit_bytes, "pool.3",
+                  "free dirty bytes", 0, p.free_dirty_bytes(), found_.dirty_units);
 }
 
 }  // namespace hak

@@ -51,6 +51,7 @@ HAK_COLD void housekeep(Heap<W>& heap) {
         if (heaps<W>.orphans() != 0) tend_all<W>(false);
     }
     reclaim<W>.tick();
+    Observer<W>::tick();
 }
 
 // Room for class c from this heap's slabs, another heap's, or a fresh one. False if there is no memory.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "heap/lifecycle.hpp"
+#include "sys/observer.hpp"
 
 namespace hak {
 
@@ -76,6 +77,8 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 template <World W>
 HAK_COLD Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
     if (!start<W>()) return {};
+    typename Observer<W>::Visit visit;
+    visit.set_bytes(bytes);
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(bytes == 0 ? 1 : bytes, alignment);
     return allocate_big<W>(bytes, alignment);
 }
@@ -96,16 +99,20 @@ inline Run run_of(const Slab<W>* record, UnitState state) {
 // False if the block was not large or big any more: somebody freed it already.
 template <World W>
 HAK_COLD bool release_above_small(Slab<W>* record, UnitState state) {
+    typename Observer<W>::Visit visit;
     const Run run = run_of(record, state);
     UnitState expected = state;
     // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else.
     if (!record->state.cas_strong(expected, UnitState::free, order::relaxed, order::relaxed)) return false;
+    visit.set_bytes(run.bytes);
     const Address p = record->start.load(order::relaxed);
     W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
+    using Wait = typename Pool<W>::Wait;
+    const Wait wait = run.bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold) ? Wait::batch : Wait::decay;
     if (state == UnitState::large) {
-        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes));
+        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait);
     } else {
-        pool<W>.release_slots(run.address);
+        pool<W>.release_slots(run.address, wait);
     }
     reclaim<W>.tick();
     return true;

@@ -6,8 +6,11 @@
 //
 // INV pool.1  each slot below the frontier is in exactly one of: units, big, cached, reserved, transit
 // INV pool.2  islands == number of maximal runs of slots that are not reserved
-// INV pool.3  free dirty bytes wait in exactly one queue: a units slot or a dirty cached run in to_purge, a clean cached run in
-//             to_decommit
+// INV pool.3  free dirty bytes wait in exactly one queue: a units slot or a dirty cached run in batch or in to_purge, a clean cached run
+//             in to_decommit
+//
+// The purge batch is what shall not stay resident for the whole delay. It is purged when it holds more than batch_bytes_max, or
+// when the delay is over; until then it is as free as anything else and can be taken again at no cost.
 #pragma once
 
 #include "mem/runs.hpp"
@@ -36,15 +39,18 @@ public:
 
     // What units and slots are taken for; only the statistics care.
     enum class Use : std::uint8_t { slab, block };
+    // Where what is given back waits. A run that joins its neighbours takes them along: who came last decides for all. A superslab that is
+    // divided waits as a whole, in the batch as soon as one of its free units shall.
+    enum class Wait : std::uint8_t { decay, batch };
 
     Range acquire_units(unsigned count, Use use);
-    void release_units(Address address, unsigned count);
+    void release_units(Address address, unsigned count, Wait wait = Wait::decay);
     // Grows a run of units in place if the units behind it are free.
     bool extend_units(Address address, unsigned old_count, unsigned new_count);
 
     Range acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use);
     // Gives a Big block's whole run back.
-    void release_slots(Address address);
+    void release_slots(Address address, Wait wait = Wait::decay);
     // Gives the tail of a Big block's run back.
     void shrink_slots(Address address, std::uint32_t new_count);
     bool extend_slots(Address address, std::uint32_t old_count, std::uint32_t new_count);
@@ -79,6 +85,9 @@ public:
     }
     // Dirty free bytes in cached runs: what the cache limit bounds. Read without the lock as a hint.
     std::size_t cached_dirty_slots() const { return cached_dirty_.load(order::relaxed); }
+    // Superslabs in the purge batch, and all free dirty bytes. Hints, like the other.
+    std::size_t batch_slots() const { return batch_slots_.load(order::relaxed); }
+    std::size_t free_dirty_bytes() const { return cached_dirty_slots() * kConfig.superslab_bytes() + dirty_units_.load(order::relaxed) * kConfig.unit_bytes; }
     Lock<W>& lock() { return lock_; }
 
 private:
@@ -105,9 +114,14 @@ private:
     void unlink_bucket(std::uint32_t i);
     Range take_units(std::uint32_t i, unsigned count);
     std::uint32_t find_units(unsigned count) const;
-    void wait_for_purge(std::uint32_t i, std::uint64_t now_ms);
+    void wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait = Wait::decay);
+    void enter_batch(std::uint32_t i, std::uint64_t now_ms);
+    void leave_queue(std::uint32_t i);
+    std::uint32_t batch_weight(std::uint32_t i) const { return slot(i).kind.get() == SlotKind::units ? 1 : slot(i).run_slots.get(); }
+    Wait wait_of(std::uint32_t i) const { return slot(i).in_batch.get() ? Wait::batch : Wait::decay; }
+    void count_dirty_units(std::uint32_t i, bool joins);
 
-    void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms);
+    void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);
     void put_reserved(std::uint32_t first, std::uint32_t count);
     std::uint32_t choose_reserved(std::uint32_t count, std::size_t alignment_bytes);
@@ -124,9 +138,10 @@ private:
     Plain<W, std::uint32_t> islands_{};
     Runs<W, SlotKind::reserved> reserved_;
     Runs<W, SlotKind::cached> cached_;
+    DecayQueue<W> batch_;
     DecayQueue<W> to_purge_;
     DecayQueue<W> to_decommit_;
-    Atomic<W, std::size_t> cached_dirty_{};
+    Atomic<W, std::size_t> cached_dirty_{}, batch_slots_{}, dirty_units_{};
     PoolCounters counters_;
 };
 

@@ -6,11 +6,32 @@
 namespace hak {
 
 template <World W>
-void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms) {
+void Pool<W>::enter_batch(std::uint32_t i, std::uint64_t now_ms) {
+    slot(i).in_batch.set(true);
+    batch_slots_.fetch_add(batch_weight(i), order::relaxed);  // relaxed: a hint, changed under the lock
+    batch_.push(i, now_ms);
+}
+
+// Takes a slot divided into units, or a cached run, out of the queue in which it waits, if any.
+template <World W>
+void Pool<W>::leave_queue(std::uint32_t i) {
+    SuperSlab<W>& s = slot(i);
+    if (!s.in_decay.get()) return;
+    if (s.in_batch.get()) {
+        s.in_batch.set(false);
+        batch_slots_.fetch_sub(batch_weight(i), order::relaxed);  // relaxed: as in enter_batch
+        batch_.remove(i);
+    } else {
+        (s.kind.get() == SlotKind::units || s.dirty.get() ? to_purge_ : to_decommit_).remove(i);
+    }
+}
+
+template <World W>
+void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms, Wait wait) {
     if (dirty) cached_dirty_.fetch_add(count, order::relaxed);  // relaxed: a hint, changed under the lock
     const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
         SuperSlab<W>& s = slot(neighbour);
-        if (s.in_decay.get()) (s.dirty.get() ? to_purge_ : to_decommit_).remove(neighbour);
+        leave_queue(neighbour);
         // A clean neighbour becomes part of a dirty run and the other way round: what is not known to be zero is dirty.
         if (dirty != s.dirty.get()) {
             cached_dirty_.fetch_add(dirty ? s.run_slots.get() : count, order::relaxed);
@@ -19,14 +40,15 @@ void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, s
         count += s.run_slots.get();
     });
     slot(run).dirty.set(dirty);
+    if (dirty && wait == Wait::batch) return enter_batch(run, now_ms);
     (dirty ? to_purge_ : to_decommit_).push(run, now_ms);
 }
 
 // Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives it a kind.
 template <World W>
 void Pool<W>::take_cached(std::uint32_t first) {
-    SuperSlab<W>& s = slot(first);
-    if (s.in_decay.get()) (s.dirty.get() ? to_purge_ : to_decommit_).remove(first);
+    const SuperSlab<W>& s = slot(first);
+    leave_queue(first);
     if (s.dirty.get()) cached_dirty_.fetch_sub(s.run_slots.get(), order::relaxed);  // relaxed: a hint
     cached_.remove(first);
 }
@@ -86,10 +108,11 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 const std::uint32_t length = slot(run).run_slots.get();
                 const bool dirty = slot(run).dirty.get();
                 const std::uint64_t since = slot(run).since_ms.get();
+                const Wait wait = wait_of(run);
                 take_cached(run);
                 Runs<W, SlotKind::cached>::form(at, count, SlotKind::big);
-                if (at > run) put_cached(run, at - run, dirty, since);
-                if (const std::uint32_t end = at + count; end < run + length) put_cached(end, run + length - end, dirty, since);
+                if (at > run) put_cached(run, at - run, dirty, since, wait);
+                if (const std::uint32_t end = at + count; end < run + length) put_cached(end, run + length - end, dirty, since, wait);
                 counters_.big_slots += count;
                 counters_.above_small += use == Use::block;
                 return {address_of_slot(at), !dirty};
@@ -117,13 +140,13 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
 }
 
 template <World W>
-void Pool<W>::release_slots(Address address) {
+void Pool<W>::release_slots(Address address, Wait wait) {
     const std::uint64_t now_ms = W::Pal::now_ms();
     LockGuard<W> guard(lock_);
     const std::uint32_t first = slot_of(address), count = slot(first).run_slots.get();
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big);
     counters_.big_slots -= count;
-    put_cached(first, count, true, now_ms);
+    put_cached(first, count, true, now_ms, wait);
 }
 
 template <World W>
@@ -149,9 +172,10 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
             const std::uint32_t length = slot(next).run_slots.get();
             const bool dirty = slot(next).dirty.get();
             const std::uint64_t since = slot(next).since_ms.get();
+            const Wait wait = wait_of(next);
             take_cached(next);
             Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
-            if (length > more) put_cached(next + more, length - more, dirty, since);
+            if (length > more) put_cached(next + more, length - more, dirty, since, wait);
             counters_.big_slots += more;
             return true;
         }

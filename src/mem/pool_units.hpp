@@ -5,12 +5,21 @@
 
 namespace hak {
 
+// What a slot in a bucket has of free dirty units counts; everything that changes them takes it out and puts it back.
+template <World W>
+void Pool<W>::count_dirty_units(std::uint32_t i, bool joins) {
+    const auto count = static_cast<unsigned>(std::popcount(slot(i).purgeable_units()));
+    const std::size_t sum = dirty_units_.load(order::relaxed);
+    dirty_units_.store(joins ? sum + count : sum - count, order::relaxed);  // relaxed, both: a hint, changed under the lock
+}
+
 template <World W>
 void Pool<W>::link_bucket(std::uint32_t i) {
     SuperSlab<W>& s = slot(i);
     const unsigned bucket = longest_run(s.free_units());
     s.run_slots.set(bucket);
     if (bucket == 0) return;
+    count_dirty_units(i, true);
     s.prev.set(0);
     s.next.set(buckets_[bucket].get());
     if (s.next.get() != 0) slot(s.next.get() - 1).prev.set(i + 1);
@@ -23,6 +32,7 @@ void Pool<W>::unlink_bucket(std::uint32_t i) {
     SuperSlab<W>& s = slot(i);
     const unsigned bucket = s.run_slots.get();
     if (bucket == 0) return;
+    count_dirty_units(i, false);
     if (s.prev.get() != 0) {
         slot(s.prev.get() - 1).next.set(s.next.get());
     } else {
@@ -80,12 +90,18 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
 }
 
 template <World W>
-void Pool<W>::wait_for_purge(std::uint32_t i, std::uint64_t now_ms) {
-    if (!slot(i).in_decay.get()) to_purge_.push(i, now_ms);
+void Pool<W>::wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait) {
+    if (wait == Wait::batch) {
+        if (slot(i).in_batch.get()) return;
+        leave_queue(i);
+        enter_batch(i, now_ms);
+    } else if (!slot(i).in_decay.get()) {
+        to_purge_.push(i, now_ms);
+    }
 }
 
 template <World W>
-void Pool<W>::release_units(Address address, unsigned count) {
+void Pool<W>::release_units(Address address, unsigned count, Wait wait) {
     const std::uint64_t now_ms = W::Pal::now_ms();
     LockGuard<W> guard(lock_);
     const std::uint32_t i = slot_of(address);
@@ -98,12 +114,12 @@ void Pool<W>::release_units(Address address, unsigned count) {
     counters_.used_units -= count;
     if (s.used_units.get() != 0) {
         link_bucket(i);
-        if (s.purgeable_units() != 0) wait_for_purge(i, now_ms);
+        if (s.purgeable_units() != 0) wait_for_purge(i, now_ms, wait);
         return;
     }
-    if (s.in_decay.get()) to_purge_.remove(i);
+    leave_queue(i);
     counters_.units_slots -= 1;
-    put_cached(i, 1, s.dirty_units.get() != 0, now_ms);
+    put_cached(i, 1, s.dirty_units.get() != 0, now_ms, wait);
 }
 
 template <World W>

@@ -18,11 +18,12 @@ public:
     void tick() {
         const std::uint64_t now = W::Pal::now_ms();
         const bool over = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes > tunables<W>.get().cache_bytes_max;
+        const bool full = pool<W>.batch_slots() * Window<W>::kSuperSlabBytes > tunables<W>.get().batch_bytes_max;
         // relaxed: a hint; whoever reads an old value comes a little early or late.
-        if (!over && now < next_ms_.load(order::relaxed)) return;
+        if (!over && !full && now < next_ms_.load(order::relaxed)) return;
         if (!lock_.try_acquire()) return;  // somebody is at it
         next_ms_.store(now + tunables<W>.get().purge_delay_ms / 4 + 1, order::relaxed);  // relaxed: as above
-        work(now, over ? Mode::purge_all : Mode::due);
+        work(now, over ? Mode::purge_all : full ? Mode::flush : Mode::due);
         lock_.release();
     }
 
@@ -35,7 +36,8 @@ public:
     Lock<W>& lock() { return lock_; }
 
 private:
-    enum class Mode : std::uint8_t { due, purge_all, return_all };
+    // `flush`: what is due, and the whole purge batch.
+    enum class Mode : std::uint8_t { due, flush, purge_all, return_all };
 
     enum class Outcome : std::uint8_t { refused, purged, decommitted };
 
@@ -78,25 +80,29 @@ private:
         Pool<W>& p = pool<W>;
         unsigned count = 0;
         unsigned planned = 0;  // islands that the batch so far will make
-        while (count < kBatch && !p.to_purge_.is_empty()) {
-            if (mode == Mode::due && !p.to_purge_.is_due(now, tunables<W>.get().purge_delay_ms)) break;
-            const std::uint32_t i = p.to_purge_.front();
-            if (slot(i).kind.get() == SlotKind::units) {
-                p.to_purge_.remove(i);
-                const std::uint32_t mask = slot(i).purgeable_units();
-                if (mask == 0) continue;
-                p.unlink_bucket(i);
-                slot(i).used_units.set(slot(i).used_units.get() | mask);
-                p.link_bucket(i);
-                items[count++] = {i, 1, mask, false, true, Outcome::refused};
-            } else {
-                items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i, planned));
+        const auto take_dirty = [&](const DecayQueue<W>& queue, bool due_only) {
+            while (count < kBatch && !queue.is_empty()) {
+                if (due_only && !queue.is_due(now, tunables<W>.get().purge_delay_ms)) break;
+                const std::uint32_t i = queue.front();
+                if (slot(i).kind.get() == SlotKind::units) {
+                    p.leave_queue(i);
+                    const std::uint32_t mask = slot(i).purgeable_units();
+                    if (mask == 0) continue;
+                    p.unlink_bucket(i);
+                    slot(i).used_units.set(slot(i).used_units.get() | mask);
+                    p.link_bucket(i);
+                    items[count++] = {i, 1, mask, false, true, Outcome::refused};
+                } else {
+                    items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i, planned));
+                }
             }
-        }
+        };
+        take_dirty(p.batch_, mode == Mode::due);
+        take_dirty(p.to_purge_, mode == Mode::due || mode == Mode::flush);
         std::uint32_t aside = UINT32_MAX;  // first run that was put back in this round
         while (count < kBatch && !p.to_decommit_.is_empty()) {
             if (mode == Mode::purge_all) break;
-            if (mode == Mode::due && !p.to_decommit_.is_due(now, tunables<W>.get().decommit_delay_ms)) break;
+            if (mode != Mode::return_all && !p.to_decommit_.is_due(now, tunables<W>.get().decommit_delay_ms)) break;
             const std::uint32_t i = p.to_decommit_.front();
             if (i == aside) break;  // once round
             if (!fits_islands(i, planned)) {
@@ -171,7 +177,7 @@ private:
             s.used_units.set(s.used_units.get() & ~item.mask);
             if (item.outcome == Outcome::purged) s.dirty_units.set(s.dirty_units.get() & ~item.mask);
             if (s.used_units.get() == 0) {
-                if (s.in_decay.get()) p.to_purge_.remove(item.first);
+                p.leave_queue(item.first);
                 p.counters_.units_slots -= 1;
                 p.put_cached(item.first, 1, s.dirty_units.get() != 0, now);
             } else {

@@ -23,7 +23,8 @@ struct alignas(kCacheLine) SuperSlab {
 
     Plain<W, SlotKind> kind;
     Plain<W, bool> dirty;                  // run: not known to be zero
-    Plain<W, bool> in_decay;               // on one of the two decay queues
+    Plain<W, bool> in_decay;               // on one of the decay queues
+    Plain<W, bool> in_batch;               // on that of the purge batch
     Plain<W, std::uint32_t> used_units;
     Plain<W, std::uint32_t> dirty_units;
     Plain<W, std::uint32_t> run_slots;     // first slot of a run

@@ -4,7 +4,7 @@
 // whoever made them, so a strategy is in force for the whole process, never for one call.
 #pragma once
 
-#include "policy/evolution.hpp"
+#include "policy/decision.hpp"
 
 namespace hak::policy {
 
@@ -16,7 +16,8 @@ struct TrialConfig {
 template <class Chooser>
 class Trials {
 public:
-    explicit constexpr Trials(const EvolutionConfig& evolution = {}, const TrialConfig& trial = {}) : trial_(trial), evolution_(evolution) {}
+    constexpr Trials() = default;
+    explicit constexpr Trials(const EvolutionConfig& evolution, const TrialConfig& trial = {}) : trial_(trial), evolution_(evolution) {}
 
     void begin(std::uint64_t now_ns, std::uint64_t seed, Phase phase = Phase::learn) {
         random_ = Random(seed);
@@ -26,6 +27,7 @@ public:
 
     // What is in force.
     Strategy strategy() const { return strategy_; }
+    Decision decision() const { return {strategy_, evolution_.confirmed(), evolution_.candidate(), evolution_.phase()}; }
 
     // One operation, under the strategy in force.
     void note(std::size_t bytes, double nanoseconds) {
@@ -53,6 +55,13 @@ public:
         }
         decide(now_ns);
         return turn;
+    }
+
+    // Compares the strategies before a window is over, and puts the leader in force for the rest of the trial.
+    Strategy recompute() {
+        const Strategy best = chooser_.recompute();
+        if (evolution_.phase() == Phase::learn) strategy_ = best;
+        return best;
     }
 
     Chooser& chooser() { return chooser_; }

@@ -105,6 +105,20 @@ struct LinuxPal {
         return static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_nsec) / 1000000;
     }
 
+    // For the learner: nanoseconds, and pages that the system had to provide since the process began.
+    static std::uint64_t now_ns() {
+        ErrnoKeeper keep;
+        timespec t{};
+        ::clock_gettime(CLOCK_MONOTONIC, &t);
+        return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+    }
+    static std::uint64_t page_faults() {
+        ErrnoKeeper keep;
+        struct rusage usage {};
+        ::getrusage(RUSAGE_SELF, &usage);
+        return static_cast<std::uint64_t>(usage.ru_minflt) + static_cast<std::uint64_t>(usage.ru_majflt);
+    }
+
     static std::uint64_t entropy() {
         ErrnoKeeper keep;
         std::uint64_t bits = 0;

@@ -6,6 +6,7 @@ allocators that the defect is modelled on, where there is one.
 
 REMOTE, SLABS, TEND = "mem/remote_list.hpp", "heap/slabs.hpp", "heap/tend.hpp"
 HEAPS, FORK, LOCK, WINDOW = "heap/heaps.hpp", "heap/fork.hpp", "sys/lock.hpp", "mem/window.hpp"
+LEARNER = "policy/learner.hpp"
 
 POST = "if (slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed)) return (seen & kQueued) == 0;"
 POST_AND_NOTIFY = """if (!post(*slab, b, secret)) return;
@@ -124,4 +125,13 @@ MUTANTS = [
     mutant("fork_without_the_pool_lock", "process.fork_trim",
            (FORK, "pool<W>.lock().acquire();", ""), (FORK, "pool<W>.lock().release();", "")),
     mutant("fork_child_inherits_the_registry_lock", "process.fork_first_use", (FORK, "heaps<W>.lock().reset();", "")),
+    # The learner
+    mutant("missed_call_is_lost", "learning.three_noters",
+           (LEARNER, "missed_.fetch_add(1, order::relaxed);", "")),
+    mutant("decision_published_in_two_stores", "learning.noters_and_reader",
+           (LEARNER, "word_.store(d.pack(), order::relaxed);",
+            "Decision torn = Decision::unpack(word_.load(order::relaxed)); torn.generation = d.generation; word_.store(torn.pack(), order::relaxed); "
+            "word_.store(d.pack(), order::relaxed);")),
+    mutant("tick_without_the_lock", "learning.noter_beside_caller",
+           (LEARNER, "if (!lock_.try_acquire()) return Turn::none;", "static_cast<void>(lock_.try_acquire());")),
 ]

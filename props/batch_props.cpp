@@ -1,0 +1,112 @@
+// batch_props.cpp: the threshold and the purge batch: what stays, what goes, and when.
+#include <cstdio>
+#include <cstring>
+
+#include "props/kit/worlds.hpp"
+
+namespace {
+
+using W = kit::TinyWorld;
+using kit::require;
+
+constexpr std::size_t kSlot = kit::kTinyConfig.superslab_bytes();
+
+void* take(std::size_t bytes) {
+    void* const p = hak::allocate<W>(kit::heap_of<W>(0), bytes);
+    require(p != nullptr, "no memory");
+    std::memset(p, 0x5a, bytes);
+    return p;
+}
+void give(void* p) { hak::deallocate<W>(kit::heap_of<W>(0), p); }
+std::uint64_t purges() { return hak::pool<W>.counters().purges; }
+
+// A process in which blocks of `threshold` bytes go to the batch, which is purged above `batch` bytes.
+void begin(std::size_t threshold, std::size_t batch) {
+    kit::reset_world<W>();
+    kit::threads.current = 0;
+    give(take(100));
+    auto tunables = hak::tunables<W>.get();
+    tunables.cache_bytes_max = SIZE_MAX;
+    tunables.batch_threshold = threshold;
+    tunables.batch_bytes_max = batch;
+    hak::tunables<W>.set(tunables);
+}
+
+// What is smaller than the threshold stays until it decays, whatever the batch may hold.
+void below_the_threshold() {
+    begin(2 * kSlot, kSlot);
+    void* blocks[6];
+    for (void*& p : blocks) p = take(kSlot - 512);
+    for (void* p : blocks) give(p);
+    require(purges() == 0 && hak::pool<W>.batch_slots() == 0, "a block below the threshold was purged before its time");
+    kit::os.advance(150);
+    hak::reclaim<W>.tick();
+    require(purges() != 0, "nothing decayed");
+}
+
+// What is at least as large as the threshold stays while the batch has room, and can be taken again; then the batch goes as a whole.
+void the_batch() {
+    begin(2 * kSlot, 7 * kSlot);
+    void* blocks[4];
+    for (void*& p : blocks) p = take(2 * kSlot - 512);
+    for (unsigned i = 0; i < 3; ++i) give(blocks[i]);
+    require(purges() == 0 && hak::pool<W>.batch_slots() == 6, "the batch holds ", hak::pool<W>.batch_slots(), " slots, not 6, or was purged too early");
+    const std::uint64_t calls = kit::os.calls();
+    for (unsigned i = 0; i < 3; ++i) blocks[i] = take(2 * kSlot - 512);
+    require(kit::os.calls() == calls && hak::pool<W>.batch_slots() == 0, "what was taken out of the batch cost a system call");
+    for (void* p : blocks) give(p);
+    require(purges() != 0 && hak::pool<W>.batch_slots() == 0 && hak::pool<W>.cached_dirty_slots() == 0, "the batch has outgrown its limit and was not purged");
+    for (void*& p : blocks) {
+        p = hak::allocate_zeroed<W>(kit::heap_of<W>(0), 2 * kSlot - 512);
+        require(p != nullptr && static_cast<const char*>(p)[kSlot] == 0, "what the batch gave back is not zero");
+    }
+}
+
+// The batch waits no longer than anything else.
+void the_batch_decays() {
+    begin(kSlot / 2, 8 * kSlot);
+    void* const large = take(kSlot / 2 - 256);
+    void* const neighbour = take(600);
+    give(large);
+    require(hak::pool<W>.batch_slots() == 1 && purges() == 0, "a Large block at the threshold did not go to the batch");
+    kit::os.advance(150);
+    hak::reclaim<W>.tick();
+    require(purges() != 0 && hak::pool<W>.batch_slots() <= 1, "the batch outlasts the delay");
+    give(neighbour);
+}
+
+void all_free_dirty_bytes_count() {
+    begin(kSlot / 2, 8 * kSlot);
+    hak::trim<W>(false);
+    void* const block = take(kSlot - 512);
+    void* const large = take(kSlot / 2 - 256);
+    require(hak::pool<W>.free_dirty_bytes() == 0, "free dirty bytes before anything is free");
+    give(block);
+    require(hak::pool<W>.free_dirty_bytes() == kSlot, "free dirty bytes after a Big block was freed");
+    give(large);
+    require(hak::pool<W>.free_dirty_bytes() >= kSlot + kSlot / 2, "free dirty bytes after a Large block was freed");
+    hak::trim<W>(false);
+    require(hak::pool<W>.free_dirty_bytes() == 0, "free dirty bytes after a trim");
+}
+
+}  // namespace
+
+int main() {
+    const struct {
+        const char* name;
+        void (*run)();
+    } cases[] = {{"below the threshold", below_the_threshold},
+                 {"the batch", the_batch},
+                 {"the batch decays", the_batch_decays},
+                 {"all free dirty bytes count", all_free_dirty_bytes_count}};
+    for (const auto& c : cases) {
+        try {
+            c.run();
+        } catch (const kit::Broken& e) {
+            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_batch\n", c.name, e.what());
+            return 1;
+        }
+        std::printf("OK: %s\n", c.name);
+    }
+    return 0;
+}

@@ -1,0 +1,129 @@
+// learning.hpp: the learner of the process, and how the allocator's slow paths meet it. Included where a feature is compiled in.
+#pragma once
+
+#include "api/options.hpp"
+#include "mem/reclaim.hpp"
+#include "policy/elo.hpp"
+#include "policy/fixed.hpp"
+#include "policy/learner.hpp"
+#include "sys/observer.hpp"
+#include "sys/pal_linux.hpp"
+
+namespace hak {
+
+#if HAKMEM_WITH_ELO
+using Chooser = policy::Elo;
+#else
+using Chooser = policy::Fixed;
+#endif
+using Mind = policy::Trials<Chooser>;
+
+template <World W>
+inline constinit policy::Learner<W, Mind> learner{};
+
+inline policy::Reading read_process() { return {LinuxPal::page_faults()}; }
+
+// The line that says what the learner changed, if the user wants to know.
+HAK_COLD inline void report(policy::Turn turn, policy::Strategy before, const policy::Decision& after) {
+    if (turn == policy::Turn::none || !options.verbose) return;
+    constexpr const char* kTurns[] = {"", "freeze", "canary", "promote", "roll back", "learn again"};
+    const auto kib = [](policy::Strategy s) { return static_cast<std::uint64_t>(policy::threshold_of(s) >> 10); };
+    Text text;
+    text << "hakmem: learning: " << kTurns[static_cast<unsigned>(turn)] << ": threshold " << kib(before) << " KiB -> "
+         << kib(after.phase == policy::Phase::canary ? after.candidate : after.confirmed) << " KiB\n";
+    text.print();
+}
+
+#if HAKMEM_WITH_ELO
+// At exit: what was learned.
+template <World W>
+HAK_COLD void print_leaderboard() {
+    if (!learner<W>.decision().observes) return;
+    Text text;
+    text << "hakmem: learning: place, threshold in KiB, rating, wins, losses, draws, samples\n";
+    learner<W>.with([&](const Mind& mind) {
+        for (unsigned place = 0; place < policy::kStrategies; ++place) {
+            const policy::Strategy s = mind.chooser().ranked(place);
+            const policy::Rating& r = mind.chooser().rating(s);
+            text << "hakmem: learning: " << std::uint64_t{place + 1} << " " << static_cast<std::uint64_t>(policy::threshold_of(s) >> 10) << " "
+                 << static_cast<std::uint64_t>(r.millipoints < 0 ? 0 : r.millipoints / 1000) << " " << r.wins << " " << r.losses << " " << r.draws << " "
+                 << mind.chooser().samples().count(s) << (r.active ? "\n" : " dropped\n");
+        }
+        return 0;
+    });
+    text.print();
+}
+#endif
+
+// The modes in which something is learned start it; called once, before the window opens.
+template <World W>
+void start_learning() {
+    if (!learns(options.mode) || learner<W>.decision().observes) return;
+    policy::EvolutionConfig config;
+    config.freezes = options.mode == Mode::learning;
+    config.freeze_after_ns = options.freeze_after_ms * 1'000'000;
+    config.freeze_by_ns = 4 * config.freeze_after_ns;
+    Mind mind(config);
+    const std::uint64_t now = LinuxPal::now_ns();
+    mind.begin(now, LinuxPal::entropy());
+    learner<W>.start(mind, now, read_process());
+}
+
+// What both kinds of observer do. The learner's lock comes last: nobody waits for another one while he holds it.
+template <class W>
+struct PublishedThreshold {
+    static std::size_t batch_threshold(std::size_t by_option) {
+        const policy::Decision d = learner<W>.decision();
+        return d.observes ? policy::threshold_of(d.strategy) : by_option;
+    }
+    static void before_fork() { learner<W>.lock().acquire(); }
+    static void after_fork_in_parent() { learner<W>.lock().release(); }
+    static void after_fork_in_child() { learner<W>.lock().reset(); }
+};
+
+#if HAKMEM_WITH_EVOLUTION
+// What RealWorld calls its Observer: named while that is not complete, so W is not asked to be a World.
+template <class W>
+struct LearningObserver : PublishedThreshold<W> {
+    class Visit {
+    public:
+        Visit() : began_ns_(learner<W>.decision().observes ? LinuxPal::now_ns() : 0) {}
+        ~Visit() {
+            if (began_ns_ != 0) [[unlikely]] end();
+        }
+        Visit(const Visit&) = delete;
+        Visit& operator=(const Visit&) = delete;
+        void set_bytes(std::size_t bytes) { bytes_ = bytes; }
+
+    private:
+        HAK_COLD void end() const {
+            const policy::Strategy before = learner<W>.decision().confirmed;
+            const std::uint64_t now = LinuxPal::now_ns();
+            const policy::Turn turn = learner<W>.note(now, bytes_, now - began_ns_, pool<W>.free_dirty_bytes(), read_process);
+            report(turn, before, learner<W>.decision());
+        }
+
+        std::uint64_t began_ns_;
+        std::size_t bytes_ = 0;
+    };
+
+    static HAK_COLD policy::Turn tick_at(std::uint64_t now_ns) {
+        const policy::Strategy before = learner<W>.decision().confirmed;
+        const policy::Turn turn = learner<W>.tick(now_ns, read_process);
+        report(turn, before, learner<W>.decision());
+        return turn;
+    }
+    static void tick() {
+        if (learner<W>.decision().observes) [[unlikely]] tick_at(LinuxPal::now_ns());
+    }
+};
+#else
+// Nothing learns by itself; the caller of hak_elo_* does what it wants with the strategies.
+template <class W>
+struct LearningObserver : PublishedThreshold<W> {
+    using Visit = NoObserver::Visit;
+    static void tick() {}
+};
+#endif
+
+}  // namespace hak

@@ -1,0 +1,22 @@
+// fixed.hpp: the chooser of a build without ELO: the 2 MiB strategy, whatever the samples say.
+#pragma once
+
+#include "policy/random.hpp"
+#include "policy/samples.hpp"
+
+namespace hak::policy {
+
+class Fixed {
+public:
+    Strategy select(Random&) const { return kDefaultStrategy; }
+    void record(Strategy s, const Cost& cost) { samples_.record(s, cost); }
+    Strategy recompute() { return kDefaultStrategy; }
+    void reset() { samples_.reset(); }
+    Strategy best() const { return kDefaultStrategy; }
+    const Samples& samples() const { return samples_; }
+
+private:
+    Samples samples_;
+};
+
+}  // namespace hak::policy

@@ -1,0 +1,40 @@
+// observer.hpp: where the slow paths of Large and Big blocks meet a learner. NoObserver is a world without one: it costs nothing.
+#pragma once
+
+#include <cstddef>
+
+#include "base/attrs.hpp"
+
+namespace hak {
+
+struct NoObserver {
+    // Lives as long as one call that allocates or frees a Large or Big block.
+    class Visit {
+    public:
+        HAK_INLINE Visit() {}
+        HAK_INLINE void set_bytes(std::size_t) {}
+    };
+    // What is freed and at least as large goes into the purge batch; `by_option` is what the tunables say.
+    static HAK_INLINE std::size_t batch_threshold(std::size_t by_option) { return by_option; }
+    // Now and then, from refills.
+    static HAK_INLINE void tick() {}
+    // Around fork, in the thread that forks, while it holds all other locks.
+    static HAK_INLINE void before_fork() {}
+    static HAK_INLINE void after_fork_in_parent() {}
+    static HAK_INLINE void after_fork_in_child() {}
+};
+
+// A world that has a learner names it `Observer`.
+template <class W>
+struct ObserverOf {
+    using Type = NoObserver;
+};
+template <class W>
+    requires requires { typename W::Observer; }
+struct ObserverOf<W> {
+    using Type = typename W::Observer;
+};
+template <class W>
+using Observer = typename ObserverOf<W>::Type;
+
+}  // namespace hak

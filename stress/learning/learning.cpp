@@ -1,0 +1,181 @@
+// learning.cpp: the learner in a real process, through the functions of hakmem_learn.h.
+//
+//   learning CASE     exit code 0: what the case promises holds. HAKMEM_OPTIONS says the mode.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hakmem/hakmem.h"
+#include "hakmem/hakmem_learn.h"
+
+namespace {
+
+constexpr size_t kBlock = size_t{2} << 20;
+
+void expect(bool holds, const char* what) {
+    if (holds) return;
+    std::fprintf(stderr, "FAILED: %s\n", what);
+    std::exit(1);
+}
+
+// Eight blocks of a superslab each are allocated, touched in one page and freed, again and again: twice what the purge batch may hold
+// under the options of these tests, so that a strategy that sends them to the batch pays for them, and one that caches them does not.
+void work(unsigned rounds) {
+    void* blocks[8];
+    for (unsigned r = 0; r < rounds; ++r) {
+        for (void*& p : blocks) {
+            p = hak_malloc(kBlock);
+            expect(p != nullptr, "no memory");
+            *static_cast<volatile char*>(p) = 1;
+        }
+        for (void* p : blocks) hak_free(p);
+    }
+}
+
+uint64_t above_small() {
+    struct hak_stats s;
+    hak_stats(&s, sizeof s);
+    return s.above_small;
+}
+struct hak_evo_stats evolution() {
+    struct hak_evo_stats s;
+    expect(hak_evo_get_stats(&s, sizeof s) == 0, "hak_evo_get_stats");
+    return s;
+}
+struct hak_elo_entry place(unsigned rank) {
+    struct hak_elo_entry e;
+    expect(hak_elo_get_entry(rank, &e, sizeof e) == 0, "hak_elo_get_entry");
+    return e;
+}
+// Every call for a Large or Big block was measured, or counted as missed. Only when all blocks are free again.
+void check_equation() {
+    const struct hak_evo_stats s = evolution();
+    expect(s.noted + s.missed == 2 * above_small(), "noted + missed is not the number of allocations and frees");
+}
+
+// hakmem's own learner never moved a rating (its samples took no time, and nothing compared them).
+void learns() {
+    expect(hak_init() == 0, "hak_init");
+    expect(HAK_ENABLED_LEARNING(HAKMEM_FEATURE_EVOLUTION) && HAK_ENABLED_LEARNING(HAKMEM_FEATURE_ELO), "the features do not act in this mode");
+    expect(hak_elo_is_initialized() && !hak_evo_is_frozen() && !hak_evo_is_canary(), "the learner does not learn");
+    for (unsigned rank = 0; rank < 12; ++rank) expect(place(rank).rating == 1500 && place(rank).samples == 0, "ratings before anything happened");
+    work(12'000);
+    check_equation();
+    const struct hak_evo_stats s = evolution();
+    expect(s.windows >= 15 && s.generation > 2000, "windows do not close");
+    double sum = 0, lowest_cached = 1e9, highest_batched = 0;
+    for (unsigned rank = 0; rank < 12; ++rank) {
+        const struct hak_elo_entry e = place(rank);
+        expect(e.wins + e.losses + e.draws > 0 && e.samples >= 50, "a strategy was never compared");
+        expect(e.threshold == hak_elo_get_threshold(e.strategy), "thresholds differ");
+        sum += e.rating;
+        if (e.threshold > kBlock) lowest_cached = e.rating < lowest_cached ? e.rating : lowest_cached;
+        if (e.threshold <= kBlock) highest_batched = e.rating > highest_batched ? e.rating : highest_batched;
+    }
+    expect(sum > 12 * 1500 - 0.1 && sum < 12 * 1500 + 0.1, "ratings were made or lost");
+    std::printf("best %zu KiB, %.0f points; best of those that purge these blocks %.0f\n", place(0).threshold >> 10, place(0).rating, highest_batched);
+    expect(place(0).threshold > kBlock, "the best strategy is one that purges what is used again at once");
+    expect(place(0).rating > 1600 && place(0).rating > highest_batched + 100, "ratings did not converge");
+    expect(hak_evo_get_confirmed_strategy() == 4, "something was confirmed before anything was frozen");
+}
+
+// LEARN, CANARY, FROZEN, in the time that the options leave.
+void freezes() {
+    hak_init();
+    uint64_t began = get_time_ns();
+    while (!hak_evo_is_frozen()) {
+        work(100);
+        if (hak_evo_is_canary()) expect(hak_evo_get_candidate_strategy() != hak_evo_get_confirmed_strategy(), "the candidate is the confirmed strategy");
+        expect(get_time_ns() - began < uint64_t{60} * 1'000'000'000, "nothing was frozen");
+    }
+    check_equation();
+    const struct hak_evo_stats s = evolution();
+    expect(s.freezes == 1 && s.promotions + s.rollbacks <= 1, "freezes");
+    const int confirmed = hak_evo_get_confirmed_strategy();
+    expect(s.promotions == 1 ? hak_elo_get_threshold(confirmed) > kBlock : confirmed == 4, "what was promoted purges what is used again at once");
+    std::printf("frozen with %zu KiB after %.1f s, %s\n", hak_elo_get_threshold(confirmed) >> 10, static_cast<double>(get_time_ns() - began) * 1e-9,
+                s.promotions != 0 ? "promoted" : "not promoted");
+}
+
+// In the modes without a learner nothing is measured, whatever is called.
+void rests() {
+    work(200);
+    expect(!HAK_ENABLED_LEARNING(HAKMEM_FEATURE_EVOLUTION) && !HAK_ENABLED_LEARNING(HAKMEM_FEATURE_ELO), "a feature acts");
+    expect(hak_evo_is_frozen() && !hak_evo_is_canary() && !hak_elo_is_initialized(), "phase");
+    for (int i = 0; i < 1000; ++i) hak_elo_record_alloc(7, kBlock, 1);
+    expect(hak_elo_async_recompute() == 4 && hak_elo_get_cached_strategy() == 4 && hak_elo_select_strategy() == 4, "strategy");
+    expect(hak_elo_get_threshold(4) == size_t{2} << 20 && hak_elo_get_threshold(-1) == size_t{2} << 20 && hak_elo_get_threshold(12) == size_t{2} << 20, "threshold");
+    expect(hak_evo_tick(get_time_ns()) == 0 && hak_evo_should_use_candidate() == 0, "tick");
+    const struct hak_evo_stats s = evolution();
+    expect(s.noted == 0 && s.missed == 0 && s.windows == 0 && s.generation == 0, "something was measured");
+    expect(place(0).samples == 0 && place(0).rating == 1500, "something was rated");
+    expect(hak_elo_get_entry(12, nullptr, 0) != 0 && hak_evo_get_stats(nullptr, 0) != 0, "wrong arguments");
+}
+
+// A caller's samples count as those of the slow paths do.
+void records() {
+    hak_init();
+    for (int i = 0; i < 200; ++i) {
+        for (int s = 0; s < 12; ++s) hak_elo_record_alloc(s, kBlock, s == 9 ? 1000 : 5000 + 100 * static_cast<uint64_t>(s));
+    }
+    for (int i = 0; i < 5; ++i) hak_elo_async_recompute();
+    expect(place(0).strategy == 9 && hak_elo_get_cached_strategy() == 9, "the cheapest strategy does not lead");
+    unsigned other = 0;
+    for (int i = 0; i < 4000; ++i) other += hak_elo_select_strategy() != 9;
+    expect(other > 200 && other < 500, "not one selection in ten explores");
+}
+
+// Threads meet in the learner; none waits, and every call is accounted for. A process that forks meanwhile leaves children that work.
+void threads() {
+    std::vector<std::thread> all;
+    for (int t = 0; t < 4; ++t) all.emplace_back([] { work(1500); });
+    for (int i = 0; i < 8; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            work(100);
+            const uint64_t before = evolution().noted;
+            work(10);
+            _exit(evolution().noted == before + 160 ? 0 : 1);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child does not learn on");
+    }
+    for (std::thread& t : all) t.join();
+    check_equation();
+}
+
+// Nothing misses, and the clock goes on: the caller's tick closes the window.
+void ticks() {
+    work(20);
+    const uint64_t windows = evolution().windows;
+    const uint64_t now = get_time_ns();
+    hak_evo_tick(now);
+    expect(evolution().windows == windows, "a window ended before its time");
+    hak_evo_tick(now + uint64_t{3} * 1'000'000'000);
+    expect(evolution().windows == windows + 1, "a tick did not close a window whose time was over");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const struct {
+        const char* name;
+        void (*run)();
+    } cases[] = {{"learns", learns}, {"freezes", freezes}, {"rests", rests}, {"records", records}, {"threads", threads}, {"ticks", ticks}};
+    for (const auto& c : cases) {
+        if (argc == 2 && std::strcmp(argv[1], c.name) == 0) {
+            c.run();
+            std::printf("OK: %s\n", c.name);
+            return 0;
+        }
+    }
+    std::fprintf(stderr, "usage: learning learns|freezes|rests|records|threads|ticks\n");
+    return 2;
+}
