@@ -8,7 +8,6 @@
 #include <sys/single_threaded.h>
 
 #include "heap/fork.hpp"
-#include "sys/observer.hpp"
 
 // libc exports these for other runtimes, under the version of its oldest interface, and declares them nowhere. A libc without them
 // keeps its order.
@@ -30,12 +29,10 @@ public:
         if (takes_list) _IO_list_lock();
         W::before_fork();
         fork_prepare<W>();
-        Observer<W>::before_fork();
         has_list_ = takes_list;
     }
     static void parent() {
         const bool had_list = has_list_;
-        Observer<W>::after_fork_in_parent();
         fork_parent<W>();
         W::after_fork(false);
         if (had_list) _IO_list_unlock();
@@ -43,7 +40,6 @@ public:
     static void child() {
         // libc has reset the lock before, if it counted several threads as well.
         if (has_list_) _IO_list_resetlock();
-        Observer<W>::after_fork_in_child();
         fork_child<W>();
         W::after_fork(true);
     }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "heap/lifecycle.hpp"
+#include "sys/observer.hpp"
 
 namespace hak {
 
@@ -21,12 +22,14 @@ void fork_prepare() {
     heaps<W>.lock().acquire();
     reclaim<W>.lock().acquire();
     pool<W>.lock().acquire();
+    Observer<W>::before_fork();
     forking_thread<W>.store(W::Pal::thread_id(), order::relaxed);  // relaxed: read by this thread alone
 }
 
 template <World W>
 void fork_parent() {
     forking_thread<W>.store(0, order::relaxed);  // relaxed: as above
+    Observer<W>::after_fork_in_parent();
     pool<W>.lock().release();
     reclaim<W>.lock().release();
     heaps<W>.lock().release();
@@ -37,6 +40,7 @@ void fork_parent() {
 template <World W>
 void fork_child() {
     forking_thread<W>.store(0, order::relaxed);  // relaxed: the child has one thread
+    Observer<W>::after_fork_in_child();
     pool<W>.lock().reset();
     reclaim<W>.lock().reset();
     heaps<W>.lock().reset();

@@ -18,7 +18,7 @@ struct NoObserver {
     static HAK_INLINE std::size_t batch_threshold(std::size_t by_option) { return by_option; }
     // Now and then, from refills.
     static HAK_INLINE void tick() {}
-    // Around fork, in the thread that forks, while it holds all other locks.
+    // Around fork, in the thread that forks: a lock of the observer's comes behind all others.
     static HAK_INLINE void before_fork() {}
     static HAK_INLINE void after_fork_in_parent() {}
     static HAK_INLINE void after_fork_in_child() {}
