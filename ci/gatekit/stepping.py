@@ -65,12 +65,12 @@ def build_driver(folder):
     return driver
 
 
-def observe(library, folder):
+def observe(library, folder, **more):
     """Every stepped call as (entry, size) -> list of address tuples."""
     library = Path(library).resolve()
     driver = build_driver(folder)
     output = Path(folder) / f"steps.{os.getpid()}"
-    subprocess.run([str(driver), str(output)], check=True, env=environment(library), timeout=240)
+    subprocess.run([str(driver), str(output)], check=True, env=environment(library, **more), timeout=240)
     lines = output.read_text().splitlines()
     output.unlink()
     served = Path(lines[0].removeprefix("library ")).resolve()
@@ -109,11 +109,11 @@ def count(listing, path):
     return tuple(totals)
 
 
-def measure(compiler, library, folder):
-    """Rows of one library, in the table's order."""
+def measure(compiler, library, folder, **more):
+    """Rows of one library, in the table's order; `more` joins its environment."""
     listing = instructions.disassemble(str(Path(library).resolve()))
     rows = []
-    for (entry, size), paths in observe(library, folder).items():
+    for (entry, size), paths in observe(library, folder, **more).items():
         try:
             path = hit_path([without_repeats(listing, path) for path in paths])
         except NoSteadyPath as reason:

@@ -1,0 +1,107 @@
+"""Checks what the learning layer costs and leaves, by comparing the library with it and without it.
+
+  traces       without it, no symbol and no string of the layer is in the library
+  disassembly  malloc, free and all their kin are the same instructions with it and without it
+  hits         the hit paths execute the same instructions without the layer, and with it in mode learning
+  only         with one feature alone, the functions of that feature exist, and those of the other do not
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT / "ci"), str(ROOT / "props/explorer/protocols/zero_cost")]
+
+from gatekit import stepping  # noqa: E402
+import compare as objects  # noqa: E402
+
+WORDS = re.compile(r"policy|elo_|evo_|\belo\b|learn|canary|rating|strateg|research", re.IGNORECASE)
+PREFIXES = {"EVOLUTION": "hak_evo_", "ELO": "hak_elo_"}
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(holds, text):
+    if not holds:
+        raise Wrong(text)
+
+
+def run(*command):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True).stdout
+
+
+def names_and_strings(library):
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder, "bare")
+        run("objcopy", "--strip-debug", library, bare)
+        names = [line.split()[-1] for line in run("nm", bare).splitlines()]
+        return set(run("c++filt", *names).splitlines()), set(run("strings", "-a", "-n", "3", bare).splitlines())
+
+
+def traces(given):
+    for library, has in ((given.with_library, True), (given.without_library, False)):
+        names, strings = names_and_strings(library)
+        found = sorted(text for text in names | strings if WORDS.search(text))
+        expect(bool(found) == has, f"{library}: {found[:5] if found else 'nothing of the layer, although it is built in'}")
+    print("nothing of the layer is left in a library without it")
+
+
+def disassembly(given):
+    with_layer, _, exported = objects.functions(given.with_object)
+    without, _, exported_without = objects.functions(given.without_object)
+    extra = {name for name in exported ^ exported_without if not re.match(r"hak_(evo|elo|learning|init)", name)}
+    expect(not extra, f"exported by one of them alone: {sorted(extra)}")
+    # What reports on the allocator may differ: it may mention the layer.
+    hits = (exported & exported_without) - {"hak_stats", "malloc_stats", "malloc_info", "mallinfo", "mallinfo2", "hak_trim", "malloc_trim"}
+    expect(objects.ENTRIES <= hits, f"not compared: {sorted(objects.ENTRIES - hits)}")
+    different = sorted(name for name in hits if with_layer[name] != without[name])
+    expect(not different, f"differ: {different}")
+    print(f"{len(hits)} functions, {sum(len(without[name]) for name in hits)} instructions: the same")
+
+
+def hits(given):
+    runs = {"without the layer": (given.without_library, {}), "in mode learning": (given.with_library, {"HAKMEM_MODE": "learning"})}
+    tables = {name: {row.key: row.counts for row in stepping.measure("", library, given.folder, **more)} for name, (library, more) in runs.items()}
+    wanted = tables["without the layer"]
+    expect(len(wanted) >= 30, f"only {len(wanted)} hit paths were seen")
+    for name, table in tables.items():
+        wrong = [f"{key[1]}({key[2]}): {table.get(key)}, not {counts}" for key, counts in wanted.items() if table.get(key) != counts]
+        expect(not wrong, f"{name}: {wrong}")
+    print(f"{len(wanted)} hit paths execute the same instructions")
+
+
+def only(given):
+    names = {line.split()[-1] for line in run("nm", "--defined-only", given.with_object).splitlines()}
+    header = (ROOT / "include/hakmem/hakmem_learn.h").read_text()
+    declared = set(re.findall(r"\b(hak_\w+)\(", re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)))
+    for feature, prefix in PREFIXES.items():
+        mine = {name for name in declared if name.startswith(prefix)}
+        expect(len(mine) >= 7, f"{prefix}: {sorted(mine)}")
+        expect(mine <= names if feature == given.feature else not mine & names, f"{prefix}: {sorted(mine - names)} missing, {sorted(mine & names)} defined")
+    expect({"hak_init", "hak_learning_features"} <= names, "hak_init or hak_learning_features is missing")
+    print(f"the functions of {given.feature} and no others")
+
+
+def main():
+    checks = {check.__name__: check for check in (traces, disassembly, hits, only)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("check", choices=checks)
+    for name in ("--with-object", "--without-object", "--with-library", "--without-library", "--folder", "--feature"):
+        parser.add_argument(name)
+    given = parser.parse_args()
+    try:
+        checks[given.check](given)
+    except Wrong as wrong:
+        print(f"{given.check}: {wrong}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
