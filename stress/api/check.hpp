@@ -1,5 +1,5 @@
 // A check header for conformance tests: TEST(name) { EXPECT(condition); EXPECT_EQUAL(a, b); }. A failed expectation is printed with its
-// file and line and the test goes on; the program runs all its tests, or those whose names are given, and exits with 1 if any failed.
+// file and line and the test goes on; the program runs all its tests, or those whose names are given, or all but those given as -name, and exits with 1 if any failed.
 #pragma once
 
 #include <cstdio>
@@ -57,8 +57,11 @@ inline int run(int argc, char** argv) {
     });
     unsigned count = 0;
     for (Test* t = Test::all; t != nullptr; t = t->next) {
-        bool wanted = argc == 1;
-        for (int i = 1; i < argc; ++i) wanted |= strcmp(argv[i], t->name) == 0;
+        bool wanted = argc == 1 || argv[1][0] == '-';
+        for (int i = 1; i < argc; ++i) {
+            if (strcmp(argv[i], t->name) == 0) wanted = true;
+            if (argv[i][0] == '-' && strcmp(argv[i] + 1, t->name) == 0) wanted = false;
+        }
         if (!wanted) continue;
         const unsigned before = failures;
         running = t->name;
