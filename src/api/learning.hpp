@@ -7,7 +7,6 @@
 #include "policy/fixed.hpp"
 #include "policy/learner.hpp"
 #include "sys/observer.hpp"
-#include "sys/pal_linux.hpp"
 
 namespace hak {
 
@@ -21,7 +20,10 @@ using Mind = policy::Trials<Chooser>;
 template <World W>
 inline constinit policy::Learner<W, Mind> learner{};
 
-inline policy::Reading read_process() { return {LinuxPal::page_faults()}; }
+template <class W>
+policy::Reading read_process() {
+    return {W::Pal::page_faults()};
+}
 
 // The line that says what the learner changed, if the user wants to know.
 HAK_COLD inline void report(policy::Turn turn, policy::Strategy before, const policy::Decision& after) {
@@ -64,9 +66,9 @@ void start_learning() {
     config.freeze_after_ns = options.freeze_after_ms * 1'000'000;
     config.freeze_by_ns = 4 * config.freeze_after_ns;
     Mind mind(config);
-    const std::uint64_t now = LinuxPal::now_ns();
-    mind.begin(now, LinuxPal::entropy());
-    learner<W>.start(mind, now, read_process());
+    const std::uint64_t now = W::Pal::now_ns();
+    mind.begin(now, W::Pal::entropy());
+    learner<W>.start(mind, now, read_process<W>());
 }
 
 // What both kinds of observer do. The learner's lock comes last: nobody waits for another one while he holds it.
@@ -87,7 +89,7 @@ template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     class Visit {
     public:
-        Visit() : began_ns_(learner<W>.decision().observes ? LinuxPal::now_ns() : 0) {}
+        Visit() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
         ~Visit() {
             if (began_ns_ != 0) [[unlikely]] end();
         }
@@ -98,8 +100,8 @@ struct LearningObserver : PublishedThreshold<W> {
     private:
         HAK_COLD void end() const {
             const policy::Strategy before = learner<W>.decision().confirmed;
-            const std::uint64_t now = LinuxPal::now_ns();
-            const policy::Turn turn = learner<W>.note(now, bytes_, now - began_ns_, pool<W>.free_dirty_bytes(), read_process);
+            const std::uint64_t now = W::Pal::now_ns();
+            const policy::Turn turn = learner<W>.note(now, bytes_, now - began_ns_, pool<W>.free_dirty_bytes(), read_process<W>);
             report(turn, before, learner<W>.decision());
         }
 
@@ -109,12 +111,12 @@ struct LearningObserver : PublishedThreshold<W> {
 
     static HAK_COLD policy::Turn tick_at(std::uint64_t now_ns) {
         const policy::Strategy before = learner<W>.decision().confirmed;
-        const policy::Turn turn = learner<W>.tick(now_ns, read_process);
+        const policy::Turn turn = learner<W>.tick(now_ns, read_process<W>);
         report(turn, before, learner<W>.decision());
         return turn;
     }
     static void tick() {
-        if (learner<W>.decision().observes) [[unlikely]] tick_at(LinuxPal::now_ns());
+        if (learner<W>.decision().observes) [[unlikely]] tick_at(W::Pal::now_ns());
     }
 };
 #else
