@@ -5,14 +5,14 @@
 #pragma once
 
 #include "sys/pal_linux.hpp"
-#include "sys/probe.hpp"
+#include "sys/probe_sanitizer.hpp"
 
 namespace kit {
 
 // What the calling thread has taken or waits for; bit r for the lock of rank r.
 enum LockRank : unsigned { kStart, kRegistry, kReclaim, kPool, kLearner, kLockRanks };
 
-struct RankProbe : hak::NoProbe {
+struct RankProbe : hak::DefaultProbe {
     static void on_lock(const void* lock);
     static void on_unlock(const void* lock);
 };

@@ -13,13 +13,14 @@
 #include "api/learning.hpp"
 #endif
 #include "sys/pal_linux_statm.hpp"
+#include "sys/probe_sanitizer.hpp"
 #if HAKMEM_DEBUG
 #include "debug/block_table.hpp"
 #define HAKMEM_PROBE ::hak::DebugProbe<RealWorld>
 #endif
 
 #ifndef HAKMEM_PROBE
-#define HAKMEM_PROBE ::hak::NoProbe
+#define HAKMEM_PROBE ::hak::DefaultProbe
 #endif
 #ifndef HAKMEM_PAL
 #define HAKMEM_PAL ::hak::LinuxPal

@@ -145,7 +145,11 @@ HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
         fresh = allocate_missed(heap, bytes);
         if (fresh.block == nullptr) return nullptr;
     }
-    if (!fresh.zero) __builtin_memset(fresh.block, 0, bytes);
+    if (!fresh.zero) {
+        __builtin_memset(fresh.block, 0, bytes);
+    } else {
+        W::Probe::on_zero(fresh.block, bytes);
+    }
     return fresh.block;
 }
 

@@ -34,7 +34,9 @@ inline Located<W> locate(const void* p, Entry entry) {
 
 template <World W>
 inline std::size_t usable_size(const void* p) {
-    return locate<W>(p, Entry::usable_size).usable;
+    const std::size_t usable = locate<W>(p, Entry::usable_size).usable;
+    W::Probe::on_resize(pointer_to<void>(address_of(p)), usable, usable);  // who asks may use it all
+    return usable;
 }
 
 // Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
@@ -47,9 +49,10 @@ HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::s
     if (fresh == nullptr && want != bytes) fresh = allocate(heap, bytes);
     if (fresh == nullptr) {
         if (bytes > usable) return nullptr;
-        W::Probe::on_hand_out(p, bytes, usable);  // no memory for a better home: the block stays where it is
+        W::Probe::on_resize(p, bytes, usable);  // no memory for a better home: the block stays where it is
         return p;
     }
+    W::Probe::on_move(p, usable);
     __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
     // The heap may have been born in allocate().
     deallocate(static_cast<Heap<W>*>(W::current_heap()), p);
@@ -62,7 +65,7 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
     std::size_t want = bytes;
     if (bytes > W::kConfig.small_bytes_max) {
         if (fits(old.usable, bytes) || resize_in_place(old.record, old.state, bytes)) {
-            W::Probe::on_hand_out(p, bytes, locate<W>(p, Entry::realloc).usable);
+            W::Probe::on_resize(p, bytes, locate<W>(p, Entry::realloc).usable);
             return p;
         }
         // A run that grows once will grow again: behind a grown block an eighth stays untouched, which costs address space only, and
@@ -84,7 +87,7 @@ HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
     }
     const std::size_t usable = record->block_bytes();
     if (!fits(usable, bytes) && (bytes > usable || usable > kMinAlignment)) return move_block(heap, p, usable, bytes, bytes);
-    W::Probe::on_hand_out(p, bytes, usable);
+    W::Probe::on_resize(p, bytes, usable);
     return p;
 }
 

@@ -16,8 +16,10 @@ namespace hak {
 
 template <World W>
 struct Block {
-    Plain<W, Address> link;
-    Plain<W, Address> seal;
+    using Word = typename W::Probe::template Word<Plain<W, Address>>;
+
+    Word link;
+    Word seal;
 
     HAK_INLINE void close(Address next, Address secret) {
         link.set(next);

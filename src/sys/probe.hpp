@@ -10,6 +10,12 @@ namespace hak {
 struct NoProbe {
     // The block [p, p + usable) is about to be the client's, who asked for `requested` bytes of it.
     static HAK_INLINE void on_hand_out(void* /*p*/, std::size_t /*requested*/, std::size_t /*usable*/) {}
+    // A live block, at whose place nothing moves: the client may use `requested` bytes of it from here on.
+    static HAK_INLINE void on_resize(void* /*p*/, std::size_t /*requested*/, std::size_t /*usable*/) {}
+    // The first `bytes` bytes of a block that was handed out are zero, though nobody wrote them.
+    static HAK_INLINE void on_zero(void* /*p*/, std::size_t /*bytes*/) {}
+    // The allocator is about to copy a live block, with what the client did not ask for; it retires it next.
+    static HAK_INLINE void on_move(void* /*p*/, std::size_t /*usable*/) {}
     // A block begins its first life since its slab was opened. Comes before its on_hand_out.
     static HAK_INLINE void on_carve(void* /*p*/) {}
     // The client gave the block back; nothing of it may be read as user data any more. Called before any other thread can have it.
@@ -21,11 +27,18 @@ struct NoProbe {
     // through a lock (lock.hpp) is seen to ask for it and never to give it back.
     static HAK_INLINE void on_lock(const void* /*lock*/) {}
     static HAK_INLINE void on_unlock(const void* /*lock*/) {}
+
+    // How the allocator keeps a Plain word inside a free block.
+    template <class T>
+    using Word = T;
 };
 
 template <class P>
 concept ProbePolicy = requires(void* p, std::size_t n) {
     P::on_hand_out(p, n, n);
+    P::on_resize(p, n, n);
+    P::on_zero(p, n);
+    P::on_move(p, n);
     P::on_carve(p);
     P::on_retire(p, n);
     P::on_map(p, n);
