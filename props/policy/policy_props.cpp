@@ -171,6 +171,13 @@ void p2_is_close() {
     RC_ASSERT(p2.value() <= all[9970]);
 }
 
+// The example of Jain and Chlamtac's paper: the median of twenty observations is estimated as 4.44.
+void p2_follows_the_paper() {
+    P2Quantile p2(0.5);
+    for (const double x : {0.02, 0.15, 0.74, 3.39, 0.83, 22.37, 10.15, 15.43, 38.62, 15.92, 34.60, 10.28, 1.47, 0.40, 0.05, 11.39, 0.27, 0.42, 0.09, 11.37}) p2.add(x);
+    require(std::abs(p2.value() - 4.44) < 0.005, "the median of the paper's example is ", p2.value(), ", not 4.44");
+}
+
 // Evolution
 
 // Windows of any kind: the phase changes along the arrows of evolution.hpp, and along no other.
@@ -272,6 +279,39 @@ void quiet_windows_judge_nothing() {
     require(window(200, 100, 1 << 26) == Turn::relearn, "other sizes make no turn");
 }
 
+// A candidate that was rolled back once is judged anew the next time, by the trials of that canary alone.
+void canaries_are_judged_by_their_own_trials() {
+    EvolutionConfig config;
+    config.freeze_after_ns = 1;
+    config.settled_windows = 1;
+    Evolution evolution(config);
+    evolution.begin(0);
+    std::uint64_t now = 0;
+    std::size_t bytes = std::size_t{1} << 20;
+    const Cost mean{1, 100, 10, 1000};
+    const auto canary = [&](double factor) {
+        while (evolution.phase() != Phase::canary) {
+            require(now < 100'000'000'000, "a settled learner whose best is another strategy starts no canary");
+            for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
+            evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean);
+        }
+        for (unsigned i = 0; i < config.canary_trials + Samples::kWarmUp; ++i) {
+            evolution.note_trial(evolution.confirmed(), mean);
+            evolution.note_trial(evolution.candidate(), {1, 100 * factor, 10 * factor, 1000 * factor});
+        }
+        for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
+        return evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean);
+    };
+    require(canary(2) == Turn::roll_back, "a candidate at twice the cost was not rolled back");
+    for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
+    evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean);
+    bytes <<= 5;
+    for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
+    require(evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean) == Turn::relearn, "other sizes make no turn");
+    require(canary(0.5) == Turn::promote, "a candidate at half the cost was not promoted, perhaps for what it cost the last time");
+    require(evolution.confirmed() == Strategy::k8M, "another strategy than the candidate was promoted");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -283,7 +323,9 @@ int main(int argc, char** argv) {
     suite.property("samples are bounded", samples_are_bounded);
     suite.property("P2 holds for any stream", p2_holds_for_any_stream);
     suite.property("P2 is close", p2_is_close);
+    suite.example("P2 follows the paper", p2_follows_the_paper);
     suite.property("Evolution: transitions are legal", transitions_are_legal);
     suite.example("Evolution: quiet windows judge nothing", quiet_windows_judge_nothing);
+    suite.example("Evolution: canaries are judged by their own trials", canaries_are_judged_by_their_own_trials);
     return suite.finish();
 }
