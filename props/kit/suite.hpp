@@ -128,6 +128,7 @@ private:
         if (name != FlightRecorder::name()) return;
         const auto wrong_in = [&](const std::vector<Language>& commands) { return isolated(std::min(kCandidateMs, limit_ms_), [&] { return run(commands); }); };
         std::vector<Language> commands = parse<Language>(FlightRecorder::text());
+        write_failed(name, death_, text_of(commands));  // for who does not wait for the rest
         const bool alone = !wrong_in(commands).empty();
         if (!alone) std::cerr << "the history does no harm alone; those before it must have left something\n";
         if (alone) commands = minimize(std::move(commands), [&](const std::vector<Language>& fewer) { return !wrong_in(fewer).empty(); });

@@ -1,0 +1,78 @@
+// remote_states.cpp: a slab's remote list and the notification of its owner. Every change of every remote word and pending list is seen.
+#include <iostream>
+#include <vector>
+
+#include "props/kit/chart.hpp"
+#include "props/states/observed.hpp"
+#include "props/states/stage.hpp"
+
+namespace states {
+namespace {
+
+// idle: nothing is posted. owed: the poster that set `queued` owes the push. pending: on the owner's list. popped: the owner's holder has
+// taken it off and not drained it. claimed: `queued` is set by who takes the slab over.
+enum class Notice : unsigned { idle, owed, pending, popped, claimed };
+
+class RemoteWatch : public Watch {
+public:
+    RemoteWatch() {
+        using enum Notice;
+        chart_.allow<Notice>({
+            {idle, owed}, {owed, pending}, {pending, popped}, {popped, idle},
+            {idle, claimed}, {claimed, idle},
+            {popped, pending},  // a tender leaves it to the heap's thread
+            {pending, owed},    // a fork's child forgets the lists, and makes them anew
+        });
+    }
+    void on_world() override { notices_.clear(); }
+    void on_remote(const Slab* slab, hak::Address from, hak::Address to) override {
+        const bool was_queued = (from & hak::kQueued) != 0, is_queued = (to & hak::kQueued) != 0;
+        kit::require(to == 0 || is_queued, "the remote word of unit ", unit_of(slab), " has blocks that nobody is told of");
+        if (was_queued && is_queued) {
+            kit::require(to != hak::kQueued && to != from, "posted blocks of unit ", unit_of(slab), " are lost");
+            return;
+        }
+        if (is_queued) return change(slab, to == hak::kQueued ? Notice::claimed : Notice::owed);
+        change(slab, Notice::idle);
+    }
+    void on_pending(const Heap* heap, const Slab* from, const Slab* to) override {
+        if (to != nullptr) {
+            kit::require(to->pending_next.get() == from, "a push loses the slabs before it");
+            kit::require(to->owner.load(hak::order::relaxed) == heap, "a slab is pushed to a heap that does not own it");
+            return change(to, Notice::pending);
+        }
+        for (const Slab* slab = from; slab != nullptr; slab = slab->pending_next.get()) change(slab, in_fork_child ? Notice::owed : Notice::popped);
+    }
+    void on_unit(const Slab* record, hak::UnitState from, hak::UnitState) override {
+        if (from != hak::UnitState::slab || window.head_record(record) != record) return;
+        kit::require(notice_of(record) == Notice::idle, "unit ", unit_of(record), " is released while its slab is ", static_cast<unsigned>(notice_of(record)));
+    }
+    void require_all_seen(bool is_full) override {
+        chart_.print(std::cerr);
+        if (is_full) chart_.require_all_seen();
+    }
+
+private:
+    Notice& notice_of(const Slab* slab) {
+        const std::size_t unit = unit_of(slab);
+        if (notices_.size() <= unit) notices_.resize(unit + 1, Notice::idle);
+        return notices_[unit];
+    }
+    void change(const Slab* slab, Notice to) {
+        Notice& notice = notice_of(slab);
+        chart_.see(static_cast<unsigned>(notice), static_cast<unsigned>(to), unit_of(slab));
+        notice = to;
+    }
+
+    kit::Chart chart_{"notice of slab", {"idle", "owed", "pending", "popped", "claimed"}};
+    std::vector<Notice> notices_;
+};
+
+}  // namespace
+
+Watch& remote_watch() {
+    static RemoteWatch eyes;
+    return eyes;
+}
+
+}  // namespace states

@@ -1,0 +1,45 @@
+// token_states.cpp: who holds a heap. Every change of every token is seen.
+#include <iostream>
+
+#include "props/kit/chart.hpp"
+#include "props/states/observed.hpp"
+#include "props/states/stage.hpp"
+
+namespace states {
+namespace {
+
+class TokenWatch : public Watch {
+public:
+    TokenWatch() {
+        using enum hak::Token;
+        chart_.allow<hak::Token>({
+            {unborn, owned},                                       // a thread's first call makes a heap
+            {owned, busy}, {busy, owned},                          // its slow paths
+            {busy, orphan},                                        // it ends
+            {orphan, owned},                                       // adopted whole
+            {orphan, tended}, {tended, orphan},                    // others look after it
+            {owned, tended}, {tended, owned},
+            {tended, awaited}, {awaited, owned},                   // its own thread sleeps meanwhile
+            {owned, frozen}, {busy, frozen},                       // in the child of a fork
+        });
+    }
+    void on_token(const Heap* heap, hak::Token from, hak::Token to) override {
+        chart_.see(static_cast<unsigned>(from), static_cast<unsigned>(to), hak::address_of(heap) - hak::address_of(window.heap_memory(0)));
+    }
+    void require_all_seen(bool is_full) override {
+        chart_.print(std::cerr);
+        if (is_full) chart_.require_all_seen();
+    }
+
+private:
+    kit::Chart chart_{"token of heap", {"unborn", "owned", "busy", "orphan", "tended", "awaited", "frozen"}};
+};
+
+}  // namespace
+
+Watch& token_watch() {
+    static TokenWatch eyes;
+    return eyes;
+}
+
+}  // namespace states
