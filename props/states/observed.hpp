@@ -60,8 +60,8 @@ struct Observed : kit::TinyWorld {
         static constexpr int kSpins = 2;
     };
     struct Pal : kit::FakePal {
-        static void* reserve(std::size_t n, std::size_t alignment) {
-            void* const p = kit::FakePal::reserve(n, alignment);
+        static void* reserve(std::size_t n, std::size_t alignment, Where where = Where::current()) {
+            void* const p = kit::FakePal::reserve(n, alignment, where);
             tell_called(kit::Call::reserve, p, n, p != nullptr);
             return p;
         }
@@ -69,17 +69,17 @@ struct Observed : kit::TinyWorld {
             kit::FakePal::unreserve(p, n);
             tell_unreserve();
         }
-        static bool expose(void* p, std::size_t n) { return told(kit::Call::expose, p, n, kit::FakePal::expose); }
-        static bool commit(void* p, std::size_t n) { return told(kit::Call::commit, p, n, kit::FakePal::commit); }
-        static bool decommit(void* p, std::size_t n) { return told(kit::Call::decommit, p, n, kit::FakePal::decommit); }
-        static bool purge(void* p, std::size_t n) { return told(kit::Call::purge, p, n, kit::FakePal::purge); }
+        static bool expose(void* p, std::size_t n, Where where = Where::current()) { return told(kit::Call::expose, p, n, kit::FakePal::expose, where); }
+        static bool commit(void* p, std::size_t n, Where where = Where::current()) { return told(kit::Call::commit, p, n, kit::FakePal::commit, where); }
+        static bool decommit(void* p, std::size_t n, Where where = Where::current()) { return told(kit::Call::decommit, p, n, kit::FakePal::decommit, where); }
+        static bool purge(void* p, std::size_t n, Where where = Where::current()) { return told(kit::Call::purge, p, n, kit::FakePal::purge, where); }
         static void sleep_while(std::uint32_t* word, std::uint32_t value) { fibers.sleep_while(word, value); }
 
     private:
-        static bool told(kit::Call call, void* p, std::size_t n, bool (*work)(void*, std::size_t)) {
+        static bool told(kit::Call call, void* p, std::size_t n, bool (*work)(void*, std::size_t, Where), Where where) {
             fibers.point();
             tell_call(call, p, n);
-            const bool works = work(p, n);
+            const bool works = work(p, n, where);
             tell_called(call, p, n, works);
             return works;
         }

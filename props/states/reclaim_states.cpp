@@ -35,15 +35,17 @@ public:
     void on_pool_unlock() override {
         is_disturbed_ |= !fibers.all_idle_but(fibers.current());
         std::vector<State> now(window.slot_count(), away);
-        std::size_t free_dirty = 0;
+        std::size_t free_dirty = 0, waits_at_most = 0;
         kit::each_slot<Observed>([&](std::size_t first, std::size_t length) {
             for (std::size_t i = first; i < first + length; ++i) now[i] = state_of(first, slots_[i].state);
         });
         for (std::size_t i = 0; i < now.size(); ++i) {
             change(i, now[i]);
             free_dirty += now[i] == dirty;
+            waits_at_most += now[i] == dirty || now[i] == out;
         }
-        is_over_ |= free_dirty * kSlot > hak::tunables<Observed>.get().cache_bytes_max;
+        const auto tunables = hak::tunables<Observed>.get();
+        is_over_ |= free_dirty * kSlot > tunables.cache_bytes_max || (free_dirty != 0 && waits_at_most * kSlot > tunables.batch_bytes_max);
     }
     // What is asked of the system is asked for memory that nobody else can have meanwhile.
     void on_call(kit::Call call, const void* p, std::size_t bytes) override {

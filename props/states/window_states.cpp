@@ -35,6 +35,7 @@ public:
                 reserved_ = bytes;
                 return change(reserved_alone);
             case kit::Call::expose: return change(exposed_too);
+            case kit::Call::arm: return;
             case kit::Call::purge: return each_page(p, bytes, [](Page now) {
                 kit::require(now == window_committed, "a page that is not a committed one of the window is purged");
                 return now;
