@@ -248,22 +248,25 @@ private:
         });
         const std::size_t units = window<W>.slots_ready() * W::kConfig.units_per_superslab;
         for (std::size_t unit = 0; unit < units && found.function == nullptr; ++unit) {
-            const UnitState state = window<W>.record(unit)->state.load(order::relaxed);  // relaxed: records of blocks that live do not change
-            if (state == UnitState::slab) {
-                const Address begin = window<W>.base() + unit * W::kConfig.unit_bytes;
-                for (Address a = begin; a < begin + W::kConfig.unit_bytes && found.function == nullptr; a += kMinAlignment) {
-                    found = live_damage(a, function);
-                }
-            } else if (state != UnitState::free) {
-                const Address base = window<W>.record(unit)->start.load(order::relaxed);  // relaxed: as above
-                found = live_damage(base + block_table<W>.read(base).front(), function);
+            // relaxed, all of these: of a block that lives they do not change, and what the table says of any other address is no live block
+            const Slab<W>* const record = window<W>.record(unit);
+            const UnitState state = record->state.load(order::relaxed);
+            const Address first = record->start.load(order::relaxed);
+            if (state == UnitState::large || state == UnitState::big) {
+                found = live_damage(first, function);
+            } else if (state == UnitState::slab && window<W>.unit_index(first) == unit) {
+                const std::uint32_t blocks = record->limit.load(order::relaxed);
+                for (std::uint32_t i = 0; i < blocks && found.function == nullptr; ++i) found = live_damage(record->block_address(i), function);
             }
         }
         return found;
     }
 
     // Guards of a block that was live since the lock is held are the client's to break alone: who frees or resizes it waits for the lock first.
-    static Finding live_damage(Address client, const char* function) {
+    static Finding live_damage(Address base, const char* function) {
+        const Record at_base = block_table<W>.read(base);
+        if (at_base.kind() != RecordKind::held) return {};
+        const Address client = base + at_base.front();
         const Record record = block_table<W>.read(client);
         return record.kind() == RecordKind::live ? guards_finding(guarded(client, record), function) : Finding{};
     }
