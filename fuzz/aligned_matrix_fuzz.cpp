@@ -2,6 +2,8 @@
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
 
+namespace {
+
 struct AlignedAlways {
     kit::Thread t; kit::Handle h; kit::Log2 a; kit::Bytes n;
     KIT_COMMAND(AlignedAlways, "aligned", 90, t, h, a, n)
@@ -9,4 +11,7 @@ struct AlignedAlways {
 };
 
 using AlignedMatrix = std::variant<AlignedAlways, kit::Calloc, kit::Realloc, kit::Free, kit::Usable, kit::Trim, kit::Advance, kit::FailNext, kit::Heal>;
-FUZZ_PART(AlignedMatrix, kit::Command, fuzz::run_heap)
+
+}  // namespace
+
+FUZZ_PART("aligned_matrix", AlignedMatrix, kit::Command, fuzz::run_heap)

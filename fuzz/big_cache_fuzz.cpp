@@ -2,6 +2,11 @@
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
 
+namespace {
+
 using BigCache = std::variant<kit::AcquireSlots, kit::ExtendSlots, kit::ShrinkSlots, kit::Release, kit::Tick, kit::Return, kit::Advance, kit::FailNext,
                               kit::FailAll, kit::Heal, kit::Meanwhile>;
-FUZZ_PART(BigCache, kit::PoolCommand, fuzz::run_pool)
+
+}  // namespace
+
+FUZZ_PART("big_cache", BigCache, kit::PoolCommand, fuzz::run_pool)

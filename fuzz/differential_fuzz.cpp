@@ -1,12 +1,13 @@
 // differential_fuzz.cpp: the same calls on hakmem and on glibc's malloc: null or not, error, errno, alignment and contents must agree.
 // glibc's functions are looked up in libc itself, so that no sanitizer's stand between. What the two heaps did before does not
-// matter to any of these answers; every history gives all of its blocks back.
+// matter to any of these answers; hakmem starts afresh with every history.
 #include <bit>
 #include <cerrno>
 #include <cstring>
 
 #include <dlfcn.h>
 
+#include "fuzz/fresh_core.hpp"
 #include "fuzz/history.hpp"
 #include "fuzz/wide.hpp"
 #include "hakmem/hakmem.h"
@@ -34,11 +35,7 @@ struct Pvalloc { Handle h; WideSize n; KIT_COMMAND(Pvalloc, "pvalloc", 8, h, n) 
 struct Free { Handle h; KIT_COMMAND(Free, "free", 30, h) };
 using Call = std::variant<Malloc, Calloc, Realloc, Array, Memalign, Aligned, Posix, Valloc, Pvalloc, Free>;
 
-enum class Defect : std::uint8_t { none, dirty_calloc, lost_alignment, kept_errno };
-#ifndef FUZZ_DEFECT
-#define FUZZ_DEFECT none
-#endif
-constexpr Defect kDefect = Defect::FUZZ_DEFECT;
+const fuzz::Defect dirty_calloc("dirty_calloc"), lost_alignment("lost_alignment"), kept_errno("kept_errno");
 
 struct Family {
     void* (*malloc)(std::size_t);
@@ -79,9 +76,9 @@ Family family_of_libc() {
 
 Family family_of_hakmem() {
     Family f = {hak_malloc, hak_calloc, hak_realloc, hak_reallocarray, hak_memalign, hak_aligned_alloc, hak_posix_memalign, hak_valloc, hak_pvalloc, hak_free};
-    if (kDefect == Defect::dirty_calloc) f.calloc = [](std::size_t count, std::size_t n) { return n < 4096 && count < 4 ? hak_malloc(count * n) : hak_calloc(count, n); };
-    if (kDefect == Defect::lost_alignment) f.memalign = [](std::size_t a, std::size_t n) { return hak_memalign(a >= 4096 && a <= 65536 ? 16 : a, n); };
-    if (kDefect == Defect::kept_errno) {
+    if (dirty_calloc) f.calloc = [](std::size_t count, std::size_t n) { return n < 4096 && count < 4 ? hak_malloc(count * n) : hak_calloc(count, n); };
+    if (lost_alignment) f.memalign = [](std::size_t a, std::size_t n) { return hak_memalign(a >= 4096 && a <= 65536 ? 16 : a, n); };
+    if (kept_errno) {
         f.malloc = [](std::size_t n) {
             const int before = errno;
             void* const p = hak_malloc(n);
@@ -243,6 +240,7 @@ private:
 std::string run(const std::vector<Call>& commands) {
     std::size_t at = 0;
     try {
+        fuzz::reset_core();
         Differential both;
         for (; at < commands.size() && at < 200; ++at) both.step(commands[at]);
     } catch (const kit::Broken& e) {
@@ -253,4 +251,4 @@ std::string run(const std::vector<Call>& commands) {
 
 }  // namespace
 
-FUZZ_HISTORIES(Call, run)
+FUZZ_HISTORIES("differential", Call, run)

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "fuzz/fresh_core.hpp"
 #include "fuzz/history.hpp"
 #include "hakmem/hakmem.h"
 #include "props/kit/audit_real.hpp"
@@ -28,11 +29,7 @@ struct Rest { Who t; KIT_COMMAND(Rest, "rest", 10, t) };                        
 struct Trim { Who t; KIT_COMMAND(Trim, "trim", 4, t) };
 using Step = std::variant<Put, Take, Resize, Churn, Rest, Trim>;
 
-enum class Defect : std::uint8_t { none, lost_block };
-#ifndef FUZZ_DEFECT
-#define FUZZ_DEFECT none
-#endif
-constexpr Defect kDefect = Defect::FUZZ_DEFECT;
+const fuzz::Defect lost_block("lost_block");
 
 struct Cookie {
     std::size_t bytes;
@@ -59,7 +56,7 @@ void verify(Cookie* p) {
 void release(Cookie* p) {
     if (p == nullptr) return;
     verify(p);
-    if (kDefect == Defect::lost_block) return;
+    if (lost_block) return;
     hak_free(p);
 }
 
@@ -110,6 +107,8 @@ std::string audit(std::size_t live) {
 }
 
 std::string run(const std::vector<Step>& commands) {
+    for (auto& p : shared) p.store(nullptr, std::memory_order_relaxed);  // the threads start later, which orders it before all they do
+    fuzz::reset_core();
     std::vector<Step> steps(commands.begin(), commands.begin() + static_cast<std::ptrdiff_t>(std::min(commands.size(), kMostSteps)));
     std::array<std::string, kThreads> wrong;
     std::vector<std::thread> threads;
@@ -122,11 +121,11 @@ std::string run(const std::vector<Step>& commands) {
     std::size_t live = 0;
     for (const auto& p : shared) live += p.load(std::memory_order_relaxed) != nullptr;  // the joins order it behind every exchange
     if (first.empty()) first = audit(live);
-    for (auto& p : shared) hak_free(p.exchange(nullptr, std::memory_order_relaxed));    // the same
+    for (auto& p : shared) hak_free(p.exchange(nullptr, std::memory_order_relaxed));  // the same
     hak_trim(0);
     return first.empty() ? audit(0) : first;
 }
 
 }  // namespace
 
-FUZZ_HISTORIES(Step, run)
+FUZZ_HISTORIES("heap_threads", Step, run)

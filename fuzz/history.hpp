@@ -1,13 +1,15 @@
-// history.hpp: the functions of harness.hpp for a target whose input is a history in a command language of the kit.
+// history.hpp: a target whose input is a history in a command language of the kit.
 #pragma once
 
 #include "fuzz/harness.hpp"
 #include "fuzz/mutate.hpp"
+#include "props/kit/isolate.hpp"
 #include "props/kit/language.hpp"
 
 namespace fuzz {
 
 inline constexpr std::size_t kMostCommands = 1000;
+inline constexpr unsigned kShrinkMs = 10000;  // processor time of one candidate, which may be a loop without end
 
 template <class Language, std::string (*kRun)(const std::vector<Language>&)>
 struct History {
@@ -15,7 +17,7 @@ struct History {
     static std::string one(const std::uint8_t* data, std::size_t size) { return kRun(read(data, size)); }
     static std::string show(const std::uint8_t* data, std::size_t size) {
         std::vector<Language> commands = read(data, size);
-        const auto fails = [](const std::vector<Language>& c) { return !kRun(c).empty(); };
+        const auto fails = [](const std::vector<Language>& c) { return !kit::isolated(kShrinkMs, [&] { return kRun(c); }).empty(); };
         if (fails(commands)) commands = kit::minimize(std::move(commands), fails);
         return kit::text_of(commands);
     }
@@ -45,19 +47,16 @@ std::vector<Whole> widen(const std::vector<Part>& commands) {
 
 }  // namespace fuzz
 
-// Defines the target's functions. `run` is a function from a history to what is wrong with it.
-#define FUZZ_HISTORIES(Language, run)                                                                                              \
-    std::string fuzz::one(const std::uint8_t* data, std::size_t size) { return History<Language, run>::one(data, size); }          \
-    std::string fuzz::show(const std::uint8_t* data, std::size_t size) { return History<Language, run>::show(data, size); }        \
-    std::string fuzz::bytes_of_text(const std::string& text) { return History<Language, run>::bytes_of_text(text); }               \
-    std::string fuzz::one_text(const std::string& text) { return History<Language, run>::one_text(text); }                         \
-    std::string fuzz::mutate(const std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed) {                        \
-        return History<Language, run>::mutate(data, size, most, seed);                                                             \
+// Registers a target. `run` is a function from a history to what is wrong with it.
+#define FUZZ_HISTORIES(name, Language, run)                                                                                     \
+    namespace {                                                                                                                 \
+    using Inputs = fuzz::History<Language, run>;                                                                                \
+    const fuzz::Registered registered({name, Inputs::one, Inputs::show, Inputs::bytes_of_text, Inputs::one_text, Inputs::mutate}); \
     }
 
 // The same for a target whose language is a part of another one, `Whole`, which `run` takes.
-#define FUZZ_PART(Part, Whole, run)                                                                              \
+#define FUZZ_PART(name, Part, Whole, run)                                                                        \
     namespace {                                                                                                  \
     std::string run_part(const std::vector<Part>& commands) { return run(fuzz::widen<Whole>(commands)); }        \
     }                                                                                                            \
-    FUZZ_HISTORIES(Part, run_part)
+    FUZZ_HISTORIES(name, Part, run_part)

@@ -3,6 +3,8 @@
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
 
+namespace {
+
 struct Wrong {
     kit::Thread t; kit::Mode o; kit::Handle h;
     KIT_COMMAND(Wrong, "misuse", 60, t, o, h)
@@ -10,4 +12,7 @@ struct Wrong {
 };
 
 using Misuse = std::variant<kit::Malloc, kit::Aligned, kit::Realloc, kit::Free, kit::Sweep, Wrong, kit::Post, kit::Exit, kit::Start, kit::Trim>;
-FUZZ_PART(Misuse, kit::Command, fuzz::run_heap)
+
+}  // namespace
+
+FUZZ_PART("misuse", Misuse, kit::Command, fuzz::run_heap)

@@ -2,6 +2,8 @@
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
 
+namespace {
+
 struct Resize {
     kit::Thread t; kit::Handle h; kit::Bytes n;
     KIT_COMMAND(Resize, "realloc", 90, t, h, n)
@@ -9,4 +11,7 @@ struct Resize {
 };
 
 using ReallocMatrix = std::variant<kit::Malloc, kit::Calloc, kit::Aligned, Resize, kit::Free, kit::Usable, kit::Advance, kit::FailNext, kit::Heal>;
-FUZZ_PART(ReallocMatrix, kit::Command, fuzz::run_heap)
+
+}  // namespace
+
+FUZZ_PART("realloc_matrix", ReallocMatrix, kit::Command, fuzz::run_heap)

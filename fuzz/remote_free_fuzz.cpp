@@ -2,6 +2,11 @@
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
 
+namespace {
+
 using RemoteFree = std::variant<kit::Malloc, kit::Fill, kit::Free, kit::Sweep, kit::Post, kit::Push, kit::Collect, kit::Exit, kit::Start, kit::Fork, kit::Trim,
                                 kit::Hook>;
-FUZZ_PART(RemoteFree, kit::Command, fuzz::run_heap)
+
+}  // namespace
+
+FUZZ_PART("remote_free", RemoteFree, kit::Command, fuzz::run_heap)

@@ -18,11 +18,7 @@ struct Ask {
 };
 using SizeClass = std::variant<Ask>;
 
-enum class Defect : std::uint8_t { none, one_byte_over };
-#ifndef FUZZ_DEFECT
-#define FUZZ_DEFECT none
-#endif
-constexpr Defect kDefect = Defect::FUZZ_DEFECT;
+const fuzz::Defect one_byte_over("one_byte_over");
 
 std::string run(const std::vector<SizeClass>& asked) {
     static const std::vector<std::size_t> blocks = kit::documented_blocks();
@@ -31,7 +27,7 @@ std::string run(const std::vector<SizeClass>& asked) {
         if (!std::has_single_bit(a)) continue;
         unsigned want = 0;
         while (want < blocks.size() && (blocks[want] < n || blocks[want] % a != 0)) ++want;
-        const unsigned got = Classes::class_of_aligned(kDefect == Defect::one_byte_over && n == 1025 ? n - 1 : n, a);
+        const unsigned got = Classes::class_of_aligned(one_byte_over && n == 1025 ? n - 1 : n, a);
         if (got != want) return "class " + std::to_string(got) + " instead of " + std::to_string(want) + " for " + std::to_string(n) + " aligned to " + std::to_string(a);
     }
     return {};
@@ -39,4 +35,4 @@ std::string run(const std::vector<SizeClass>& asked) {
 
 }  // namespace
 
-FUZZ_HISTORIES(SizeClass, run)
+FUZZ_HISTORIES("size_class", SizeClass, run)

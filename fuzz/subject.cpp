@@ -1,5 +1,5 @@
 // subject.cpp: the machines of the kit in TinyWorld, or, for canaries, in a world with the defect FUZZ_DEFECT, which the seed corpus of a
-// target must show.
+// target must show. Compiled once for each.
 #include "fuzz/subject.hpp"
 
 #include "props/kit/machine.hpp"
@@ -49,9 +49,13 @@ struct slipping_link : kit::TinyWorld {
 
 using World = worlds::FUZZ_DEFECT;
 
-}  // namespace
+#define FUZZ_TEXT_(x) #x
+#define FUZZ_TEXT(x) FUZZ_TEXT_(x)
 
-std::string fuzz::run_heap(const kit::Commands& commands) {
-    return kit::run_history<World>(commands, {.audit_every = 2, .verify_every = 16, .zero_every = 16});
-}
-std::string fuzz::run_pool(const kit::PoolCommands& commands) { return kit::run_pool_history<World>(commands); }
+const fuzz::Subject machines{
+    fuzz::Defect(FUZZ_TEXT(FUZZ_DEFECT)),
+    [](const kit::Commands& commands) { return kit::run_history<World>(commands, {.audit_every = 2, .verify_every = 16, .zero_every = 16}); },
+    [](const kit::PoolCommands& commands) { return kit::run_pool_history<World>(commands); }};
+const bool is_registered = (fuzz::subjects().push_back(&machines), true);
+
+}  // namespace

@@ -2,6 +2,8 @@
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
 
+namespace {
+
 // Blocks of the classes that share a few slabs.
 struct SmallBytes : kit::Field<'n', 257, 1> {
     static std::uint32_t of_code(std::uint32_t code) { return code % 4 == 3 ? code + 1 : code % 64; }
@@ -19,4 +21,7 @@ struct TakeMany {
 };
 
 using TlsList = std::variant<Take, TakeMany, kit::Free, kit::Sweep, kit::Trim, kit::Advance, kit::Exit, kit::Start>;
-FUZZ_PART(TlsList, kit::Command, fuzz::run_heap)
+
+}  // namespace
+
+FUZZ_PART("tls_list", TlsList, kit::Command, fuzz::run_heap)

@@ -74,8 +74,7 @@ int main(int argc, char** argv) {
         RC_ASSERT(kit::parse<Command>(kit::text_of(commands)) == commands);
         const std::string bytes = kit::encode(commands);
         const Commands again = kit::decode<Command>(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), SIZE_MAX);
-        RC_ASSERT(again.size() == commands.size());
-        RC_ASSERT(kit::encode(again) == bytes);
+        RC_ASSERT(again == commands);
     });
 
     suite.example("every change of state that is claimed was met", [&] {

@@ -21,10 +21,7 @@ FOLDER = ROOT / "build" / "gate"
 COMPILERS = ("release", "release-clang")
 SANITIZERS = ("asan", "ubsan", "tsan")
 STRESS_SECONDS = 20
-# The harnesses of whole machines search for a minute; those that drive one part of the same machines need less to go deep.
 FUZZ_SECONDS = 60
-FUZZ_PART_SECONDS = 12
-FUZZ_WHOLE = ("heap_fuzz", "pool_fuzz", "options_fuzz")
 WALL_ROUNDS = 20
 EXPLORER_PROGRAMS = 10_000
 EXPLORER_EXECUTIONS = 100_000
@@ -193,49 +190,22 @@ def step_stress(gate, step):
     step.outcome.summary = f"{ran} runs of {STRESS_SECONDS} s"
 
 
-def fuzz_harnesses():
-    folder = ROOT / "build" / "fuzz"
-    return sorted(path for path in folder.rglob("*_fuzz") if path.is_file() and os.access(path, os.X_OK))
-
-
-def corpus_of(harness):
-    for name in (harness.name, harness.name.removesuffix("_fuzz")):
-        if (ROOT / "fuzz" / "corpus" / name).is_dir():
-            return ROOT / "fuzz" / "corpus" / name
-    return None
-
-
 def step_fuzz(gate, step):
-    """Each libFuzzer harness from its corpus, with a time limit; what it finds is kept in build/gate/fuzz."""
+    """Each libFuzzer target for a minute, two at a time; what it finds is kept in build/gate/fuzz."""
+    found = FOLDER / "fuzz"
+    shutil.rmtree(found, ignore_errors=True)
     step.say("building fuzz")
-    if not step.build("fuzz", ["fuzz/all"]):
-        return step.red("the fuzz harnesses do not build")
-    harnesses = fuzz_harnesses()
-    if not harnesses:
-        step.red("build/fuzz holds no *_fuzz: nothing was fuzzed")
-    executed = 0
-    for harness in harnesses:
-        seconds = FUZZ_SECONDS if harness.name in FUZZ_WHOLE else FUZZ_PART_SECONDS
-        found = FOLDER / "fuzz" / harness.name
-        shutil.rmtree(found, ignore_errors=True)
-        (found / "corpus").mkdir(parents=True)
-        corpus = corpus_of(harness)
-        if corpus is None:
-            step.red(f"{harness.name}: fuzz/corpus/{harness.name} is missing")
-        step.say(f"{harness.name}: {seconds} s")
-        units = []
-        command = [harness, f"-max_total_time={seconds}", "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=3072",
-                   f"-artifact_prefix={found}/", found / "corpus", *([corpus] if corpus else [])]
-        status = step.command(command, lambda text: units.extend(re.findall(r"number_of_executed_units:\s*(\d+)", text)), show=False,
-                              budget=seconds + 60)
-        executed += sum(map(int, units))
-        if status != 0:
-            artifacts = [path for path in found.iterdir() if path.is_file()]
-            again = f"; again: {harness} {artifacts[0]}" if artifacts else ""
-            step.red(f"{harness.name} {'did not end' if status is None else f'ended with status {status}'}{again}")
-        elif not units:
-            step.red(f"{harness.name} reports no executed unit")
-    step.outcome.summary = f"{len(harnesses)} harnesses, {executed} inputs"
+    last = [""]
+
+    def line(text):
+        last[0] = text or last[0]
+        if "; again: " in text:
+            step.red(text.removeprefix("campaign: "))
+    status = step.command(["ci/campaign", "--each", FUZZ_SECONDS, "--jobs", max(2, gate.runner.jobs), "--folder", found,
+                           "--regressions", found / "regressions"], line)
+    if status != 0 and not step.outcome.reasons:
+        step.red(f"ci/campaign ended with status {status}: {last[0]}")
+    step.outcome.summary = last[0].removeprefix("campaign: ")
 
 
 def step_explorer(gate, step):
@@ -326,8 +296,8 @@ STEPS = (
     ("tests", 1810, True, step_tests),
     ("explorer", 120, True, step_explorer),
     ("stress", 660, True, step_stress),
-    ("fuzz", 420, True, step_fuzz),
-    ("wall", 850, False, step_wall),
+    ("fuzz", 530, True, step_fuzz),
+    ("wall", 740, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 LIMIT = 80 * 60

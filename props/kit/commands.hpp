@@ -73,14 +73,15 @@ inline std::uint32_t Bytes::of_code(std::uint32_t code) {
         default: return low % 512 == 511 ? low * 128 : low * 4;
     }
 }
-// The code whose size is nearest; not every size has one.
+// Not every size above 9000 has a code.
 inline std::uint32_t Bytes::code(std::uint32_t n) {
     if (n < 288) return n;
     for (std::uint32_t i = 0; i < kEdgeSizes.size(); ++i) {
         if (kEdgeSizes[i] == n) return 1u << 14 | i;
     }
     if (n < 9000) return 2u << 14 | n;
-    return 3u << 14 | (n / 4 < 0x3ffe ? n / 4 : 0x3ffe);
+    const std::uint32_t low = n / 4 < 0x4000 && n / 4 % 512 != 511 ? n / 4 : n / 128;
+    return 3u << 14 | (low & 0x3fff);
 }
 
 }  // namespace kit

@@ -20,7 +20,7 @@
 namespace kit {
 
 // One type per kind of field: a prefix for the text, a limit, a width in bytes for the fuzzer's encoding. A kind may have an encoding
-// of its own (of_code, code).
+// of its own (of_code, code), in which some values may have no code.
 template <char kPrefix_, std::uint32_t kLimit_, unsigned kWidth_>
 struct Field {
     static constexpr char kPrefix = kPrefix_;
@@ -170,7 +170,7 @@ std::vector<Language> decode(const std::uint8_t* data, std::size_t size, std::si
     return commands;
 }
 
-// The inverse, for seed corpora; a field whose value has no code takes the nearest one.
+// The inverse, for seed corpora. Throws Broken with the command that no bytes mean, because a field's value has no code.
 template <class... Cs>
 std::string encode(const std::vector<std::variant<Cs...>>& commands) {
     constexpr std::uint32_t kWeights[] = {Cs::kWeight...};
@@ -181,7 +181,10 @@ std::string encode(const std::vector<std::variant<Cs...>>& commands) {
         out += static_cast<char>(first);
         const auto write = [&]<class F>(const F& field) {
             std::uint32_t raw = field.v;
-            if constexpr (kHasCode<F>) raw = F::code(field.v);
+            if constexpr (kHasCode<F>) {
+                raw = F::code(field.v);
+                require(F::of_code(raw) == field.v, "no bytes mean ", F::kPrefix, field.v, " in: ", text_of(command));
+            }
             for (unsigned i = 0; i < F::kWidth; ++i) out += static_cast<char>(raw >> 8 * i);
         };
         std::visit([&](const auto& c) { std::apply([&](const auto&... field) { (write(field), ...); }, c.fields()); }, command);

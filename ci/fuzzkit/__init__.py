@@ -1,0 +1,1 @@
+"""What ci/campaign and the build for OSS-Fuzz share: the seed corpora."""

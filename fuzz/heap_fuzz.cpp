@@ -1,5 +1,0 @@
-// heap_fuzz.cpp: bytes are a history of the whole heap.
-#include "fuzz/history.hpp"
-#include "fuzz/subject.hpp"
-
-FUZZ_HISTORIES(kit::Command, fuzz::run_heap)
