@@ -19,17 +19,23 @@ double seconds_of(clockid_t clock) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
-// How much processor time the waiting takes while one tender is at work for `length` seconds.
+// How much processor time the waiting takes while one tender is at work for `length` seconds. A fork that does not wait ends the program.
 double cost_of_waiting(double length) {
     if (!hak::heaps<W>.begin_tending()) return length;
     double cost = 0;
+    std::atomic<bool> is_prepared{false};
     std::thread forker([&] {
         const double before = seconds_of(CLOCK_THREAD_CPUTIME_ID);
         hak::fork_prepare<W>();
+        is_prepared.store(true, std::memory_order_relaxed);
         cost = seconds_of(CLOCK_THREAD_CPUTIME_ID) - before;
         hak::fork_parent<W>();
     });
     std::this_thread::sleep_for(std::chrono::duration<double>(length));
+    if (is_prepared.load(std::memory_order_relaxed)) {
+        std::fprintf(stderr, "FAILED: a fork was prepared while a tender was at work\nreproduce: props_fork\n");
+        std::exit(1);
+    }
     hak::heaps<W>.end_tending();
     forker.join();
     return cost;

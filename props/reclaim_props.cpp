@@ -41,6 +41,32 @@ void decommit_failures() {
     require(hak::trim<W>(true) && hak::pool<W>.counters().committed_slots == 0, "memory stays committed after the system gave again");
 }
 
+// What is free stays resident for the delay, goes after it, and goes at once where more is free than the cache may hold.
+void delays_hold() {
+    constexpr std::uint64_t kDelay = 100;
+    const auto purges = [] { return kit::os.count(kit::Call::purge); };
+    const auto begin = [](std::size_t cache) {
+        kit::reset_world<W>();
+        kit::threads.current = 0;
+        void* const p = hak::allocate<W>(kit::heap_of<W>(0), 8000);
+        require(p != nullptr, "no memory");
+        auto tunables = hak::tunables<W>.get();
+        tunables.purge_delay_ms = kDelay;
+        tunables.cache_bytes_max = cache;
+        hak::tunables<W>.set(tunables);
+        hak::deallocate<W>(kit::heap_of<W>(0), p);
+    };
+    begin(SIZE_MAX);
+    kit::os.advance(kDelay - 1);
+    hak::reclaim<W>.tick();
+    require(purges() == 0, "free memory was purged before its delay");
+    kit::os.advance(kDelay);
+    hak::reclaim<W>.tick();
+    require(purges() != 0, "free memory was not purged after its delay");
+    begin(4096);
+    require(purges() != 0, "more is free and dirty than the cache may hold");
+}
+
 // A few threads that end leave an empty slab of each class to those that follow them; whoever lives and refills returns it in the end.
 void orphans_cool() {
     kit::reset_world<W>();
@@ -97,7 +123,7 @@ int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"decommit fails", decommit_failures}, {"orphans cool", orphans_cool}};
+    } cases[] = {{"decommit fails", decommit_failures}, {"delays hold", delays_hold}, {"orphans cool", orphans_cool}};
     for (const auto& c : cases) {
         try {
             c.run();

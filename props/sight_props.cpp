@@ -93,6 +93,7 @@ const Sight kSights[] = {
     {"the bump range slips", "INV heap.3", [](Scene& s) { s.bin().bump_bytes.set(s.bin().bump_bytes.get() - 8); }},
     {"bump_slab is forgotten", "INV heap.3", [](Scene& s) { heap()->bump_slab[s.c].set(nullptr); }},
     {"used drifts", "INV slab.2", [](Scene& s) { add_one(s.slab->used); }},
+    {"used drifts down", "INV slab.2", [](Scene& s) { s.slab->used.set(static_cast<std::uint16_t>(s.slab->used.get() - 1)); }},
     {"free_count drifts", "INV slab.2", [](Scene& s) { add_one(s.slab->free_count); }},
     {"untouched drifts", "INV slab.2", [](Scene& s) { hak::trim<W>(false), add_one(s.slab->untouched); }},
     {"untouched blocks beside a bump range", "INV heap.3", [](Scene& s) { add_one(s.slab->untouched); }},

@@ -224,6 +224,24 @@ def step_explorer(gate, step):
     step.outcome.summary = f"{EXPLORER_PROGRAMS} programs and {EXPLORER_EXECUTIONS} executions of each portfolio from seed {seed}"
 
 
+def step_mutants(gate, step):
+    """Seeded defects in a copy of the tree, each of which its test must see: those that ci/test leaves out."""
+    reasons, last = [], [""]
+
+    def line(text):
+        last[0] = text or last[0]
+        if text.startswith("mutants: red:"):
+            reasons.append(text.removeprefix("mutants: red:").strip())
+        elif text.startswith("["):
+            step.say(text)
+    status = step.command(["ci/mutants/run", "--rest", "--jobs", gate.runner.jobs], line, show=False)
+    for reason in reasons:
+        step.red(reason)
+    if status != 0 and not reasons:
+        step.red(f"ci/mutants/run ended with status {status}: {last[0]}")
+    step.outcome.summary = last[0]
+
+
 def step_fast_path(gate, step):
     """The golden table of hit paths, for both compilers."""
     libraries = [word for preset in COMPILERS for word in ("--lib", f"{preset}={library(preset)}")]
@@ -289,11 +307,12 @@ def step_wall(gate, step):
 # name, seconds, whether its limit is hard (the others are red only on a significant and large change), function.
 # The seconds add up to less than eighty minutes.
 STEPS = (
-    ("build", 420, True, step_build),
+    ("build", 300, True, step_build),
     ("fast_path", 90, True, step_fast_path),
-    ("callgrind", 360, True, step_callgrind),
+    ("callgrind", 180, True, step_callgrind),
     ("syscalls", 60, True, step_syscalls),
-    ("tests", 1810, True, step_tests),
+    ("tests", 1700, True, step_tests),
+    ("mutants", 420, True, step_mutants),
     ("explorer", 120, True, step_explorer),
     ("stress", 660, True, step_stress),
     ("fuzz", 530, True, step_fuzz),

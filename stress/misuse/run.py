@@ -118,6 +118,11 @@ OPTION_CASES = [
     ("cache=1Q", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1Q\n"),
     ("cache=99999999999999999999999", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=99999999999999999999999\n"),
     ("cache=18446744073709551615T", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=18446744073709551615T\n"),
+    # Modulo 2^64 these would be in range.
+    ("cache=18446744073709551617", r"hakmem: HAKMEM_OPTIONS: malformed value: cache=18446744073709551617\n"),
+    ("cache=18014398509481985K", r"hakmem: HAKMEM_OPTIONS: malformed value: cache=18014398509481985K\n"),
+    ("purge_delay=7200s", r"hakmem: HAKMEM_OPTIONS: value out of range \([^\n]+\): purge_delay=7200s\n"),
+    ("cach=1M", r"hakmem: HAKMEM_OPTIONS: unknown option: cach [^\n]*\n"),
     ("window=1", r"hakmem: HAKMEM_OPTIONS: [^\n]*window=1\n"),
     ("thp=2", r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\n"),
     ("verbose=yes", r"hakmem: HAKMEM_OPTIONS: [^\n]*verbose=yes\n"),

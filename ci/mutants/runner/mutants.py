@@ -47,7 +47,7 @@ def load(folder, killers):
     return every
 
 
-def choose(every, patterns, killers, only_chosen):
+def choose(every, patterns, killers, only_chosen, only_rest):
     return [m for m in every
             if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns)) and (not killers or m.killer in killers)
-            and (m.chosen or not only_chosen)]
+            and (m.chosen or not only_chosen) and not (m.chosen and only_rest)]

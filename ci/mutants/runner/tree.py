@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from .mutants import Trouble
 # Nothing is optimised, so that compiling is quick; the properties do not shrink what they find, for nobody reads it.
 CONFIGURE = ("--preset", "dev", "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DCMAKE_C_FLAGS_DEBUG=-O0", "-DHAKMEM_PRECOMPILE=ON")
 BUILD_SECONDS = 400
+GRACE = 3  # seconds for what a test says behind its report
 
 
 @dataclass
@@ -28,20 +30,36 @@ def environment():
     return {**kept, "RC_PARAMS": "noshrink=1"}
 
 
-def run(command, folder, seconds, more=None):
-    """(status or None, output) of a command in a session of its own, all of which ends with it."""
+def run(command, folder, seconds, more=None, until=None):
+    """(status or None, output) of a command in a session of its own, all of which ends with it. Soon after a line that matches `until`
+    nobody waits for more."""
     process = subprocess.Popen(command, cwd=folder, env={**environment(), **(more or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    lines, is_late = [], threading.Event()
+
+    def end():
+        is_late.set()
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    timer = threading.Timer(seconds, end)
+    timer.start()
     try:
-        output, _ = process.communicate(timeout=seconds)
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        return None, output
+        for line in process.stdout:
+            lines.append(line)
+            if until and until.search(line):
+                until = None
+                timer.cancel()
+                timer = threading.Timer(GRACE, end)
+                timer.start()
+        status = process.wait()
+        return None if is_late.is_set() else status, "".join(lines)
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
+        end()
         raise
+    finally:
+        timer.cancel()
 
 
 class Tree:
@@ -90,7 +108,7 @@ class Tree:
         properties = {p["name"]: p["value"] for p in tests[0].get("properties", [])}
         variables = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []) if "=" in pair)
         begin = time.monotonic()
-        status, output = run([*tests[0]["command"], *killer.arguments], properties.get("WORKING_DIRECTORY", self.build_folder), seconds, variables)
+        status, output = run([*tests[0]["command"], *killer.arguments], properties.get("WORKING_DIRECTORY", self.build_folder), seconds, variables, killer.report)
         lines = [line for line in output.splitlines() if killer.report.search(line)]
         return Result(status, lines[0].strip() if lines else "", output, time.monotonic() - begin)
 
