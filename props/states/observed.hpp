@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 
 #include "props/kit/fibers.hpp"
 #include "props/kit/worlds.hpp"
@@ -105,6 +106,7 @@ public:
     virtual void on_token(const Heap*, hak::Token /*from*/, hak::Token /*to*/) {}
     virtual void on_remote(const Slab*, hak::Address /*from*/, hak::Address /*to*/) {}
     virtual void on_pending(const Heap*, const Slab* /*from*/, const Slab* /*to*/) {}
+    virtual void on_owner(const Slab*, const Heap* /*from*/, const Heap* /*to*/) {}
     virtual void on_unit(const Slab*, hak::UnitState /*from*/, hak::UnitState /*to*/) {}
     virtual void on_pool_unlock() {}                                                     // the pool's lock is about to be given back
     virtual void on_call(kit::Call, const void*, std::size_t /*bytes*/) {}               // of the system, about to be made
@@ -150,13 +152,25 @@ inline void tell(const void* word, hak::Address from, hak::Address to) {
     point();
 }
 inline void tell(const void* word, const void* from, const void* to) {
-    const Heap* const heap = is_open() ? heap_of(word, offsetof(Heap, pending)) : nullptr;
+    if (!is_open()) return;
+    const hak::Address offset = hak::address_of(word) - hak::address_of(window.record(0));
+    if (offset < units_ready() * sizeof(Slab) && offset % sizeof(Slab) == offsetof(Slab, owner)) {
+        return watch->on_owner(hak::pointer_to<const Slab>(hak::address_of(word) - offsetof(Slab, owner)), static_cast<const Heap*>(from), static_cast<const Heap*>(to));
+    }
+    const Heap* const heap = heap_of(word, offsetof(Heap, pending));
     if (heap == nullptr) return;
     watch->on_pending(heap, static_cast<const Slab*>(from), static_cast<const Slab*>(to));
     point();
 }
+// A lock is given back in a destructor, which must not throw: what is wrong there is said when the command ends.
+inline std::exception_ptr wrong_at_unlock;
 inline void tell_unlock(const void* lock) {
-    if (is_open() && lock == &hak::pool<Observed>.lock()) watch->on_pool_unlock();
+    if (!is_open() || lock != &hak::pool<Observed>.lock() || wrong_at_unlock) return;
+    try {
+        watch->on_pool_unlock();
+    } catch (const kit::Broken&) {
+        wrong_at_unlock = std::current_exception();
+    }
 }
 inline void tell_call(kit::Call call, const void* p, std::size_t bytes) {
     if (watch != nullptr) watch->on_call(call, p, bytes);

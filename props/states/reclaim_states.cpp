@@ -65,6 +65,11 @@ public:
             if (!is_divided) change(i, call == kit::Call::purge ? purging : decommitting);
         }
     }
+    // Memory is known to be zero only after the system said so.
+    void on_called(kit::Call call, const void* p, std::size_t bytes, bool works) override {
+        if (call != kit::Call::purge) return;
+        for (std::size_t i = window.slot_of(hak::address_of(p)); i < window.slot_of(hak::address_of(p) + bytes - 1) + 1; ++i) slots_[i].is_refused = !works;
+    }
     // Only where the client asks for it, or an allocation finds no memory, may anything go before its delay.
     void on_begin(Operation operation) override {
         const bool is_alone = fibers.all_idle_but(fibers.current());
@@ -85,6 +90,7 @@ private:
         State state = away;
         std::uint64_t since_ms = 0;  // since when it is dirty, or clean
         std::uint64_t batch_ms = 0;
+        bool is_refused = false;     // by the last purge
     };
 
     static State state_of(std::size_t first, State before) {
@@ -100,6 +106,7 @@ private:
         Slot& slot = slots_[i];
         if (slot.state == to) return;
         chart_.see(slot.state, to, i);
+        kit::require(slot.state != purging || to != clean || !slot.is_refused, "slot ", i, " is clean after a purge that failed");
         if (to == batch) slot.batch_ms = kit::os.now_ms();
         // What a pass of reclaim puts back is as old as that pass.
         if (slot.state == purging || slot.state == decommitting) {

@@ -43,6 +43,10 @@ public:
         }
         for (const Slab* slab = from; slab != nullptr; slab = slab->pending_next.get()) change(slab, in_fork_child ? Notice::owed : Notice::popped);
     }
+    void on_owner(const Slab* record, const Heap* from, const Heap* to) override {
+        const bool is_handed_over = from != nullptr && to != nullptr && window.head_record(record) == record;
+        kit::require(!is_handed_over || notice_of(record) == Notice::claimed, "unit ", unit_of(record), " changes its owner and nobody has claimed it");
+    }
     void on_unit(const Slab* record, hak::UnitState from, hak::UnitState) override {
         if (from != hak::UnitState::slab || window.head_record(record) != record) return;
         kit::require(notice_of(record) == Notice::idle, "unit ", unit_of(record), " is released while its slab is ", static_cast<unsigned>(notice_of(record)));

@@ -15,12 +15,14 @@ public:
     Stage() {
         fibers.drop_all();
         in_fork_child = false;
+        wrong_at_unlock = nullptr;
         kit::reset_world<W>();
         kit::os.set_lock_check(nullptr);  // it cannot tell whose locks they are
         watch->on_world();
     }
     void step(const Command& command) {
         std::visit([this](const auto& c) { this->apply(c); }, command);
+        if (wrong_at_unlock) std::rethrow_exception(std::exchange(wrong_at_unlock, nullptr));
         if (fibers.all_idle_but(fibers.kNobody) && !has_vanished_ && ++steps_ % 4 == 0) auditor_.check(kit::Auditor<W>::Scope::everything, false);
     }
     void finish() {
@@ -31,6 +33,7 @@ public:
         for (unsigned t = 0; t < kThreads; ++t) apply(kit::Exit{{t}});
         apply(kit::Trim{{0}, {1}});
         fibers.complete_all();
+        if (wrong_at_unlock) std::rethrow_exception(std::exchange(wrong_at_unlock, nullptr));
         if (has_vanished_ || !window.is_open()) return;
         auditor_.check(kit::Auditor<W>::Scope::everything, true);
         require(auditor_.audit().totals().client_blocks == 0, "blocks are out at the end");

@@ -1,4 +1,5 @@
 // token_states.cpp: who holds a heap. Every change of every token is seen.
+#include <array>
 #include <iostream>
 
 #include "props/kit/chart.hpp"
@@ -24,7 +25,11 @@ public:
         });
     }
     void on_token(const Heap* heap, hak::Token from, hak::Token to) override {
-        chart_.see(static_cast<unsigned>(from), static_cast<unsigned>(to), hak::address_of(heap) - hak::address_of(window.heap_memory(0)));
+        const std::size_t where = (hak::address_of(heap) - hak::address_of(window.heap_memory(0))) / hak::Window<Observed>::kHeapStride;
+        chart_.see(static_cast<unsigned>(from), static_cast<unsigned>(to), where);
+        if (to == hak::Token::tended) before_[where] = from;
+        const bool is_end = from == hak::Token::awaited || (from == hak::Token::tended && to != hak::Token::awaited);
+        kit::require(!is_end || to == before_[where], "token of heap ", where, ": a tender leaves it as another than it was");
     }
     void require_all_seen(bool is_full) override {
         chart_.print(std::cerr);
@@ -32,6 +37,7 @@ public:
     }
 
 private:
+    std::array<hak::Token, kit::kTinyConfig.heaps_max> before_{};  // what the tender found
     kit::Chart chart_{"token of heap", {"unborn", "owned", "busy", "orphan", "tended", "awaited", "frozen"}};
 };
 

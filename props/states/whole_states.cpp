@@ -35,6 +35,9 @@ public:
     void on_pending(const Heap* heap, const Slab* from, const Slab* to) override {
         each([&](Watch& w) { w.on_pending(heap, from, to); });
     }
+    void on_owner(const Slab* record, const Heap* from, const Heap* to) override {
+        each([&](Watch& w) { w.on_owner(record, from, to); });
+    }
     void on_unit(const Slab* record, hak::UnitState from, hak::UnitState to) override {
         each([&](Watch& w) { w.on_unit(record, from, to); });
     }
