@@ -50,7 +50,7 @@ public:
     // --- Verbs ---
     Phase phase() const { return phase_; }
     [[noreturn]] void fail(Kind kind, const std::string& text, const Where& where = {});
-    unsigned choose(unsigned n);
+    unsigned choose(unsigned n, const char* what, const Where& where);
     unsigned self() const { return phase_ == Phase::running ? current_ : acting_; }
     void act_as(unsigned thread) { acting_ = thread; }
     void* reserve(std::size_t bytes, std::size_t alignment);

@@ -150,10 +150,11 @@ bool Engine::search(Search& search, Budget budget) {
     }
 }
 
-// A few random executions show which words are shared, so that the search seldom has to begin again. Their failures are found again.
+// Random executions show which words are shared, so that the search seldom has to begin again; they end when many of them in a row
+// have shown nothing new. Their failures are found again.
 void Engine::learn_footprints() {
     if (!options_.sleep_sets) return;
-    constexpr std::uint64_t kExecutions = 32;
+    constexpr unsigned kQuiet = 32;
     const Options asked = options_;
     options_.mode = Mode::uniform;
     options_.seed = 1;
@@ -161,9 +162,10 @@ void Engine::learn_footprints() {
     options_.resume_waits = true;
     Random random(options_);
     counts_ = false;
-    for (std::uint64_t n = 0; n < kExecutions; ++n) {
+    for (unsigned quiet = 0; quiet < kQuiet;) {
         execute(random);
         random.next();
+        quiet = outcome_ == Outcome::restart ? 0 : quiet + 1;
     }
     counts_ = true;
     options_ = asked;

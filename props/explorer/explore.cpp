@@ -51,7 +51,7 @@ Result explore(const Options& options, const std::function<void(Scenario&)>& bod
 }
 
 void fail(const std::string& text, Kind kind) { engine().fail(kind, text); }
-unsigned choose(unsigned n) { return engine().choose(n); }
+unsigned choose(unsigned n, const char* what, const std::source_location& where) { return engine().choose(n, what, where); }
 unsigned self() { return engine().self(); }
 void act_as(unsigned thread) { engine().act_as(thread); }
 bool is_exploring() { return running() != nullptr; }

@@ -44,8 +44,8 @@ inline void check(bool condition, const char* text) {
     if (!condition) [[unlikely]] fail(text);
 }
 
-// One of 0..n-1; all are explored. 0 in the set-up and in `finally`.
-unsigned choose(unsigned n);
+// One of 0..n-1; all are explored. 0 in the set-up and in `finally`. `what` is for the trace.
+unsigned choose(unsigned n, const char* what = "", const std::source_location& where = std::source_location::current());
 
 // Which logical thread runs, from 0 in the order of Scenario::thread(). The set-up and `finally` act as the thread that they name.
 unsigned self();

@@ -5,14 +5,17 @@
 
 namespace explorer {
 
-unsigned Engine::choose(unsigned n) {
+unsigned Engine::choose(unsigned n, const char* what, const Where& where) {
     if (phase_ != Phase::running) return 0;
     if (n == 0 || n > kMessagesPerWord) fail(Kind::limit, "choose() among none, or among more than a digit holds");
     const unsigned chosen = decide(n, Search::Choice::user);
     Thread& t = threads_[current_];
     ++t.decisions;
     t.hash = mix(t.hash, chosen);
-    if (tracing_) [[unlikely]] trace(Where{}, Memory::kNowhere, "chooses " + std::to_string(chosen) + " of " + std::to_string(n), chosen);
+    if (tracing_) [[unlikely]] {
+        const std::string name = *what == '\0' ? "" : std::string(": ") + what;
+        trace(where, Memory::kNowhere, "chooses " + std::to_string(chosen) + " of " + std::to_string(n) + name, chosen);
+    }
     return chosen;
 }
 

@@ -34,6 +34,7 @@ inline constexpr hak::Config kTinyConfig{
     .window_bytes_min = 16 * 8 * 1024,
     .heaps_max = 16,
     .tend_visits_max = 2,
+    .tend_slabs_max = 3,
     .idle_looks_per_heap = 1,
     .warm_orphans_max = 1,
     .islands_max = 4,

@@ -36,6 +36,8 @@ public:
         change(slab, Notice::idle);
     }
     void on_pending(const Heap* heap, const Slab* from, const Slab* to) override {
+        // A tender takes the first slab alone; a push of one that is on the list already would be wrong by itself.
+        if (from != nullptr && from->pending_next.get() == to && !in_fork_child) return change(from, Notice::popped);
         if (to != nullptr) {
             kit::require(to->pending_next.get() == from, "a push loses the slabs before it");
             kit::require(to->owner.load(hak::order::relaxed) == heap, "a slab is pushed to a heap that does not own it");

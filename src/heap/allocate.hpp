@@ -44,11 +44,11 @@ template <World W>
 HAK_COLD void housekeep(Heap<W>& heap) {
     constexpr std::uint64_t kFlushMs = 500;
     const std::uint64_t now = W::Pal::now_ms();
-    if (now - heap.flushed_ms.get() >= kFlushMs) {
+    if (W::Sync::choose(Heuristic::flush, now - heap.flushed_ms.get() >= kFlushMs)) {
         heap.flushed_ms.set(now);
         flush_all(heap);
         release_empty_slabs(heap);
-        if (heaps<W>.orphans() != 0) tend_all<W>(false);
+        if (W::Sync::choose(Heuristic::tend_orphans, heaps<W>.orphans() != 0)) tend_all<W>(false);
     }
     reclaim<W>.tick();
     Observer<W>::tick();
@@ -58,7 +58,8 @@ HAK_COLD void housekeep(Heap<W>& heap) {
 template <World W>
 HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
     if (take_own_partial(heap, c)) return true;
-    if (take_from_others(heap, c)) return take_own_partial(heap, c);
+    // What was taken over is empty perhaps, and went to the pool.
+    if (take_from_others(heap, c) && take_own_partial(heap, c)) return true;
     Slab<W>* const slab = open_slab(heap, c);
     if (slab == nullptr) return false;
     join_partial(heap, slab, c);
@@ -73,8 +74,8 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
-    if (heap.refills.get() % kHousekeepEvery == 0) housekeep(heap);
-    if (has_pending(heap)) collect_pending(heap);
+    if (W::Sync::choose(Heuristic::housekeep, heap.refills.get() % kHousekeepEvery == 0)) housekeep(heap);
+    if (W::Sync::choose(Heuristic::collect, has_pending(heap))) collect_pending(heap);
     if (find_room(heap, c)) [[likely]] return true;
     // Other classes' lists, other heaps and the pool may keep what this class needs; and if nothing comes together here, another thread may
     // just have returned it.

@@ -51,7 +51,7 @@ HAK_COLD void deallocate_above_small(Slab<W>* slab, void* p) {
 // two threads would go on writing the same line. The lists of the heap that stands in for none take nothing.
 template <World W>
 HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
-    return c >= Classes<W>::class_of(kCacheLine) && push<W>(heap->bins[c], b);
+    return W::Sync::choose(Heuristic::keep_foreign, c >= Classes<W>::class_of(kCacheLine)) && push<W>(heap->bins[c], b);
 }
 
 template <World W>

@@ -48,12 +48,16 @@ void fork_child() {
     start_lock<W>.reset();
     if (!window<W>.is_open()) return;
     auto* const mine = static_cast<Heap<W>*>(W::current_heap());
+    unsigned orphans = 0;  // counted anew: a thread may have vanished between its token and the count
     for (unsigned i = 0; i < heaps<W>.count(); ++i) {
         Heap<W>& heap = heaps<W>.at(i);
         const Token token = heap.token.load(order::relaxed);
+        // TENDED is met only where this thread found a fault in that heap and its crash handler forks: it stays so, and nobody takes it.
         if ((token == Token::owned || token == Token::busy) && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
         heap.pending.store(nullptr, order::relaxed);  // relaxed, all of these: the child has one thread
+        orphans += token == Token::orphan ? 1 : 0;
     }
+    heaps<W>.set_orphans(orphans);
     pool<W>.for_each_units_slot([](std::uint32_t slot) {
         for (unsigned u = 0; u < W::kConfig.units_per_superslab; ++u) {
             Slab<W>* const slab = window<W>.record(slot * std::size_t{W::kConfig.units_per_superslab} + u);

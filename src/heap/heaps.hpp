@@ -20,6 +20,7 @@ public:
     // A hint: how many heaps have no thread.
     unsigned orphans() const { return orphans_.load(order::relaxed); }
     void note_orphan(int by) { orphans_.fetch_add(static_cast<unsigned>(by), order::relaxed); }  // relaxed: a hint
+    void set_orphans(unsigned count) { orphans_.store(count, order::relaxed); }  // relaxed: in a forked child, which has one thread
     Lock<W>& lock() { return lock_; }
 
     // Tending ends before fork copies the process, so that no orphan is left half-changed. Dekker's pattern: a tender announces itself
@@ -80,7 +81,7 @@ private:
 
     Heap<W>* adopt() {
         const unsigned n = count();
-        if (orphans() == 0) return nullptr;
+        if (!W::Sync::choose(Heuristic::adopt, orphans() != 0)) return nullptr;
         for (unsigned i = 0; i < n; ++i) {
             Heap<W>& heap = at(i);
             Token seen = Token::orphan;

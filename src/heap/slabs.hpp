@@ -2,7 +2,7 @@
 // the heap's token.
 #pragma once
 
-#include "heap/heap.hpp"
+#include "heap/heaps.hpp"
 #include "mem/reclaim.hpp"
 
 namespace hak {
@@ -97,7 +97,8 @@ template <World W>
 HAK_INLINE void settle(Heap<W>& heap, Slab<W>* slab, bool was_full) {
     const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by the holder of the token, who calls this
     if (was_full) join_partial(heap, slab, c);
-    if (slab->used.get() != 0 || (heap.partial[c].get() == slab && slab->next.get() == nullptr)) [[likely]] return;
+    if (slab->used.get() != 0) [[likely]] return;
+    if (W::Sync::choose(Heuristic::keep_empty, heap.partial[c].get() == slab && slab->next.get() == nullptr)) [[likely]] return;
     leave_partial(heap, slab, c);
     release_slab(heap, slab);
     reclaim<W>.tick();
@@ -127,9 +128,11 @@ HAK_INLINE bool is_in_bump_range(const Heap<W>& heap, const Slab<W>* slab, Addre
 }
 
 // What stands in a posted chain at `a` was never posted by the client that had it. Another thread cannot see how far a slab was handed
-// out: its free of a block that nobody has is posted like any other, and is reported here.
+// out: its free of a block that nobody has is posted like any other, and is reported here. A tender ends its tending before: a crash handler
+// that forks would wait for it for ever.
 template <World W>
-[[noreturn]] HAK_COLD void bad_posted_block(const Heap<W>& heap, const Slab<W>* slab, Address a) {
+[[noreturn]] HAK_COLD void bad_posted_block(const Heap<W>& heap, const Slab<W>* slab, Address a, bool is_tender) {
+    if (is_tender) heaps<W>.end_tending();
     const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed, here and below: written by the holder of the token, who calls this
     const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
     const std::uint32_t index = (a - slab->start.load(order::relaxed)) >> 32 == 0 ? slab->index_of(a) : Slab<W>::kNotABlock;
@@ -141,14 +144,14 @@ template <World W>
 // that a sealed block of this slab lies there that was handed out, and is bounded by the blocks that are out, so that a cycle cannot
 // hang us.
 template <World W>
-inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head) {
+inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head, bool is_tender) {
     if (head == 0) return;
     const Address secret = window<W>.secret();
     std::uint32_t count = 0;
     Block<W>* last = nullptr;
     for (Address a = head; a != 0; a = last->link.get()) {
         last = block_at<W>(a);
-        if (++count > slab->used.get() || !slab->holds(a) || is_in_bump_range(heap, slab, a) || !last->is_closed(secret)) [[unlikely]] bad_posted_block(heap, slab, a);
+        if (++count > slab->used.get() || !slab->holds(a) || is_in_bump_range(heap, slab, a) || !last->is_closed(secret)) [[unlikely]] bad_posted_block(heap, slab, a, is_tender);
     }
     const bool was_full = !slab->has_room();
     slab->give_chain(head, last, count, secret);
@@ -157,9 +160,9 @@ inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head) {
 
 // Takes what other threads posted to one slab, which was popped from the pending list.
 template <World W>
-inline void collect(Heap<W>& heap, Slab<W>* slab) {
+inline void collect(Heap<W>& heap, Slab<W>* slab, bool is_tender) {
     bump_counter<W>(heap.remote_drained);
-    give_back_chain(heap, slab, drain(*slab));
+    give_back_chain(heap, slab, drain(*slab), is_tender);
 }
 
 // Takes what other threads posted to this heap's slabs.
@@ -168,7 +171,7 @@ HAK_COLD void collect_pending(Heap<W>& heap) {
     Slab<W>* slab = pop_pending<W>(heap.pending);
     while (slab != nullptr) {
         Slab<W>* const next = slab->pending_next.get();  // before drain() lets the next poster write it
-        collect(heap, slab);
+        collect(heap, slab, false);
         slab = next;
     }
 }

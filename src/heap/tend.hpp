@@ -83,9 +83,10 @@ private:
 template <World W>
 HAK_COLD void abandon(Heap<W>& heap) {
     hold(heap);
-    if (has_pending(heap)) collect_pending(heap);
+    if (W::Sync::choose(Heuristic::collect, has_pending(heap))) collect_pending(heap);
     flush_all(heap);
-    if (heaps<W>.orphans() >= W::kConfig.warm_orphans_max) release_empty_slabs(heap);
+    const bool keeps = heaps<W>.orphans() < W::kConfig.warm_orphans_max;
+    if (!W::Sync::choose(Heuristic::keep_warm, keeps)) release_empty_slabs(heap);
     heaps<W>.note_orphan(1);
     let_go(heap, Token::orphan);
 }
@@ -104,7 +105,7 @@ inline bool take_over(Heap<W>& to, Heap<W>& from, Slab<W>* slab) {
     from.slabs.store(from.slabs.load(order::relaxed) - 1, order::relaxed);  // relaxed: one writer each, readers want a hint
     bump_counter<W>(to.slabs);
     join_partial(to, slab, slab->size_class.load(order::relaxed));  // it had room, so it belongs there before more blocks come back
-    give_back_chain(to, slab, drain(*slab));
+    give_back_chain(to, slab, drain(*slab), true);
     return true;
 }
 
@@ -128,25 +129,41 @@ inline bool take_over_partial(Heap<W>& to, Heap<W>& from, SizeClass c) {
 template <World W>
 inline bool is_idle(Heap<W>& heap, unsigned heap_count) {
     const std::uint32_t looks = heap.idle_looks.load(order::relaxed);  // relaxed, both: a heuristic, lost counts do no harm
-    if (looks >= W::kConfig.idle_looks_per_heap * heap_count) return true;
+    if (W::Sync::choose(Heuristic::idle, looks >= W::kConfig.idle_looks_per_heap * heap_count)) return true;
     heap.idle_looks.store(looks + 1, order::relaxed);
     return false;
 }
 
-// What was posted to a heap that the caller tends. A slab whose untouched blocks the heap's thread may have stays pending: only that
-// thread can tell which of them were given out.
+// Whether a visit may find a slab of class c with room.
 template <World W>
-inline void collect_as_tender(Heap<W>& heap) {
-    Slab<W>* slab = has_pending(heap) ? pop_pending<W>(heap.pending) : nullptr;
-    while (slab != nullptr) {
-        Slab<W>* const next = slab->pending_next.get();
+inline bool is_promising(const Heap<W>& heap, SizeClass c) {
+    const bool has_room = (heap.partial_classes.load(order::relaxed) >> c & 1) != 0;  // relaxed: a hint
+    return W::Sync::choose(Heuristic::promising, has_room || has_pending(heap));
+}
+
+// What was posted to a heap that the caller tends, up to tend_slabs_max slabs, because the heap's thread may wait; returns how many. A slab
+// whose untouched blocks that thread may have stays pending: only it can tell which of them were given out.
+template <World W>
+inline unsigned collect_as_tender(Heap<W>& heap) {
+    unsigned collected = 0;
+    Slab<W>* kept = nullptr;
+    while (!W::Sync::choose(Heuristic::tended_enough, collected >= W::kConfig.tend_slabs_max)) {
+        Slab<W>* const slab = pop_one_pending<W>(heap.pending);
+        if (slab == nullptr) break;
         if (slab == heap.bump_slab[slab->size_class.load(order::relaxed)].get()) {  // relaxed: written by a holder of the token
-            push_pending(heap.pending, slab);
+            slab->pending_next.set(kept);
+            kept = slab;
         } else {
-            collect(heap, slab);
+            collect(heap, slab, true);
+            ++collected;
         }
-        slab = next;
     }
+    while (kept != nullptr) {
+        Slab<W>* const slab = kept;
+        kept = slab->pending_next.get();
+        push_pending(heap.pending, slab);
+    }
+    return collected;
 }
 
 // True if a slab of class c with room was taken over from a heap that is an orphan or idle, within the bounded number of visits.
@@ -158,13 +175,13 @@ HAK_COLD bool take_from_others(Heap<W>& heap, SizeClass c) {
     unsigned i = heap.tend_next.get();
     // Looking is bounded as well as visiting: after a time of many threads most heaps have nothing to give.
     const unsigned looks = count < 4 * W::kConfig.tend_visits_max ? count : 4 * W::kConfig.tend_visits_max;
-    for (unsigned seen = 0, visits = 0; seen < looks && visits < W::kConfig.tend_visits_max && !taken; ++seen) {
+    for (unsigned seen = 0, visits = 0; seen < looks && !taken; ++seen) {
+        if (W::Sync::choose(Heuristic::tended_enough, visits >= W::kConfig.tend_visits_max)) break;
         if (i >= count) i = 0;
         Heap<W>& other = heaps<W>.at(i);
         const Token was = other.token.load(order::relaxed);  // relaxed, both: a guess for the CAS, and a hint
         const bool can_tend = was == Token::orphan || was == Token::owned;
-        const bool promising = can_tend && ((other.partial_classes.load(order::relaxed) >> c & 1) != 0 || has_pending(other));
-        if (promising && (was == Token::orphan || is_idle(other, count)) && try_take_token(other, was, Token::tended)) {
+        if (can_tend && is_promising(other, c) && (was == Token::orphan || is_idle(other, count)) && try_take_token(other, was, Token::tended)) {
             ++visits;
             collect_as_tender(other);
             taken = take_over_partial(heap, other, c);
@@ -186,12 +203,16 @@ HAK_COLD void tend_all(bool living_too) {
     const unsigned count = heaps<W>.count();
     for (unsigned i = 0; i < count; ++i) {
         Heap<W>& other = heaps<W>.at(i);
-        const Token was = other.token.load(order::relaxed);  // relaxed: a guess for the CAS
-        const bool can_tend = was == Token::orphan || (living_too && was == Token::owned);
-        if (!can_tend || !try_take_token(other, was, Token::tended)) continue;
-        collect_as_tender(other);
-        release_empty_slabs(other);
-        end_tend(other, was);
+        // In several visits if there is much, so that the heap's thread can go on in between; no more of them than its slabs can make.
+        unsigned left = 1 + static_cast<unsigned>(other.slabs.load(order::relaxed)) / W::kConfig.tend_slabs_max;  // relaxed: a hint
+        for (bool more = true; more && left != 0; --left) {
+            const Token was = other.token.load(order::relaxed);  // relaxed: a guess for the CAS
+            const bool can_tend = was == Token::orphan || (living_too && was == Token::owned);
+            if (!can_tend || !try_take_token(other, was, Token::tended)) break;
+            more = collect_as_tender(other) != 0 && has_pending(other);
+            release_empty_slabs(other);
+            end_tend(other, was);
+        }
     }
     heaps<W>.end_tending();
 }

@@ -32,7 +32,8 @@ HAK_INLINE bool is_out(const Bin<W>& bin, const Block<W>* b) {
 template <World W>
 HAK_INLINE bool push(Bin<W>& bin, Block<W>* b) {
     const std::int32_t room = bin.room.get() - 1;
-    if (room < 0) [[unlikely]] return false;
+    // Where there is no room nothing may be added: the bins of the heap that stands in for none have none.
+    if (room < 0 || W::Sync::choose(Heuristic::bin_full, false)) [[unlikely]] return false;
     bin.room.set(room);
     b->close(bin.list.get(), window<W>.secret());
     bin.list.set(address_of(b));

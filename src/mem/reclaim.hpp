@@ -17,10 +17,12 @@ public:
     // After memory became free. Cheap unless something is due.
     void tick() {
         const std::uint64_t now = W::Pal::now_ms();
-        const bool over = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes > tunables<W>.get().cache_bytes_max;
-        const bool full = pool<W>.batch_slots() * Window<W>::kSuperSlabBytes > tunables<W>.get().batch_bytes_max;
+        const std::size_t dirty_bytes = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes;
+        const std::size_t batch_bytes = pool<W>.batch_slots() * Window<W>::kSuperSlabBytes;
+        const bool over = W::Sync::choose(Heuristic::cache_full, dirty_bytes > tunables<W>.get().cache_bytes_max);
+        const bool full = W::Sync::choose(Heuristic::flush_batch, batch_bytes > tunables<W>.get().batch_bytes_max);
         // relaxed: a hint; whoever reads an old value comes a little early or late.
-        if (!over && !full && now < next_ms_.load(order::relaxed)) return;
+        if (!over && !full && !W::Sync::choose(Heuristic::due, now >= next_ms_.load(order::relaxed))) return;
         if (!lock_.try_acquire()) return;  // somebody is at it
         next_ms_.store(now + tunables<W>.get().purge_delay_ms / 4 + 1, order::relaxed);  // relaxed: as above
         work(now, over ? Mode::purge_all : full ? Mode::flush : Mode::due);
@@ -80,9 +82,13 @@ private:
         Pool<W>& p = pool<W>;
         unsigned count = 0;
         unsigned planned = 0;  // islands that the batch so far will make
+        const auto is_full = [&] { return count == kBatch || (count != 0 && W::Sync::choose(Heuristic::batch_full, false)); };
+        const auto is_due = [&](const DecayQueue<W>& queue, std::uint64_t delay_ms) {
+            return W::Sync::choose(Heuristic::due, queue.is_due(now, delay_ms));
+        };
         const auto take_dirty = [&](const DecayQueue<W>& queue, bool due_only) {
-            while (count < kBatch && !queue.is_empty()) {
-                if (due_only && !queue.is_due(now, tunables<W>.get().purge_delay_ms)) break;
+            while (!queue.is_empty() && !is_full()) {
+                if (due_only && !is_due(queue, tunables<W>.get().purge_delay_ms)) break;
                 const std::uint32_t i = queue.front();
                 if (slot(i).kind.get() == SlotKind::units) {
                     p.leave_queue(i);
@@ -100,9 +106,8 @@ private:
         take_dirty(p.batch_, mode == Mode::due);
         take_dirty(p.to_purge_, mode == Mode::due || mode == Mode::flush);
         std::uint32_t aside = UINT32_MAX;  // first run that was put back in this round
-        while (count < kBatch && !p.to_decommit_.is_empty()) {
-            if (mode == Mode::purge_all) break;
-            if (mode != Mode::return_all && !p.to_decommit_.is_due(now, tunables<W>.get().decommit_delay_ms)) break;
+        while (mode != Mode::purge_all && !p.to_decommit_.is_empty() && !is_full()) {
+            if (mode != Mode::return_all && !is_due(p.to_decommit_, tunables<W>.get().decommit_delay_ms)) break;
             const std::uint32_t i = p.to_decommit_.front();
             if (i == aside) break;  // once round
             if (!fits_islands(i, planned)) {
@@ -119,6 +124,7 @@ private:
 
     // Decommitting a whole island, or one end of it, makes no island more and is always allowed.
     bool fits_islands(std::uint32_t i, unsigned& planned) const {
+        if (!W::Sync::choose(Heuristic::decommit, true)) return false;
         const unsigned neighbours = pool<W>.neighbours_committed(i, slot(i).run_slots.get());
         if (neighbours <= 1) return true;
         if (pool<W>.islands_.get() + planned + 1 > W::kConfig.islands_max) return false;

@@ -61,6 +61,20 @@ template <World W>
     return pending.exchange(nullptr, order::acquire);  // acquire: pairs with push_pending
 }
 
+// Takes the slab that was pushed last, and leaves the others; null if there is none. Only the holder of the heap's token may call this:
+// nobody else removes a slab, and none is pushed again before it was removed and drained, so the head that the CAS finds is still the one
+// whose link was read.
+template <World W>
+[[nodiscard]] inline Slab<W>* pop_one_pending(Atomic<W, Slab<W>*>& pending) {
+    typename W::Sync::Loop loop;
+    for (;; loop.retry()) {
+        Slab<W>* head = pending.load(order::acquire);  // acquire: pairs with push_pending: the link is visible
+        if (head == nullptr) return nullptr;
+        // relaxed: publishes nothing, and continues the release sequences of those who pushed the slabs below.
+        if (pending.cas_weak(head, head->pending_next.get(), order::relaxed, order::relaxed)) return head;
+    }
+}
+
 // Takes the remote list of a slab that was popped from the pending list and clears queued, in that order of meaning: the caller
 // has read pending_next before.
 template <World W>

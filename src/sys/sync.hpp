@@ -20,6 +20,29 @@ inline constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
 inline constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
 }  // namespace order
 
+// Decisions on which only speed and memory depend: either answer is right at any time. Each is made through Sync::choose(), which gives the
+// usual answer back; a model checker gives the other one as well, so that what it proves holds for every policy, and not for the
+// thresholds that its world happens to have. A condition that an invariant needs is none of these.
+enum class Heuristic : std::uint8_t {
+    bin_full,       // a freed block goes past its bin's list to the slab, although the list has room
+    keep_foreign,   // a block of another heap's slab goes to the list of the thread that frees it, if that has room
+    collect,        // a thread takes what was posted to its heap
+    keep_empty,     // an empty slab stays with its heap
+    keep_warm,      // a heap without a thread keeps its empty slabs
+    housekeep,      // a refill looks at the clock
+    flush,          // its heap's lists go back to their slabs
+    tend_orphans,   // and heaps without a thread are tended
+    adopt,          // a new thread looks for a heap without one
+    promising,      // a tender hopes for something in a heap
+    idle,           // a heap's living thread is away
+    tended_enough,  // a tender looks no further
+    cache_full,     // what is free goes to the system whatever its age
+    flush_batch,    // and so does the purge batch
+    due,            // what is free has been so for long enough
+    batch_full,     // reclaim returns what it took out so far
+    decommit,       // a free run becomes address space again, where that is allowed
+};
+
 struct StdSync {
     template <class T>
     class Atomic {
@@ -75,6 +98,8 @@ struct StdSync {
 
     // How often a lock looks again before it sleeps.
     static constexpr int kSpins = 64;
+
+    static HAK_INLINE constexpr bool choose(Heuristic, bool usual) { return usual; }
 };
 
 template <class S>
@@ -90,6 +115,7 @@ concept SyncPolicy = requires(typename S::template Atomic<std::uintptr_t>& a, ty
     loop.retry();
     loop.wait();
     { S::kSpins } -> std::convertible_to<int>;
+    { S::choose(Heuristic::idle, true) } -> std::same_as<bool>;
     requires sizeof(a) == sizeof(x) && sizeof(p) == sizeof(x);
 };
 

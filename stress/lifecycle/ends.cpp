@@ -273,6 +273,39 @@ void crash_handler_allocates() {
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
 }
 
+// The same where the fault is found in the blocks of a thread that ended, and the handler forks, as those that start a debugger do.
+void fork_report(int) {
+    const pid_t child = fork();
+    if (child == 0) {
+        mixed_work(22, 200);
+        _exit(7);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 9);
+}
+void crash_handler_forks() {
+    const pid_t child = fork();
+    if (child == 0) {
+        close(STDERR_FILENO);
+        signal(SIGABRT, fork_report);
+        alarm(20);
+        std::vector<void*> blocks(5000);
+        std::thread([&blocks] {
+            for (void*& p : blocks) p = subject::malloc(48);
+        }).join();
+        subject::free(subject::malloc(48));
+        for (void* p : blocks) subject::free(p);
+        subject::opaque(reinterpret_cast<uintptr_t>(blocks[100]));
+        memset(blocks[100], 'x', 16);
+        for (int i = 0; i < 100'000; ++i) subject::opaque(reinterpret_cast<uintptr_t>(subject::malloc(48)));
+        _exit(8);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
+}
+
 constexpr Scenario kScenarios[] = {
     {"thousand_thread_locals", thousand_thread_locals},
     {"key_rounds", key_rounds},
@@ -287,6 +320,7 @@ constexpr Scenario kScenarios[] = {
     {"fault_with_cancellation_pending", fault_with_cancellation_pending},
     {"signals_in_a_waiting_thread", signals_in_a_waiting_thread},
     {"crash_handler_allocates", crash_handler_allocates},
+    {"crash_handler_forks", crash_handler_forks},
 };
 
 } // namespace

@@ -80,10 +80,13 @@ inline void come_home(std::uint64_t client_blocks) {
 
 // Nobody was cut off while he tended, and what was posted to heaps that live on will be met.
 inline void judge_copy() {
+    unsigned orphans = 0;
     for (unsigned i = 0; i < heaps.count(); ++i) {
         const hak::Token token = heaps.at(i).token.load(hak::order::relaxed);
+        orphans += token == hak::Token::orphan ? 1 : 0;
         explorer::check(token != hak::Token::tended && token != hak::Token::awaited, "the copy holds a heap half-tended");
     }
+    explorer::check(orphans == heaps.orphans(), "the child counts heaps without a thread that are not there");
     for (std::size_t u = 0; u < window.slots_ready() * kModelConfig.units_per_superslab; ++u) {
         const Slab* const slab = window.record(u);
         Heap* const owner = slab->owner.load(hak::order::relaxed);
@@ -125,8 +128,29 @@ inline explorer::Options exhaustive() {
     return options;
 }
 
-struct Explored : explorer::Registered {
-    Explored(const char* name, std::function<void(explorer::Scenario&)> body) : Registered(name, std::move(body), exhaustive()) {}
+using Heuristics = std::initializer_list<hak::Heuristic>;
+
+// A scenario, and NAME.any, in which each decision of `open` falls either way wherever it is met.
+struct Explored {
+    using Body = std::function<void(explorer::Scenario&)>;
+
+    Explored(const char* name, const Body& body) { add(name, 0, body); }
+    Explored(const char* name, Heuristics open, const Body& body) : Explored(name, body) {
+        add(std::string(name) + ".any", set_of(open), body);
+    }
+
+    static unsigned set_of(Heuristics all) {
+        unsigned set = 0;
+        for (hak::Heuristic h : all) set |= 1u << static_cast<unsigned>(h);
+        return set;
+    }
+    static void add(const std::string& name, unsigned open, const Body& body, const explorer::Options& options = exhaustive()) {
+        const auto opened = [open, body](explorer::Scenario& s) {
+            open_heuristics = open;
+            body(s);
+        };
+        explorer::Registered(name, opened, options);
+    }
 };
 
 // A scenario begins with the process and the client's threads; it adds what they do.

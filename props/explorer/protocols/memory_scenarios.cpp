@@ -6,9 +6,10 @@ namespace protocols {
 namespace {
 
 using explorer::Scenario;
+using enum hak::Heuristic;
 
 // A superslab's two slabs become empty and it is decommitted; the blocks' freers are late.
-const Explored kRetire("memory.superslab_retired_late_free", [](Scenario& s) {
+const Explored kRetire("memory.superslab_retired_late_free", {keep_empty, batch_full, decommit}, [](Scenario& s) {
     Case c(s);
     void* blocks[4];
     c.before(0, [&] {
@@ -84,7 +85,7 @@ const Explored kResize("memory.big_grows_beside_taker", [](Scenario& s) {
 });
 
 // Of two frees of one Large block one succeeds.
-const Explored kDouble("memory.large_freed_twice", [](Scenario& s) {
+const Explored kDouble("memory.large_freed_twice", {cache_full, flush_batch, due, batch_full, decommit}, [](Scenario& s) {
     Case c(s);
     void* large = nullptr;
     c.before(0, [&] { large = take_large(); });
@@ -103,7 +104,7 @@ const Explored kDouble("memory.large_freed_twice", [](Scenario& s) {
 });
 
 // What is due is purged and decommitted while others take from the pool. Any look at the clock may find that the delay has passed.
-const Explored kDue("memory.purge_while_taken", [](Scenario& s) {
+const Explored kDue("memory.purge_while_taken", {cache_full, flush_batch, due, batch_full, decommit}, [](Scenario& s) {
     Case c(s);
     void* large[3];
     c.before(0, [&] {
@@ -121,7 +122,7 @@ const Explored kDue("memory.purge_while_taken", [](Scenario& s) {
 });
 
 // Now and then a refill flushes idle lists, if the clock says so.
-const Explored kHousekeep("memory.housekeeping_late_free", [](Scenario& s) {
+const Explored kHousekeep("memory.housekeeping_late_free", {housekeep, flush, tend_orphans, collect, keep_empty}, [](Scenario& s) {
     Case c(s);
     void* blocks[2];
     c.before(0, [&] {

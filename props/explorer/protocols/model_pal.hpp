@@ -41,11 +41,13 @@ struct Kernel {
     Plain<void*> heap_words[kThreads];   // each thread's own
     Plain<bool> can_hook[kThreads];      // whether arm_exit_hook works
     Plain<bool> clock_jumps;             // every look at the clock may find that a long time has passed
+    Plain<bool> is_child;                // of a fork: it has one thread, so that its own policy changes nothing between threads
 
     // fork copies the process under the address space's lock, and the copy has neither sleepers nor anybody in the kernel.
     void begin_copy() { address_space.lock(); }
     void end_copy() { address_space.unlock(); }
     void forget_others() {
+        is_child.set(true);
         address_space.unlock();
         for (Futex& f : futexes) {
             f.mutex.unlock();

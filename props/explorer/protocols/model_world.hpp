@@ -44,11 +44,37 @@ inline constexpr hak::Config kModelConfig{
     .window_bytes_min = 4 * kSlotBytes,
     .heaps_max = Kernel::kHeaps,
     .tend_visits_max = 2,
+    .tend_slabs_max = 2,
     .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
     .warm_orphans_max = 0,     // what is empty is released at once
     .islands_max = 4,
 };
 static_assert(hak::is_valid(kModelConfig));
+
+// Which heuristics the scenario leaves to the explorer: a set of bits.
+inline unsigned open_heuristics = 0;
+inline const char* name_of(hak::Heuristic h) {
+    switch (h) {
+        case hak::Heuristic::bin_full: return "bin_full";
+        case hak::Heuristic::keep_foreign: return "keep_foreign";
+        case hak::Heuristic::collect: return "collect";
+        case hak::Heuristic::keep_empty: return "keep_empty";
+        case hak::Heuristic::keep_warm: return "keep_warm";
+        case hak::Heuristic::housekeep: return "housekeep";
+        case hak::Heuristic::flush: return "flush";
+        case hak::Heuristic::tend_orphans: return "tend_orphans";
+        case hak::Heuristic::adopt: return "adopt";
+        case hak::Heuristic::promising: return "promising";
+        case hak::Heuristic::idle: return "idle";
+        case hak::Heuristic::tended_enough: return "tended_enough";
+        case hak::Heuristic::cache_full: return "cache_full";
+        case hak::Heuristic::flush_batch: return "flush_batch";
+        case hak::Heuristic::due: return "due";
+        case hak::Heuristic::batch_full: return "batch_full";
+        case hak::Heuristic::decommit: return "decommit";
+    }
+    return "";
+}
 
 // What a thread does that finds a lock held. `waits`: it waits until the lock is free, which is all that the other protocols need of a
 // lock. `sleeps`: it sleeps on the futex. `looks`: it looks once more, whatever it may find, and sleeps then.
@@ -63,6 +89,11 @@ struct WorldOf {
             void wait() {}
         };
         using Loop = std::conditional_t<kHeld == Held::looks, Look, explorer::Sync::Loop>;
+
+        static bool choose(hak::Heuristic h, bool usual, const Where& where = Where::current()) {
+            if ((open_heuristics >> static_cast<unsigned>(h) & 1) == 0 || kernel.is_child.get()) return usual;
+            return (explorer::choose(2, name_of(h), where) == 0) == usual;
+        }
     };
     using Pal = ModelPal<WorldOf>;
     using Probe = hak::NoProbe;

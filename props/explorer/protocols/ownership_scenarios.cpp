@@ -6,6 +6,7 @@ namespace protocols {
 namespace {
 
 using explorer::Scenario;
+using enum hak::Heuristic;
 
 // Thread 0 has a heap with one full slab, whose two blocks other threads will free.
 struct Owner : Case {
@@ -17,7 +18,7 @@ struct Owner : Case {
     void* blocks[2];
 };
 
-const Explored kExitTwo("ownership.exit_two_freers", [](Scenario& s) {
+const Explored kExitTwo("ownership.exit_two_freers", {collect, keep_empty, keep_warm}, [](Scenario& s) {
     Owner c(s);
     c.thread("exit", [] { leave(); });
     c.thread("freer", [&] { give(c.blocks[0]); });
@@ -26,7 +27,7 @@ const Explored kExitTwo("ownership.exit_two_freers", [](Scenario& s) {
 });
 
 // The exiting thread has a block of its own in its list, and a bump range.
-const Explored kExitHolding("ownership.exit_with_full_bins", [](Scenario& s) {
+const Explored kExitHolding("ownership.exit_with_full_bins", {keep_warm}, [](Scenario& s) {
     Owner c(s);
     c.before(0, [] { give(take()); });
     c.thread("exit", [] { leave(); });
@@ -35,7 +36,7 @@ const Explored kExitHolding("ownership.exit_with_full_bins", [](Scenario& s) {
     c.ends_with(1);
 });
 
-const Explored kExitAdopter("ownership.exit_freer_adopter", [](Scenario& s) {
+const Explored kExitAdopter("ownership.exit_freer_adopter", {collect, keep_warm, adopt, promising}, [](Scenario& s) {
     Owner c(s);
     c.thread("exit", [] { leave(); });
     c.thread("freer", [&] { give(c.blocks[0]); });
@@ -61,7 +62,7 @@ const Explored kAdopterServes("ownership.adopter_takes_what_came_back", [](Scena
     c.ends_with(2);
 });
 
-const Explored kTwoAdopters("ownership.exit_two_adopters", [](Scenario& s) {
+const Explored kTwoAdopters("ownership.exit_two_adopters", {keep_warm}, [](Scenario& s) {
     Owner c(s);
     c.thread("exit", [] { leave(); });
     c.thread("adopter", [] { arrive(); });
@@ -86,14 +87,14 @@ struct Orphan : Case {
     void* blocks[2];
 };
 
-const Explored kTenderAdopter("ownership.orphan_tender_adopter", [](Scenario& s) {
+const Explored kTenderAdopter("ownership.orphan_tender_adopter", {promising, keep_empty, collect}, [](Scenario& s) {
     Orphan c(s, false);
     c.thread("tender", [] { take(); });
     c.thread("adopter", [] { take(); });
     c.ends_with(5);
 });
 
-const Explored kTwoTenders("ownership.orphan_two_tenders", [](Scenario& s) {
+const Explored kTwoTenders("ownership.orphan_two_tenders", {promising, tended_enough, keep_empty}, [](Scenario& s) {
     Orphan c(s, false, 2);
     c.thread("tender", [] { take(); });
     c.thread("tender", [] { take(); });
@@ -101,7 +102,7 @@ const Explored kTwoTenders("ownership.orphan_two_tenders", [](Scenario& s) {
 });
 
 // A free into a slab that changes its owner at that moment.
-const Explored kTenderFreer("ownership.take_over_freer", [](Scenario& s) {
+const Explored kTenderFreer("ownership.take_over_freer", {promising, keep_empty, bin_full}, [](Scenario& s) {
     Orphan c(s, false);
     c.thread("tender", [] {
         void* const p = take();
@@ -112,7 +113,7 @@ const Explored kTenderFreer("ownership.take_over_freer", [](Scenario& s) {
     c.ends_with(2);
 });
 
-const Explored kTenderTwoFreers("ownership.orphan_tender_two_freers", [](Scenario& s) {
+const Explored kTenderTwoFreers("ownership.orphan_tender_two_freers", {promising, tended_enough, keep_empty, housekeep, flush, tend_orphans}, [](Scenario& s) {
     Orphan c(s, true);
     c.thread("tender", [] { take(); });
     c.thread("freer", [&] { give(c.blocks[0]); });
@@ -120,8 +121,24 @@ const Explored kTenderTwoFreers("ownership.orphan_tender_two_freers", [](Scenari
     c.ends_with(3);
 });
 
+// Two slabs of a living heap come back while a tender drains it, now one, now both of them.
+const Explored kTwoTended("ownership.two_slabs_tended", {tended_enough}, [](Scenario& s) {
+    Case c(s);
+    void* blocks[4];
+    c.before(kGone, [&] {
+        for (void*& p : blocks) p = take();
+    });
+    c.before(0, [] {
+        for (int i = 0; i < 2; ++i) take();
+    });
+    c.thread("tender", [] { take(); });
+    c.thread("freer", [&] { give(blocks[0]); });
+    c.thread("freer", [&] { give(blocks[2]); });
+    c.ends_with(5);
+});
+
 // The orphan's slab becomes empty and goes to the pool, and from there to the system, while its last block is freed.
-const Explored kTenderRetires("ownership.orphan_retired_late_free", [](Scenario& s) {
+const Explored kTenderRetires("ownership.orphan_retired_late_free", {keep_empty, batch_full, decommit}, [](Scenario& s) {
     Orphan c(s, true);
     c.thread("trimmer", [] { trim(); });
     c.thread("freer", [&] { give(c.blocks[0]); });
@@ -130,7 +147,7 @@ const Explored kTenderRetires("ownership.orphan_retired_late_free", [](Scenario&
 });
 
 // A thread that cannot promise to give its heap up borrows one for each call.
-const Explored kBorrower("ownership.borrower_adopter", [](Scenario& s) {
+const Explored kBorrower("ownership.borrower_adopter", {collect, keep_warm, adopt}, [](Scenario& s) {
     Orphan c(s, false);
     kernel.can_hook[0].set(false);
     c.thread("borrower", [] { take(); });
@@ -162,7 +179,7 @@ struct Roomy : Living {
     }
 };
 
-const Explored kLivingSpill("ownership.living_spills", [](Scenario& s) {
+const Explored kLivingSpill("ownership.living_spills", {bin_full, keep_empty, promising, idle, tended_enough, housekeep, flush}, [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [&] { give(c.blocks[1]); });
     c.thread("tender", [] { take(); });
@@ -170,7 +187,7 @@ const Explored kLivingSpill("ownership.living_spills", [](Scenario& s) {
 });
 
 // A spill that changes nothing but its slab's free list, in the class with four blocks in a slab.
-const Explored kLivingSpillsInto("ownership.living_spills_into_room", [](Scenario& s) {
+const Explored kLivingSpillsInto("ownership.living_spills_into_room", {bin_full, promising, idle, keep_empty}, [](Scenario& s) {
     Case c(s);
     const auto take_tiny = [] { return hak::allocate<World>(my_heap(), 16); };
     const auto give_tiny = [](void* p) { hak::deallocate<World>(my_heap(), p); };
@@ -189,7 +206,7 @@ const Explored kLivingSpillsInto("ownership.living_spills_into_room", [](Scenari
     c.ends_with(9);
 });
 
-const Explored kLivingLeaves("ownership.living_leaves", [](Scenario& s) {
+const Explored kLivingLeaves("ownership.living_leaves", {idle, collect, keep_warm, keep_empty, promising}, [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [] { leave(); });
     c.thread("tender", [] { take(); });
@@ -198,7 +215,7 @@ const Explored kLivingLeaves("ownership.living_leaves", [](Scenario& s) {
 });
 
 // The owner's slow path that takes: what it finds, a tender may have taken away, and a freer may have brought.
-const Explored kLivingRefills("ownership.living_refills", [](Scenario& s) {
+const Explored kLivingRefills("ownership.living_refills", {idle, promising, keep_empty}, [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [] {
         take();
@@ -209,8 +226,17 @@ const Explored kLivingRefills("ownership.living_refills", [](Scenario& s) {
     c.ends_with(6);
 });
 
+// The owner's refill does the rounds while a tender comes by.
+const Explored kLivingHousekeeps("ownership.living_housekeeps", {housekeep, flush, idle}, [](Scenario& s) {
+    Roomy c(s);
+    c.before(0, [] { take(); });
+    c.thread("owner", [] { take(); });
+    c.thread("tender", [] { take(); });
+    c.ends_with(7);
+});
+
 // Hits need no token: the owner frees a block of the slab that changes hands, and may have it in its list then.
-const Explored kLivingHits("ownership.living_hits", [](Scenario& s) {
+const Explored kLivingHits("ownership.living_hits", {bin_full, idle, promising, keep_empty, collect}, [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [&] {
         take();
@@ -222,7 +248,7 @@ const Explored kLivingHits("ownership.living_hits", [](Scenario& s) {
 });
 
 // The tender takes the slab over that the block in the owner's list lies in.
-const Explored kLivingList("ownership.living_list_moved", [](Scenario& s) {
+const Explored kLivingList("ownership.living_list_moved", {bin_full, idle, keep_empty, collect, keep_warm}, [](Scenario& s) {
     Living c(s);
     c.before(0, [&] { give(c.blocks[0]); });
     c.thread("owner", [] { leave(); });
@@ -231,8 +257,21 @@ const Explored kLivingList("ownership.living_list_moved", [](Scenario& s) {
     c.ends_with(5);
 });
 
+// A thread keeps another's blocks in its list for a while, hands one out again, and gives them home when it ends.
+const Explored kForeign("ownership.foreign_block_kept", {keep_foreign, bin_full, collect}, [](Scenario& s) {
+    Living c(s);
+    c.thread("owner", [&] { give(c.blocks[1]); });
+    c.thread("keeper", [&] {
+        give(c.blocks[0]);
+        take();
+        leave();
+    });
+    c.thread("freer", [&] { give(c.blocks[2]); });
+    c.ends_with(4);
+});
+
 // The owner has untouched blocks of a slab, one of whose blocks comes back: the slab stays.
-const Explored kLivingBump("ownership.living_bump_range", [](Scenario& s) {
+const Explored kLivingBump("ownership.living_bump_range", {bin_full, collect, keep_empty, housekeep, flush}, [](Scenario& s) {
     Case c(s);
     void* block = nullptr;
     c.before(1, [] {
@@ -249,7 +288,7 @@ const Explored kLivingBump("ownership.living_bump_range", [](Scenario& s) {
 });
 
 // The owner itself gave a block back to the slab that its untouched blocks lie in.
-const Explored kLivingBumpRoom("ownership.living_bump_slab_with_room", [](Scenario& s) {
+const Explored kLivingBumpRoom("ownership.living_bump_slab_with_room", {bin_full, idle, promising, collect, keep_empty, housekeep, flush}, [](Scenario& s) {
     Case c(s);
     c.before(1, [] {
         for (int i = 0; i < 2; ++i) take();
@@ -268,7 +307,7 @@ const Explored kLivingBumpRoom("ownership.living_bump_slab_with_room", [](Scenar
     c.ends_with(5);
 });
 
-const Explored kLivingTrim("ownership.living_trimmed", [](Scenario& s) {
+const Explored kLivingTrim("ownership.living_trimmed", {bin_full, keep_empty, batch_full, decommit}, [](Scenario& s) {
     Roomy c(s);
     c.thread("owner", [&] { give(c.blocks[3]); });
     c.thread("trimmer", [] { trim(); });
@@ -277,7 +316,7 @@ const Explored kLivingTrim("ownership.living_trimmed", [](Scenario& s) {
 });
 
 // The exit hook runs twice, as it does where a destructor of another key runs it again.
-const Explored kExitTwice("ownership.exit_twice", [](Scenario& s) {
+const Explored kExitTwice("ownership.exit_twice", {adopt, keep_warm, collect, promising}, [](Scenario& s) {
     Owner c(s);
     c.thread("exit", [] {
         leave();

@@ -5,8 +5,9 @@ namespace protocols {
 namespace {
 
 using explorer::Scenario;
+using enum hak::Heuristic;
 
-const Explored kFirst("process.first_use", [](Scenario& s) {
+const Explored kFirst("process.first_use", {adopt}, [](Scenario& s) {
     Case c(s);
     c.thread("first", [] { arrive(); });
     c.thread("second", [] { arrive(); });
@@ -41,7 +42,7 @@ const Explored kBirth("process.two_births", [](Scenario& s) {
     c.ends_with(2);
 });
 
-const Explored kBirthTender("process.birth_beside_tender", [](Scenario& s) {
+const Explored kBirthTender("process.birth_beside_tender", {promising}, [](Scenario& s) {
     Case c(s);
     c.before(1, [] {
         for (int i = 0; i < 2; ++i) take();
@@ -83,7 +84,7 @@ const Explored kForkFreer("process.fork_freer", [](Scenario& s) {
     c.ends_with(1);
 });
 
-const Explored kForkTwoFreers("process.fork_two_freers", [](Scenario& s) {
+const Explored kForkTwoFreers("process.fork_two_freers", {bin_full, keep_empty}, [](Scenario& s) {
     Forker c(s);
     c.thread("forker", [] { fork_now(); });
     c.thread("freer", [&] { give(c.blocks[0]); });
@@ -91,7 +92,7 @@ const Explored kForkTwoFreers("process.fork_two_freers", [](Scenario& s) {
     c.ends_with(0);
 });
 
-const Explored kForkOwner("process.fork_owner_at_work", [](Scenario& s) {
+const Explored kForkOwner("process.fork_owner_at_work", {bin_full, collect, keep_warm, housekeep, flush}, [](Scenario& s) {
     Forker c(s);
     c.before(1, [] { take(); });
     c.thread("forker", [] { fork_now(); });
@@ -102,7 +103,7 @@ const Explored kForkOwner("process.fork_owner_at_work", [](Scenario& s) {
     c.ends_with(3);
 });
 
-const Explored kForkTender("process.fork_tender", [](Scenario& s) {
+const Explored kForkTender("process.fork_tender", {idle, promising, tended_enough, keep_empty}, [](Scenario& s) {
     Forker c(s);
     c.before(1, [] {
         for (int i = 0; i < 2; ++i) take();
@@ -116,7 +117,7 @@ const Explored kForkTender("process.fork_tender", [](Scenario& s) {
     c.ends_with(6);
 });
 
-const Explored kForkTrim("process.fork_trim", [](Scenario& s) {
+const Explored kForkTrim("process.fork_trim", {keep_empty, batch_full, decommit}, [](Scenario& s) {
     Forker c(s);
     c.before(1, [] { give(take()); });
     c.thread("forker", [] { fork_now(); });
@@ -124,7 +125,7 @@ const Explored kForkTrim("process.fork_trim", [](Scenario& s) {
     c.ends_with(2);
 });
 
-const Explored kForkFirst("process.fork_first_use", [](Scenario& s) {
+const Explored kForkFirst("process.fork_first_use", {adopt}, [](Scenario& s) {
     Case c(s);
     c.thread("forker", [] { fork_now(); });
     c.thread("first", [] { take(); });

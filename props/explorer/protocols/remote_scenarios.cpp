@@ -6,6 +6,7 @@ namespace protocols {
 namespace {
 
 using explorer::Scenario;
+using enum hak::Heuristic;
 
 // The primitives alone, on a slab with six blocks and no allocator around it.
 struct Bare {
@@ -73,7 +74,7 @@ struct FullSlab : Case {
     void* second = nullptr;
 };
 
-const Explored kRefill("remote.owner_refills", [](Scenario& s) {
+const Explored kRefill("remote.owner_refills", {bin_full, collect, keep_empty, housekeep, flush, tend_orphans}, [](Scenario& s) {
     FullSlab c(s);
     c.thread("owner", [] { give(take()); });
     c.thread("freer", [&] { give(c.first); });
@@ -82,7 +83,7 @@ const Explored kRefill("remote.owner_refills", [](Scenario& s) {
 });
 
 // Two slabs meet on the owner's pending list.
-const Explored kTwoSlabs("remote.two_slabs", [](Scenario& s) {
+const Explored kTwoSlabs("remote.two_slabs", {collect, keep_empty, housekeep, flush}, [](Scenario& s) {
     FullSlab c(s);
     void* other = nullptr;
     c.before(0, [&] {
@@ -111,7 +112,7 @@ const Explored kServes("remote.refill_takes_what_came_back", [](Scenario& s) {
 });
 
 // The owner returns all it can while its last two blocks come back: the slab is released by the owner, late, or later at home.
-const Explored kRetire("remote.owner_retires_slab", [](Scenario& s) {
+const Explored kRetire("remote.owner_retires_slab", {collect, keep_empty, batch_full, decommit}, [](Scenario& s) {
     FullSlab c(s);
     c.thread("owner", [] {
         trim();

@@ -60,6 +60,27 @@ void pushes(Scenario& s) {
     s.run();
 }
 
+// pop_one_pending() beside push_pending(): the slab below is not lost.
+void pops(Scenario& s) {
+    Posts* const p = s.make_array<Posts>(2);
+    auto& pending = s.make<hak::Atomic<World, Slab*>>();
+    auto& popped = s.ghost<std::uint64_t>(0u);
+    for (int i = 0; i < 2; ++i) {
+        s.thread("freer", [&, i] { hak::push_pending<World>(pending, &p[i].slab); });
+    }
+    s.thread("tender", [&] {
+        if (const Slab* const slab = hak::pop_one_pending<World>(pending)) popped = slab == &p[0].slab ? 1 : 2;
+    });
+    s.finally([&] {
+        std::uint64_t left = 0;
+        for (const Slab* slab = pending.load(hak::order::relaxed); slab != nullptr; slab = slab->pending_next.get()) {
+            left = left * 4 + (slab == &p[0].slab ? 1 : 2);
+        }
+        outcomes.insert(popped * 64 + left);
+    });
+    s.run();
+}
+
 // try_claim() beside post().
 void claims(Scenario& s) {
     Posts& p = s.make<Posts>();
@@ -110,5 +131,5 @@ bool is_sound(const char* name, void (*body)(Scenario&)) {
 
 int main() {
     using namespace protocols;
-    return is_sound("posts", posts) && is_sound("pushes", pushes) && is_sound("claims", claims) && is_sound("readies", readies) ? 0 : 1;
+    return is_sound("posts", posts) && is_sound("pushes", pushes) && is_sound("pops", pops) && is_sound("claims", claims) && is_sound("readies", readies) ? 0 : 1;
 }

@@ -82,7 +82,8 @@ int main(int argc, char** argv) {
     std::map<std::string, Target> targets;
     std::map<const Case*, std::uint64_t> cost;
     for (const Case& c : explorer::cases()) {
-        if (c.options.mode != explorer::Mode::exhaustive) continue;
+        // A scenario with open heuristics executes what the one without them does, and more slowly.
+        if (c.options.mode != explorer::Mode::exhaustive || c.name.ends_with(".any")) continue;
         const Result result = run(c, nullptr);
         std::printf("scenario %s %llu %.2f\n", c.name.c_str(), static_cast<unsigned long long>(result.executions), result.seconds);
         if (!result.ok()) {

@@ -9,8 +9,8 @@
 
 namespace litmus {
 
-// What programs have beside loads, stores, read-modify-writes and fences: nothing, a plain word, or loops that retry and wait.
-enum class Flavor { straight, plain, loops };
+// What programs have beside loads, stores, read-modify-writes and fences: nothing, a plain word, loops that retry and wait, or choices.
+enum class Flavor { straight, plain, loops, choices };
 
 // Two or three threads of a few operations on two atomic words: every kind of operation, in every order that it may have. The same
 // seed gives the same program everywhere.
@@ -72,6 +72,12 @@ private:
                     op.kind = below(3) ? Kind::await : Kind::cas_loop;
                     op.order = op.kind == Kind::await ? one_of(Order::relaxed, Order::acquire, Order::seq_cst) : kOrders[below(5)];
                     op.failure = op.kind == Kind::await ? Order::relaxed : one_of(Order::relaxed, Order::acquire, Order::seq_cst);
+                    break;
+                }
+                if (flavor_ == Flavor::choices && registers_ < kRegisters) {
+                    op.kind = Kind::choose;
+                    op.location = -1;
+                    op.value = 2 + int(below(2));
                     break;
                 }
                 op.kind = below(2) ? Kind::plain_read : Kind::plain_write;

@@ -169,7 +169,7 @@ const Registered invariant{"check.always",
 
 const Registered chosen{"check.choice",
                         [](Scenario& s) {
-                            s.thread("chooses", [] { check(explorer::choose(5) != 3, "three was chosen"); });
+                            s.thread("chooses", [] { check(explorer::choose(5, "a number") != 3, "three was chosen"); });
                             s.run();
                         },
                         {},

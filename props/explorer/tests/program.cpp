@@ -47,6 +47,11 @@ private:
         if (is_register(peek())) {
             op.into = std::int8_t(take() - 'a');
             expect("=");
+            if (accept("?")) {
+                op.kind = Kind::choose;
+                op.value = number();
+                return op;
+            }
         }
         if (!is_location(peek())) fail("a location");
         op.location = std::int8_t(location_of(take()));
@@ -162,6 +167,7 @@ std::string to_text(const Op& op) {
     }
     if (op.kind == Kind::fence) return text + "F " + name(op.order);
     if (op.into >= 0) text += std::string(1, char('a' + op.into)) + "=";
+    if (op.kind == Kind::choose) return text + "?" + std::to_string(op.value);
     text += kLocationNames[std::size_t(op.location)];
     std::string value = op.operand >= 0 ? std::string(1, char('a' + op.operand)) : std::to_string(op.value);
     switch (op.kind) {

@@ -11,6 +11,7 @@
 //   x:=3 rel/rlx   a cas loop: loads x relaxed and retries until its cas from what it read to 3 succeeds
 //   x==1 acq       waits until a load finds 1
 //   F sc           fence
+//   a=?3           any of 0, 1, 2 into a register, as explorer::choose() gives it
 //   p=1, a=p       plain write, plain read
 //   [a=1] p=2      the operation happens only if register a holds 1; [a!=1] is the opposite
 //
@@ -33,7 +34,7 @@ inline constexpr int kAtomics = 4;
 inline constexpr int kLocations = 6;  // the atomic ones, then the plain ones
 inline constexpr int kRegisters = 8;
 
-enum class Kind : std::uint8_t { load, store, add, exchange, cas, weak_cas, cas_loop, await, fence, plain_read, plain_write };
+enum class Kind : std::uint8_t { load, store, add, exchange, cas, weak_cas, cas_loop, await, fence, plain_read, plain_write, choose };
 
 struct Fact {
     char left = 0;  // a register or a location; 0: no fact

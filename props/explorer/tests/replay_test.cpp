@@ -72,8 +72,12 @@ int main() {
     // A hash that never differed would pass all of the above.
     report::holds("trace hashes tell scenarios apart", hashes.size() * 8 > std::size_t(witnesses));
 
-    // Digits that ask for an option that is not there are refused.
+    // A choice is a row of the trace: what was chosen, for what, and where.
     const Case& choice = named("check.choice");
+    const std::string row = explorer::explore(choice.options, choice.body).trace;
+    report::holds("a choice in the trace", row.find("chooses 3 of 5: a number") != row.npos && row.find("more_controls.cpp:") != row.npos);
+
+    // Digits that ask for an option that is not there are refused.
     Options bad = choice.options;
     bad.has_replay = true;
     bad.replay = "9";

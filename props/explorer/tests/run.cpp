@@ -15,7 +15,9 @@ void execute(const Op& op, Words& words, State& state) {
     if (op.kind == Kind::fence) return explorer::Sync::fence(op.order);
     const int value = op.operand >= 0 ? state.registers[std::size_t(op.operand)] : op.value;
     int read = 0;
-    if (is_plain(op)) {
+    if (op.kind == Kind::choose) {
+        read = int(explorer::choose(unsigned(op.value)));
+    } else if (is_plain(op)) {
         auto& word = words.plain[op.location - kAtomics];
         if (op.kind == Kind::plain_write) return word.set(value);
         read = word.get();

@@ -6,7 +6,7 @@ allocators that the defect is modelled on, where there is one.
 
 REMOTE, SLABS, TEND = "mem/remote_list.hpp", "heap/slabs.hpp", "heap/tend.hpp"
 HEAPS, FORK, LOCK, WINDOW = "heap/heaps.hpp", "heap/fork.hpp", "sys/lock.hpp", "mem/window.hpp"
-LEARNER = "policy/learner.hpp"
+RECLAIM, LEARNER = "mem/reclaim.hpp", "policy/learner.hpp"
 
 POST = "if (slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed)) return (seen & kQueued) == 0;"
 POST_AND_NOTIFY = """if (!post(*slab, b, secret)) return;
@@ -14,7 +14,8 @@ POST_AND_NOTIFY = """if (!post(*slab, b, secret)) return;
     push_pending(slab->owner.load(order::relaxed)->pending, slab);"""
 CAS = "slab.remote.cas_weak(seen, address_of(b) | kQueued, order::acq_rel, order::relaxed)"
 ABANDON = """flush_all(heap);
-    if (heaps<W>.orphans() >= W::kConfig.warm_orphans_max) release_empty_slabs(heap);
+    const bool keeps = heaps<W>.orphans() < W::kConfig.warm_orphans_max;
+    if (!W::Sync::choose(Heuristic::keep_warm, keeps)) release_empty_slabs(heap);
     heaps<W>.note_orphan(1);
     let_go(heap, Token::orphan);"""
 
@@ -47,13 +48,16 @@ MUTANTS = [
                                     "push_pending(slab->owner.load(order::relaxed)->pending, slab); static_cast<void>(slab->pending_next.get());")),
     mutant("M06.next_read_after_drain", "remote.owner_refills",
            (SLABS, """Slab<W>* const next = slab->pending_next.get();  // before drain() lets the next poster write it
-        collect(heap, slab);
-        slab = next;""", "collect(heap, slab); slab = slab->pending_next.get();")),
+        collect(heap, slab, false);
+        slab = next;""", "collect(heap, slab, false); slab = slab->pending_next.get();")),
     mutant("pending_list_stored_over", "remote.two_slabs",
            (REMOTE, "if (pending.cas_weak(head, slab, order::release, order::relaxed)) return;",
             "pending.store(slab, order::release); return;")),
     mutant("M09.refill_does_not_collect", "ownership.adopter_takes_what_came_back",
-           ("heap/allocate.hpp", "if (has_pending(heap)) collect_pending(heap);", "")),
+           ("heap/allocate.hpp", "if (W::Sync::choose(Heuristic::collect, has_pending(heap))) collect_pending(heap);", "")),
+    mutant("tender_pops_before_it_reads_the_link", "ownership.two_slabs_tended",
+           (REMOTE, "if (pending.cas_weak(head, head->pending_next.get(), order::relaxed, order::relaxed)) return head;",
+            "if (pending.cas_weak(head, nullptr, order::relaxed, order::relaxed)) return head;")),
     # Ownership
     mutant("take_over_without_claim", "ownership.take_over_freer", (TEND, "if (!try_claim(*slab)) return false;", "")),
     mutant("M07.claim_checks_then_sets", "ownership.take_over_freer",
@@ -89,16 +93,27 @@ MUTANTS = [
             "W::Pal::sleep_while(token_futex(heap), static_cast<std::uint32_t>(seen));")),
     mutant("bump_slab_taken_over", "ownership.living_bump_slab_with_room", (TEND, "if (slab == from.bump_slab[c].get()) continue;", "")),
     mutant("bump_slab_collected", "ownership.living_bump_range",
-           (TEND, """if (slab == heap.bump_slab[slab->size_class.load(order::relaxed)].get()) {  // relaxed: written by a holder of the token
-            push_pending(heap.pending, slab);
-        } else {
-            collect(heap, slab);
-        }""", "collect(heap, slab);")),
+           (TEND, "slab == heap.bump_slab[slab->size_class.load(order::relaxed)].get()", "false", True)),
     mutant("spill_without_token", "ownership.living_spills",
            ("heap/deallocate.hpp", "if (!try_hold(*heap)) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, false);", "")),
     mutant("flush_gives_what_moved", "ownership.living_list_moved",
            (SLABS, """if (slab->owner.load(order::relaxed) == &heap) [[likely]] return give_back(heap, slab, b);
     post_and_notify(slab, b, window<W>.secret());""", "give_back(heap, slab, b);")),
+    # Decisions that may fall either way; by itself the model's world makes them one way only.
+    mutant("warm_orphan_lets_go_twice", "ownership.exit_freer_adopter.any",
+           (TEND, "if (!W::Sync::choose(Heuristic::keep_warm, keeps)) release_empty_slabs(heap);",
+            "if (W::Sync::choose(Heuristic::keep_warm, keeps)) let_go(heap, Token::orphan); else release_empty_slabs(heap);")),
+    mutant("each_look_at_a_busy_thread_announces_a_tender", "process.fork_tender.any",
+           (TEND, "was == Token::orphan || is_idle(other, count)", "was == Token::orphan || is_idle(other, count) || !heaps<W>.begin_tending()", True)),
+    mutant("housekeeping_without_token", "ownership.living_housekeeps.any",
+           ("heap/allocate.hpp", "if (W::Sync::choose(Heuristic::housekeep, heap.refills.get() % kHousekeepEvery == 0)) housekeep(heap);",
+            """if (W::Sync::choose(Heuristic::housekeep, heap.refills.get() % kHousekeepEvery == 0)) {
+        let_go(heap, Token::owned); housekeep(heap); hold(heap); }""")),
+    mutant("run_left_committed_leaves_its_queue", "memory.superslab_retired_late_free.any",
+           (RECLAIM, "p.to_decommit_.push(i, now);", "")),
+    mutant("full_cache_keeps_the_lock", "memory.purge_while_taken.any",
+           (RECLAIM, """work(now, over ? Mode::purge_all : full ? Mode::flush : Mode::due);
+        lock_.release();""", "work(now, over ? Mode::purge_all : full ? Mode::flush : Mode::due); if (!over) lock_.release();")),
     # Memory
     mutant("M05.large_state_checked_then_set", "memory.large_freed_twice",
            ("heap/large.hpp", "if (!record->state.cas_strong(expected, UnitState::free, order::relaxed, order::relaxed)) return false;",

@@ -47,6 +47,10 @@ struct Sync {
 #endif
     }
     static constexpr int kSpins = 64;
+    template <class Heuristic>
+    static constexpr bool choose(Heuristic, bool usual) {
+        return usual;
+    }
 };
 
 }  // namespace bare
