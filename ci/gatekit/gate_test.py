@@ -4,6 +4,7 @@
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 
@@ -209,6 +210,10 @@ class Decisions(unittest.TestCase):
 
     def test_budgets_fit_into_eighty_minutes(self):
         self.assertLessEqual(sum(budget for _, budget, _, _ in steps.STEPS), steps.LIMIT)
+
+    def test_the_tests_have_the_time_of_their_suites(self):
+        suites = tomllib.loads((Path(__file__).resolve().parents[1] / "suites.toml").read_text())["suite"]
+        self.assertGreaterEqual(next(budget for name, budget, _, _ in steps.STEPS if name == "tests"), sum(s["budget"] for s in suites))
 
     def test_a_step_that_overruns_is_red(self):
         gate = steps.Gate(None, {"x"}, 1)

@@ -311,12 +311,12 @@ STEPS = (
     ("fast_path", 90, True, step_fast_path),
     ("callgrind", 180, True, step_callgrind),
     ("syscalls", 60, True, step_syscalls),
-    ("tests", 1700, True, step_tests),
-    ("mutants", 420, True, step_mutants),
+    ("tests", 1800, True, step_tests),
+    ("mutants", 560, True, step_mutants),
     ("explorer", 120, True, step_explorer),
     ("stress", 660, True, step_stress),
     ("fuzz", 530, True, step_fuzz),
-    ("wall", 740, False, step_wall),
+    ("wall", 500, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 LIMIT = 80 * 60
