@@ -103,9 +103,8 @@ unsigned check_table(Realloc call) {
         if (n <= 4 * kit::kMiB + 1) sizes.push_back(n);
     }
     for (const size_t alignment : kAlignments) {
-        // From aligned blocks, one size of each edge will do.
-        for (size_t i = 0; i < sizes.size(); i += alignment <= 64 ? 1 : 3) {
-            for (size_t j = 0; j < sizes.size(); j += alignment <= 16 ? 1 : 3) table.check_row({sizes[i], alignment}, sizes[j]);
+        for (const size_t from : sizes) {
+            for (const size_t to : sizes) table.check_row({from, alignment}, to);
         }
     }
     return table.rows();
