@@ -192,7 +192,7 @@ void add_origins() {
     add("free_sized_of_aligned", "free_sized({p}): given back with a wrong alignment (none); 40 bytes from malloc aligned to 64", [=] {
         free_sized(kept(subject::aligned_alloc(64, 40)), 40);
     });
-    add("new_alignment_no_power_of_two", "operator new(0x0): an alignment that is no power of two (24)", [] { (void)opaque(::operator new(40, static_cast<std::align_val_t>(24))); });
+    add("new_alignment_no_power_of_two", "operator new(0x0): an alignment that is no power of two (24)", [] { (void)opaque(::operator new(40, static_cast<std::align_val_t>(opaque(size_t{24})))); });
 }
 
 // The places where damage around or in a block is found; each is told the block, and says so itself.
