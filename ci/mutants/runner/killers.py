@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass, field
 
 # How every suite of this tree says that it found something: a property or example that fails, a check, an assertion, a signal's report.
-REPORT = r"FAILED|Falsifiable|INV [a-z]+\.\d|assertion failed|hakmem: \w+\(0x|WRONG|check failed"
+REPORT = r"FAILED|Falsifiable|it does not end in |the process was killed: |INV [a-z]+\.\d|assertion failed|hakmem: \w+\(0x|WRONG|check failed"
 
 
 @dataclass(frozen=True)
