@@ -57,7 +57,8 @@ std::vector<Input> inputs(const std::vector<std::string>& paths) {
             all.push_back({file.string(), read(file), file.extension() == ".txt"});
             continue;
         }
-        for (std::string& bytes : fuzz::unpacked(read(file))) all.push_back({file.string() + ", line " + std::to_string(all.size() + 1), std::move(bytes)});
+        std::size_t line = 0;
+        for (std::string& bytes : fuzz::unpacked(read(file))) all.push_back({file.string() + ", line " + std::to_string(++line), std::move(bytes)});
     }
     return all;
 }
