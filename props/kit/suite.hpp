@@ -28,7 +28,7 @@ namespace kit {
 class Suite {
 public:
     Suite(int argc, char** argv, unsigned cases) : program_(argv[0]) {
-        std::string seed = "2025112200", count = std::to_string(cases);
+        std::string seed = kSeed, count = std::to_string(cases);
         for (int i = 1; i < argc; ++i) {
             const std::string option = argv[i];
             if (i + 1 == argc) usage(option);
@@ -51,7 +51,7 @@ public:
         if (parameters.find("max_success=") == std::string::npos) parameters += " max_success=" + count;
         ::setenv("RC_PARAMS", parameters.c_str(), 1);
         parameters_ = parameters;
-        is_full_ = parameters.find("max_success=" + std::to_string(cases)) != std::string::npos;
+        is_full_ = parameters == " seed=" + std::string(kSeed) + " max_success=" + std::to_string(cases);
         if (replay_.empty()) watch();
     }
 
@@ -91,7 +91,7 @@ public:
             say_failed(name, program_);
         }
     }
-    // The run has the cases for which the census of states was made; a shorter one may miss rare changes.
+    // The run has the seed and the cases for which the census of states was made; another may miss rare changes.
     bool is_full() const { return is_full_; }
     int finish() {
         if (!replay_.empty() && !is_replayed_) {
@@ -105,6 +105,7 @@ public:
     }
 
 private:
+    static constexpr const char* kSeed = "2025112200";
     static constexpr unsigned kCandidateMs = 1000;  // of processor time, while shrinking; a history takes a few
 
     // The caller goes on in a child. Its parent leaves with it, or, if the child died before it was done, goes on to shrink why.

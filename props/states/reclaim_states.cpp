@@ -26,6 +26,7 @@ public:
             {batch, decommitting}, {decommitting, away}, {decommitting, clean},
             {decommitting, purging},                          // the system keeps the charge, and takes the pages
         });
+        chart_.allow_rare(decommitting, dirty);               // the system refuses, and meanwhile a neighbour was freed
     }
     void on_world() override {
         slots_.assign(kit::kTinyConfig.window_bytes / kSlot, {});
