@@ -68,7 +68,7 @@ struct Failure {
     bool lasting, eager;
 };
 constexpr unsigned kAny = kit::kCalls;
-const char* name_of(unsigned kind) { return kind == kAny ? "any" : kit::kCallNames[kind]; }
+const char* name_of(unsigned kind) { return kind < kAny ? kit::kCallNames[kind] : "any"; }
 std::uint64_t calls_of(unsigned kind) { return kind == kAny ? kit::os.calls() : kit::os.count(static_cast<kit::Call>(kind)); }
 
 struct Outcome {

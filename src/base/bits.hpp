@@ -1,9 +1,11 @@
-// bits.hpp: arithmetic on powers of two and on the 32-bit unit masks of a superslab.
+// bits.hpp: arithmetic on powers of two, on the 32-bit unit masks of a superslab, and modulo 2^32 or 2^64.
 #pragma once
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "base/attrs.hpp"
 
 namespace hak {
 
@@ -13,6 +15,16 @@ constexpr std::size_t align_up(std::size_t x, std::size_t alignment) { return (x
 constexpr std::size_t align_down(std::size_t x, std::size_t alignment) { return x & ~(alignment - 1); }
 constexpr std::size_t divide_up(std::size_t x, std::size_t y) { return (x + y - 1) / y; }
 constexpr unsigned log2_floor(std::size_t x) { return static_cast<unsigned>(std::bit_width(x)) - 1; }
+
+// Modulo 2^32 or 2^64: hashes spread, inverses divide, one comparison tells whether an address lies in a range.
+template <class T>
+HAK_WRAPS HAK_INLINE constexpr T wrapping_sub(T a, T b) {
+    return a - b;
+}
+template <class T>
+HAK_WRAPS HAK_INLINE constexpr T wrapping_mul(T a, T b) {
+    return a * b;
+}
 
 // A mask of `count` ones that starts at bit `first`; count may be 32.
 constexpr std::uint32_t unit_mask(unsigned first, unsigned count) {
@@ -43,7 +55,7 @@ constexpr unsigned longest_run(std::uint32_t free) {
 // The number x with x * odd == 1 modulo 2^32 (Newton's iteration; each round doubles the correct low bits).
 constexpr std::uint32_t inverse_of_odd(std::uint32_t odd) {
     std::uint32_t x = odd;
-    for (int round = 0; round < 5; ++round) x *= 2 - odd * x;
+    for (int round = 0; round < 5; ++round) x = wrapping_mul(x, wrapping_sub(2u, wrapping_mul(odd, x)));
     return x;
 }
 

@@ -35,7 +35,7 @@ struct Heap {
         Plain<W, bool> bump_zero;     // untouched blocks are known to be zero
 
         // Whether the address lies in the bump range, whose blocks nobody has.
-        HAK_INLINE bool is_untouched(Address at) const { return at - bump.get() < bump_bytes.get(); }
+        HAK_INLINE bool is_untouched(Address at) const { return wrapping_sub(at, bump.get()) < bump_bytes.get(); }
     };
 
     Bin bins[Classes<W>::kCount];                    // the heap's thread alone

@@ -21,7 +21,7 @@ struct Fresh {
 template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
     if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
-    const std::size_t color = static_cast<std::size_t>(static_cast<std::uint32_t>(position) * 2654435769u >> 26) * kCacheLine;
+    const std::size_t color = static_cast<std::size_t>(wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26) * kCacheLine;
     return color <= slack ? color : color % (slack + 1) / kCacheLine * kCacheLine;
 }
 

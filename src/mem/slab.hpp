@@ -54,14 +54,14 @@ struct alignas(2 * kCacheLine) Slab {
     // Index of the block that starts at `p`; >= limit if none does. One multiplication: an offset that is a multiple of
     // 2^shift * odd becomes its quotient when multiplied by odd's inverse and rotated; any other offset becomes a number above every
     // quotient that fits (Granlund & Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
-    HAK_INLINE std::uint32_t index_of(Address p) const {
+    HAK_WRAPS HAK_INLINE std::uint32_t index_of(Address p) const {
         const auto offset = static_cast<std::uint32_t>(p - start.load(order::relaxed));
         return std::rotr(offset * inverse.load(order::relaxed), shift.load(order::relaxed));
     }
     // Precondition: p lies in this slab's units.
     HAK_INLINE bool is_block_start(Address p) const { return index_of(p) < limit.load(order::relaxed); }
     // For any address at all, such as a link that may have been overwritten.
-    bool holds(Address p) const { return (p - start.load(order::relaxed)) >> 32 == 0 && is_block_start(p); }
+    HAK_WRAPS bool holds(Address p) const { return (p - start.load(order::relaxed)) >> 32 == 0 && is_block_start(p); }
 
     std::size_t block_bytes() const { return Classes<W>::block_bytes(size_class.load(order::relaxed)); }
     Address block_address(std::uint32_t index) const { return start.load(order::relaxed) + index * block_bytes(); }

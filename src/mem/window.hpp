@@ -31,7 +31,7 @@ public:
     // relaxed loads: a thread that has a block got it from somebody to whom the window was open (happens-before through the
     // program's own hand-over). A thread with a foreign pointer may see any mixture of old and new words, and each says "not ours":
     // no length reaches from kClosed to an address, and the window itself holds no foreign address.
-    HAK_INLINE Slab<W>* find(Address p) const {
+    HAK_WRAPS HAK_INLINE Slab<W>* find(Address p) const {
         const Address offset = p - base_.load(order::relaxed);
         if (offset >= bytes_.load(order::relaxed)) [[unlikely]] return nullptr;
         Slab<W>* const record = table_.load(order::relaxed) + (offset >> kUnitShift);

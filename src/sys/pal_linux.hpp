@@ -125,7 +125,7 @@ struct LinuxPal {
         if (::syscall(SYS_getrandom, &bits, sizeof bits, GRND_NONBLOCK) == static_cast<long>(sizeof bits)) return bits;
         timespec t{};
         ::clock_gettime(CLOCK_MONOTONIC, &t);
-        return (static_cast<std::uint64_t>(t.tv_nsec) * 0x9e3779b97f4a7c15u) ^ address_of(&t);
+        return wrapping_mul(static_cast<std::uint64_t>(t.tv_nsec), std::uint64_t{0x9e3779b97f4a7c15u}) ^ address_of(&t);
     }
 
     static std::uintptr_t thread_id() { return address_of(__builtin_thread_pointer()); }
