@@ -30,11 +30,12 @@ if(hakmem_sanitizers)
   add_compile_options(-fsanitize=${hakmem_sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${hakmem_sanitizers})
 endif()
-# Sizes that wrap around and conversions that change a value, in the allocator's own sources.
+# hakmem_integers: sizes that wrap around and conversions that change a value, in the allocator's own sources (integers.txt), for targets
+# that link it; empty but in the ubsan build.
+add_library(hakmem_integers INTERFACE)
 if(HAKMEM_SANITIZER STREQUAL "undefined" AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  add_compile_options(-fsanitize=unsigned-integer-overflow,implicit-conversion -fno-sanitize-recover=all
-                      "-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/integers.txt")
-  add_link_options(-fsanitize=unsigned-integer-overflow,implicit-conversion)
+  target_compile_options(hakmem_integers INTERFACE -fsanitize=unsigned-integer-overflow,implicit-conversion -fno-sanitize-recover=all
+    "-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/integers.txt")
 endif()
 if(HAKMEM_CHECKS)
   add_compile_definitions(HAKMEM_CHECKS=1)
