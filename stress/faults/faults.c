@@ -182,7 +182,7 @@ static void aging(void) { /* with delays of no time: each free returns what is f
     for (int round = 0; round < 3; ++round) {
         for (int i = 0; i < 12; ++i) b[i] = round == 1 ? get_zeroed(30000 * ((size_t)i * i + 1)) : get(30000 * ((size_t)i * i + 1));
         for (int i = 0; i < 12; ++i) drop(&b[(i * 5) % 12]);
-        usleep(10000); /* the clock of the delays is coarse */
+        refuse_advance(10);
     }
 }
 static void window_end(void) { /* more than a window of 64 MiB holds, and more than half of it, which is what one refusal may leave */

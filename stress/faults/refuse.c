@@ -1,7 +1,8 @@
 /* refuse.c: stands in the program for those functions of libc through which the allocator reaches the system, counts their calls, and makes
  * the k-th of a kind fail as the system would: REFUSE=KIND:K:once or REFUSE=KIND:K:lasting in the environment; KIND may be "any".
  *
- * libc's own calls do not come by here, so that only the allocator is refused. The environment is read from /proc, because the first calls
+ * The clock is one of them: it goes on a little with each look at it and when it is told to, so that every run of a scenario makes the same
+ * calls. libc's own calls do not come by here, so that only the allocator is refused. The environment is read from /proc, because the first calls
  * come before libc has set environ. */
 #define _GNU_SOURCE
 #include "refuse.h"
@@ -19,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <threads.h>
+#include <time.h>
 #include <unistd.h>
 
 const char* const refuse_names[kRefuseKinds] = {
@@ -36,6 +38,15 @@ static atomic_ulong calls[kRefuseKinds + 1], refused;
 
 unsigned long refuse_calls(int kind) { return atomic_load(&calls[kind]); }
 unsigned long refuse_count(void) { return atomic_load(&refused); }
+static atomic_ulong clock_us = 1000000000;
+void refuse_advance(unsigned ms) { atomic_fetch_add(&clock_us, 1000ul * ms); }
+int clock_gettime(clockid_t id, struct timespec* time) {
+    (void)id;
+    const unsigned long us = atomic_fetch_add(&clock_us, 10);
+    time->tv_sec = (time_t)(us / 1000000);
+    time->tv_nsec = (long)(us % 1000000 * 1000);
+    return 0;
+}
 void refuse_no_more(void) { atomic_store(&state, kOff); }
 
 static long raw(long number, long a, long b, long c, long d, long e, long f) {

@@ -18,5 +18,7 @@ extern const char* const refuse_names[kRefuseKinds];
 /* Calls so far, and how many of them were refused. */
 unsigned long refuse_calls(int kind);
 unsigned long refuse_count(void);
+/* The allocator's clock goes on. */
+void refuse_advance(unsigned ms);
 /* From here on nothing is refused. */
 void refuse_no_more(void);
