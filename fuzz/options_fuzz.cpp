@@ -54,9 +54,12 @@ std::string run(const std::string& input) {
     {
         const Silence silence;
         parse(copy, first);
+        // The mode is written first, so the others are written where they differ from what it sets.
+        hak::Options by_mode;
+        if (first.mode != by_mode.mode) hak::set_mode(by_mode, first.mode);
         for (const hak::OptionRow& row : hak::kOptionRows) {
             if (forgotten_option && row.kind == hak::OptionKind::bytes) continue;
-            if (row.get(first) == row.get(hak::Options{})) continue;
+            if (row.get(first) == row.get(row.kind == hak::OptionKind::mode ? hak::Options{} : by_mode)) continue;
             hak::Text value;
             hak::add_value(value, row.kind, row.get(first));
             again += std::string(row.name) + "=" + std::string(value.data(), value.size()) + ":";
