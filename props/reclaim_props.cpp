@@ -67,6 +67,31 @@ void delays_hold() {
     require(purges() != 0, "more is free and dirty than the cache may hold");
 }
 
+// A block that comes and goes beside free memory keeps nothing of it resident: each free joins its neighbours, which have waited longer.
+void neighbours_age() {
+    constexpr std::uint64_t kDelay = 100;
+    kit::reset_world<W>();
+    kit::threads.current = 0;
+    constexpr std::size_t kSlot = hak::Window<W>::kSuperSlabBytes;
+    void* const many = hak::allocate<W>(kit::heap_of<W>(0), 6 * kSlot);
+    require(many != nullptr, "no memory");
+    auto tunables = hak::tunables<W>.get();
+    tunables.purge_delay_ms = kDelay;
+    tunables.cache_bytes_max = tunables.batch_threshold = SIZE_MAX;
+    hak::tunables<W>.set(tunables);
+    std::memset(many, 0x5a, 6 * kSlot);
+    hak::deallocate<W>(kit::heap_of<W>(0), many);
+    for (unsigned i = 0; i < 20; ++i) {
+        kit::os.advance(kDelay / 5);
+        void* const one = hak::allocate<W>(kit::heap_of<W>(0), kSlot);
+        require(one != nullptr && hak::window<W>.slot_of(hak::address_of(one)) - hak::window<W>.slot_of(hak::address_of(many)) < 6, "the block is not of the free run");
+        hak::deallocate<W>(kit::heap_of<W>(0), one);
+    }
+    require(kit::os.count(kit::Call::purge) != 0, "five slots of six were free for four times the delay, and are resident");
+    // And what comes and goes is itself not purged each time.
+    require(kit::os.count(kit::Call::purge) <= 5, kit::os.count(kit::Call::purge), " purges in four delays");
+}
+
 // A few threads that end leave an empty slab of each class to those that follow them; whoever lives and refills returns it in the end.
 void orphans_cool() {
     kit::reset_world<W>();
@@ -123,7 +148,7 @@ int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"decommit fails", decommit_failures}, {"delays hold", delays_hold}, {"orphans cool", orphans_cool}};
+    } cases[] = {{"decommit fails", decommit_failures}, {"delays hold", delays_hold}, {"neighbours age", neighbours_age}, {"orphans cool", orphans_cool}};
     for (const auto& c : cases) {
         try {
             c.run();

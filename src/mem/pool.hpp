@@ -121,7 +121,7 @@ private:
     Wait wait_of(std::uint32_t i) const { return slot(i).in_batch.get() ? Wait::batch : Wait::decay; }
     void count_dirty_units(std::uint32_t i, bool joins);
 
-    void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms, Wait wait = Wait::decay);
+    void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);
     void put_reserved(std::uint32_t first, std::uint32_t count);
     std::uint32_t choose_reserved(std::uint32_t count, std::size_t alignment_bytes);

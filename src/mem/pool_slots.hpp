@@ -26,22 +26,33 @@ void Pool<W>::leave_queue(std::uint32_t i) {
     }
 }
 
+// `since_ms` is when the slots became free. A joined run is as old as its slots are in the mean, or a block that comes and goes beside it
+// would keep it young, and resident, for ever.
 template <World W>
-void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t now_ms, Wait wait) {
+void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait) {
     if (dirty) cached_dirty_.fetch_add(count, order::relaxed);  // relaxed: a hint, changed under the lock
+    std::uint64_t aged = count, sum_ms = count * since_ms;  // over the slots whose age counts
     const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
         SuperSlab<W>& s = slot(neighbour);
+        const std::uint32_t slots = s.run_slots.get();
         leave_queue(neighbour);
-        // A clean neighbour becomes part of a dirty run and the other way round: what is not known to be zero is dirty.
+        // A clean neighbour becomes part of a dirty run and the other way round: what is not known to be zero is dirty. Then the dirty
+        // slots' age counts alone.
         if (dirty != s.dirty.get()) {
-            cached_dirty_.fetch_add(dirty ? s.run_slots.get() : count, order::relaxed);
-            dirty = true;
+            cached_dirty_.fetch_add(dirty ? slots : count, order::relaxed);
+            if (!dirty) aged = sum_ms = 0;
         }
-        count += s.run_slots.get();
+        if (!dirty || s.dirty.get()) {
+            aged += slots;
+            sum_ms += slots * s.since_ms.get();
+        }
+        dirty |= s.dirty.get();
+        count += slots;
     });
+    since_ms = sum_ms / aged;
     slot(run).dirty.set(dirty);
-    if (dirty && wait == Wait::batch) return enter_batch(run, now_ms);
-    (dirty ? to_purge_ : to_decommit_).push(run, now_ms);
+    if (dirty && wait == Wait::batch) return enter_batch(run, since_ms);
+    (dirty ? to_purge_ : to_decommit_).push(run, since_ms);
 }
 
 // Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives it a kind.

@@ -114,7 +114,7 @@ private:
 
 // Slots in the order in which they became due, for purging or for decommitting. Under the pool's lock.
 // INV decay.1  in_decay  <=>  the slot is on exactly one queue. A queue is served from its front; an entry that was split off an
-//              older one may wait behind younger ones, never longer than the delay once more.
+//              older one, or joined it, may wait behind younger ones, never longer than the delay once more.
 template <World W>
 class DecayQueue {
 public:
