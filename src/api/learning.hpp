@@ -65,7 +65,8 @@ void start_learning() {
     config.freezes = options.mode == Mode::learning;
     config.freeze_after_ns = options.freeze_after_ms * 1'000'000;
     config.freeze_by_ns = 4 * config.freeze_after_ns;
-    Mind mind(config);
+    // What is free for purge_delay is purged at the first look at the clock after it, which reclaim keeps a quarter of it apart.
+    Mind mind(config, (options.tunables.purge_delay_ms * 5 / 4 + 1) * 1'000'000);
     const std::uint64_t now = W::Pal::now_ns();
     mind.begin(now, W::Pal::entropy());
     learner<W>.start(mind, now, read_process<W>());

@@ -44,7 +44,7 @@ struct EvolutionConfig {
     double distance = 0.25;
     unsigned canary_permille = 50;
     std::uint64_t canary_trials = 100;
-    unsigned canary_windows = 90;
+    std::uint64_t canary_by_ns = 720'000'000'000;
     double canary_margin = 0.03;                 // what noise may add to the cost of an equal candidate
     bool freezes = true;                         // false: LEARN for ever
 };
@@ -124,7 +124,6 @@ private:
         candidate_ = best;
         mean_ = mean;
         trials_.reset();
-        canary_windows_ = 0;
         return enter(now_ns, Phase::canary, Turn::canary);
     }
 
@@ -132,7 +131,7 @@ private:
         if (judged && has_changed()) return relearn(now_ns);
         const bool enough = trials_.count(candidate_) >= config_.canary_trials && trials_.count(confirmed_) >= config_.canary_trials;
         if (!enough) {
-            if (++canary_windows_ < config_.canary_windows) return Turn::none;
+            if (now_ns - since_ns_ < config_.canary_by_ns) return Turn::none;
             counters_.rollbacks += 1;
             return freeze(now_ns, Turn::roll_back);
         }
@@ -189,7 +188,7 @@ private:
     // What windows are compared with
     double last_p99_ = 0, baseline_p99_ = 0;
     SizeDistribution baseline_sizes_;
-    unsigned stable_ = 0, settled_ = 0, worse_ = 0, baseline_windows_ = 0, canary_windows_ = 0;
+    unsigned stable_ = 0, settled_ = 0, worse_ = 0, baseline_windows_ = 0;
     Samples trials_;                         // of the canary phase
     Cost mean_;                              // at its beginning
     EvolutionCounters counters_;

@@ -14,7 +14,7 @@
 
 namespace hak::policy {
 
-// What only the end of a trial has to know of the process.
+// What is read of the process twice in a trial.
 struct Reading {
     std::uint64_t faults = 0;       // since the process began
 };
@@ -38,7 +38,7 @@ public:
     }
 
     // One call for a Large or Big block that took `ns`, under the strategy in force; `held` are the free dirty bytes after it. `read` is
-    // asked for a Reading when the trial is over. Returns what the end of a window led to.
+    // asked for a Reading when the trial begins to count, and when it is over. Returns what the end of a window led to.
     template <class Read>
     Turn note(std::uint64_t now_ns, std::size_t bytes, std::uint64_t ns, std::size_t held, Read read) {
         if (!lock_.try_acquire()) {
@@ -48,7 +48,7 @@ public:
         hold(now_ns, held);
         noted_.set(noted_.get() + 1);
         mind_.note(bytes, static_cast<double>(ns));
-        const Turn turn = mind_.trial_is_over(now_ns) ? close_trial(now_ns, read) : Turn::none;
+        const Turn turn = advance(now_ns, read);
         lock_.release();
         return turn;
     }
@@ -57,7 +57,7 @@ public:
     template <class Read>
     Turn tick(std::uint64_t now_ns, Read read) {
         if (!lock_.try_acquire()) return Turn::none;
-        const Turn turn = mind_.trial_is_over(now_ns) ? close_trial(now_ns, read) : Turn::none;
+        const Turn turn = advance(now_ns, read);
         lock_.release();
         return turn;
     }
@@ -88,12 +88,23 @@ private:
         held_bytes_.set(held);
     }
     template <class Read>
-    Turn close_trial(std::uint64_t now_ns, Read read) {
-        const Reading reading = read();
+    Turn advance(std::uint64_t now_ns, Read read) {
+        switch (mind_.advance(now_ns)) {
+            case Stage::carry_over:
+            case Stage::measured: return Turn::none;
+            case Stage::counts: count_from(now_ns, read()); return Turn::none;
+            case Stage::over: break;
+        }
+        return close_trial(now_ns, read());
+    }
+    void count_from(std::uint64_t now_ns, const Reading& reading) {
         hold(now_ns, held_bytes_.get());
-        const Turn turn = mind_.close_trial(now_ns, static_cast<double>(reading.faults - faults_before_.get()), held_.get());
         faults_before_.set(reading.faults);
         held_.set(0);
+    }
+    Turn close_trial(std::uint64_t now_ns, const Reading& reading) {
+        hold(now_ns, held_bytes_.get());
+        const Turn turn = mind_.close_trial(now_ns, static_cast<double>(reading.faults - faults_before_.get()), held_.get());
         publish();
         return turn;
     }
@@ -114,7 +125,7 @@ private:
     Plain<W, std::uint64_t> noted_;
     Plain<W, std::uint64_t> faults_before_, held_since_ns_;
     Plain<W, std::size_t> held_bytes_;   // at the last look
-    Plain<W, double> held_;              // bytes x milliseconds of this trial
+    Plain<W, double> held_;              // bytes x milliseconds, since the trial counts
 };
 
 }  // namespace hak::policy

@@ -1,23 +1,30 @@
 // trials.hpp: chooser and evolution together: trial after trial, one strategy is in force, and what the trial cost is that strategy's.
 //
-// A trial ends after trial_operations operations or trial_ns; a window is many trials. Costs are measured around all calls of a trial,
-// whoever made them, so a strategy is in force for the whole process, never for one call.
+// What a strategy decides is paid for later: a block that is cached today is purged, and faults its pages in anew, when it has been free for
+// a while. So a trial lasts twice as long as that, and only what its second half costs is counted: by then what earlier strategies left is
+// gone. (A switchback experiment with a carry-over period: Bojinov, Simchi-Levi and Zhao, Design and Analysis of Switchback Experiments, 2023.)
+// A window is many trials. Costs are measured around all calls, whoever made them, so a strategy is in force for the whole process, never
+// for one call.
 #pragma once
 
 #include "policy/decision.hpp"
 
 namespace hak::policy {
 
-struct TrialConfig {
-    std::uint64_t operations = 64;
-    std::uint64_t ns = 20'000'000;
+// Where in a trial a moment lies.
+enum class Stage : std::uint8_t {
+    carry_over,  // what earlier strategies decided may still cost something
+    counts,      // the first moment from which on costs are this strategy's
+    measured,
+    over,
 };
 
 template <class Chooser>
 class Trials {
 public:
     constexpr Trials() = default;
-    explicit constexpr Trials(const EvolutionConfig& evolution, const TrialConfig& trial = {}) : trial_(trial), evolution_(evolution) {}
+    // `carry_over_ns`: for how long a decision may go on costing something.
+    explicit constexpr Trials(const EvolutionConfig& evolution, std::uint64_t carry_over_ns) : carry_over_ns_(carry_over_ns), evolution_(evolution) {}
 
     void begin(std::uint64_t now_ns, std::uint64_t seed, Phase phase = Phase::learn) {
         random_ = Random(seed);
@@ -32,14 +39,21 @@ public:
     // One operation, under the strategy in force.
     void note(std::size_t bytes, double nanoseconds) {
         evolution_.note(bytes, nanoseconds);
+        if (!counts_) return;
         cost_.operations += 1;
         cost_.nanoseconds += nanoseconds;
     }
-    bool trial_is_over(std::uint64_t now_ns) const {
-        return cost_.operations >= static_cast<double>(trial_.operations) || now_ns - trial_began_ns_ >= trial_.ns;
+    // Where the trial is, now that time has passed. Answers Stage::counts once in a trial.
+    Stage advance(std::uint64_t now_ns) {
+        const bool half_over = now_ns - half_began_ns_ >= carry_over_ns_;
+        if (counts_) return half_over ? Stage::over : Stage::measured;
+        if (!half_over) return Stage::carry_over;
+        counts_ = true;
+        half_began_ns_ = now_ns;
+        return Stage::counts;
     }
 
-    // Ends the trial, and the window with it if that is over too. `faults` and `held` are what the whole trial added.
+    // Ends the trial, and the window with it if that is over too. `faults` and `held` are what was added since Stage::counts.
     Turn close_trial(std::uint64_t now_ns, double faults, double held) {
         cost_.faults = faults;
         cost_.held = held;
@@ -77,16 +91,18 @@ private:
             strategy_ = evolution_.should_use_candidate(random_) ? evolution_.candidate() : evolution_.confirmed();
         }
         cost_ = Cost{};
-        trial_began_ns_ = now_ns;
+        counts_ = false;
+        half_began_ns_ = now_ns;
     }
 
-    TrialConfig trial_;
+    std::uint64_t carry_over_ns_ = 0;
     Random random_;
     Chooser chooser_;
     Evolution evolution_;
     Strategy strategy_ = kDefaultStrategy;
     Cost cost_;
-    std::uint64_t trial_began_ns_ = 0;
+    std::uint64_t half_began_ns_ = 0;   // of the trial: what is carried over, or what counts
+    bool counts_ = false;
 };
 
 }  // namespace hak::policy

@@ -9,6 +9,7 @@ namespace {
 
 using explorer::Scenario;
 using hak::policy::Decision;
+using hak::policy::Stage;
 using hak::policy::strategy_at;
 using hak::policy::Turn;
 
@@ -16,7 +17,7 @@ using hak::policy::Turn;
 class CountingMind {
 public:
     void note(std::size_t, double) { notes_.set(notes_.get() + 1); }
-    bool trial_is_over(std::uint64_t) const { return notes_.get() != 0; }
+    Stage advance(std::uint64_t) const { return notes_.get() != 0 ? Stage::over : Stage::carry_over; }
     Turn close_trial(std::uint64_t, double, double) {
         notes_.set(0);
         closed_.set(closed_.get() + 1);
