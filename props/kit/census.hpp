@@ -62,12 +62,12 @@ private:
         const unsigned who = token == hak::Token::owned ? 0 : token == hak::Token::orphan ? 1 : 2;
         const unsigned fill = slab->used.get() == 0 ? 0 : slab->has_room() ? 1 : 2;
         const unsigned queued = (slab->remote.load(relaxed) & hak::kQueued) != 0 ? 1 : 0;
-        return 4 + who * 6 + fill * 2 + queued;
+        return 5 + who * 6 + fill * 2 + queued;
     }
     static std::string name_of(unsigned state) {
-        constexpr const char *kPlain[] = {"free", "slab", "large", "big"}, *kWho[] = {"owned", "orphan", "frozen"}, *kFill[] = {"empty", "room", "full"};
-        if (state < 4) return kPlain[state];
-        state -= 4;
+        constexpr const char *kPlain[] = {"free", "slab", "large", "big", "kept"}, *kWho[] = {"owned", "orphan", "frozen"}, *kFill[] = {"empty", "room", "full"};
+        if (state < 5) return kPlain[state];
+        state -= 5;
         return std::string(kWho[state / 6]) + "." + kFill[state / 2 % 3] + (state % 2 != 0 ? ".queued" : "");
     }
 

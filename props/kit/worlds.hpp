@@ -33,6 +33,7 @@ inline constexpr hak::Config kTinyConfig{
     .window_bytes = 64 * 8 * 1024,
     .window_bytes_min = 16 * 8 * 1024,
     .heaps_max = 16,
+    .kept_units_max = 2,
     .tend_visits_max = 2,
     .tend_slabs_max = 3,
     .idle_looks_per_heap = 1,

@@ -42,12 +42,19 @@ constexpr std::uint32_t run_starts(std::uint32_t free, unsigned count) {
     return free;
 }
 
-// Length of the longest run of ones.
+// Length of the longest run of ones. starts[k] says where runs of 2^k ones begin; the length is put together from its binary digits,
+// the highest first: `at` says where a run of `length` ones begins.
 constexpr unsigned longest_run(std::uint32_t free) {
+    if (free == UINT32_MAX) return 32;
+    const std::uint32_t two = free & free >> 1, four = two & two >> 2, eight = four & four >> 4;
+    const std::uint32_t starts[] = {free, two, four, eight, eight & eight >> 8};
+    std::uint32_t at = UINT32_MAX;
     unsigned length = 0;
-    while (free != 0) {
-        free &= free >> 1;
-        ++length;
+    for (unsigned k = 5; k-- != 0;) {
+        const std::uint32_t longer = at & starts[k] >> length;
+        if (longer == 0) continue;
+        at = longer;
+        length += 1u << k;
     }
     return length;
 }

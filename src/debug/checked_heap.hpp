@@ -107,7 +107,7 @@ private:
         if (room > Record::kBytesMax || front > Record::kBytesMax) return {};
         const std::size_t total = front + room + kTailGuardMin;
         if (request.alignment > kMinAlignment) return {allocate_aligned(heap(), request.alignment, total), false};
-        if (total > W::kConfig.small_bytes_max) return allocate_above_small<W>(total, kMinAlignment);
+        if (total > W::kConfig.small_bytes_max) return allocate_above_small<W>(heap(), total, kMinAlignment);
         return {hak::allocate(heap(), total), false};
     }
 

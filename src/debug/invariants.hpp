@@ -133,6 +133,7 @@ private:
     bool check_heaps();
     bool check_heap(Heap<W>& heap);
     bool check_bin(Heap<W>& heap, SizeClass c);
+    bool check_kept(const Heap<W>& heap);
     bool check_frozen_bins(Heap<W>& heap);
     bool check_partial(Heap<W>& heap, SizeClass c);
     bool check_pending(Heap<W>& heap);
@@ -148,7 +149,8 @@ private:
         std::uint64_t islands, committed, units, big, cached_dirty, used_units, dirty_units, batch_slots, in_decay, in_bucket;
         std::uint64_t reserved_runs, reserved_slots, cached_runs, cached_slots;
     } found_{};
-    std::uint64_t slabs_of_heaps_ = 0, live_slabs_ = 0;
+    std::uint64_t slabs_of_heaps_ = 0, live_slabs_ = 0, runs_of_heaps_ = 0, kept_runs_ = 0;
+    bool any_heap_unknown_ = false;
 };
 
 // ---- heaps
@@ -182,7 +184,12 @@ bool Audit<W>::check_heap(Heap<W>& heap) {
     if (!expect(token == Token::owned || token == Token::orphan || token == Token::frozen, "heap.1", "token at rest", where, static_cast<std::uint64_t>(token))) return false;
     totals_.orphans += token == Token::orphan;
     if (!check_pending(heap)) return false;
-    if (token == Token::frozen) return !setup_.frozen_at_rest || check_frozen_bins(heap);  // its plain fields may be half-changed
+    if (token == Token::frozen && !setup_.frozen_at_rest) {  // its plain fields may be half-changed
+        any_heap_unknown_ = true;
+        return true;
+    }
+    if (!check_kept(heap)) return false;
+    if (token == Token::frozen) return check_frozen_bins(heap);
     std::uint64_t classes = 0;
     for (unsigned i = 0; i < Classes<W>::kCount; ++i) {
         const auto c = static_cast<SizeClass>(i);
@@ -229,6 +236,16 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
 }
 
 // What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps that it lies in.
+template <World W>
+bool Audit<W>::check_kept(const Heap<W>& heap) {
+    const Slab<W>* const kept = heap.kept.get();
+    if (kept == nullptr) return true;
+    const Token token = heap.token.load(order::relaxed);
+    runs_of_heaps_ += 1;
+    if (token == Token::frozen) totals_.frozen_units += kept->units.get();
+    return expect(token != Token::orphan && unit_of(kept) < scratch_words() && kept->state.load(order::relaxed) == UnitState::kept, "heap.5", "an orphan keeps a run, or a heap one that is not free", unit_of(kept));
+}
+
 template <World W>
 bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) {

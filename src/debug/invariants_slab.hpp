@@ -126,16 +126,16 @@ bool Audit<W>::check_records() {
                 cover = record;
                 cover_end = u + record->units.get();
             }
-        } else if (state == UnitState::large) {
+        } else if (state == UnitState::large || state == UnitState::kept) {
             const Address start = record->start.load(order::relaxed);
             if (!expect(cover == nullptr && window<W>.contains(start) && window<W>.unit_index(start) == u, "large.1", "a Large record inside another block, or not at its first unit", u, start)) return false;
             if (!expect(record->units.get() > 0 && unit + record->units.get() <= kUnits && record->owner.load(order::relaxed) == nullptr, "large.1", "units or owner of a Large block", u, record->units.get())) return false;
             cover = record;
             cover_end = u + record->units.get();
-            totals_.large_blocks += 1;
+            (state == UnitState::large ? totals_.large_blocks : kept_runs_) += 1;
         } else {
             // Large runs say so at their first unit alone.
-            const bool inside = cover != nullptr && cover->state.load(order::relaxed) == UnitState::large;
+            const bool inside = cover != nullptr && cover->state.load(order::relaxed) != UnitState::slab;
             if (!expect(cover == nullptr || inside, "slab.1", "a slab's unit says free", u)) return false;
             if (!expect(record->owner.load(order::relaxed) == nullptr && record->remote.load(order::relaxed) == 0, "slab.5", "a free unit has an owner or a remote word", u, record->remote.load(order::relaxed))) return false;
             if (state == UnitState::big) {
@@ -156,6 +156,7 @@ bool Audit<W>::check_records() {
         }
         if (unit == kUnits - 1 && kind == SlotKind::units && !expect(covered == slot(s).used_units.get(), "superslab.1", "used units against slabs and Large runs", s, slot(s).used_units.get(), covered)) return false;
     }
+    if (!expect(any_heap_unknown_ ? kept_runs_ >= runs_of_heaps_ : kept_runs_ == runs_of_heaps_, "heap.5", "kept runs against the heaps that keep one", 0, runs_of_heaps_, kept_runs_)) return false;
     return expect(live_slabs_ == slabs_of_heaps_, "heap.slabs", "the heaps' counts of slabs", 0, slabs_of_heaps_, live_slabs_);
 }
 

@@ -128,7 +128,7 @@ HAK_INLINE void* allocate_hit(Heap<W>* heap, std::size_t bytes) {
 // What a hit could not serve.
 template <World W>
 HAK_NOINLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
-    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return allocate_above_small<W>(bytes, kMinAlignment);
+    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return allocate_above_small<W>(heap, bytes, kMinAlignment);
     return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
 }
 
@@ -158,7 +158,7 @@ HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
 template <World W>
 HAK_NOINLINE void* allocate_aligned_missed(Heap<W>* heap, std::size_t alignment, std::size_t bytes, unsigned c) {
     if (c < Classes<W>::kCount) return allocate_small(heap, bytes, static_cast<SizeClass>(c)).block;
-    return allocate_above_small<W>(bytes, alignment).block;
+    return allocate_above_small<W>(heap, bytes, alignment).block;
 }
 
 // Precondition: alignment is a power of two.

@@ -23,8 +23,10 @@ template <World W>
     if (a % kMinAlignment != 0) W::fault(Fault::misaligned, entry, p);
     const Slab<W>* const record = window<W>.slab_of(a);
     // relaxed, all of these: a diagnosis
-    bool is_inside = record->state.load(order::relaxed) != UnitState::free;
-    if (record->state.load(order::relaxed) == UnitState::slab) {
+    const UnitState state = record->state.load(order::relaxed);
+    if (state == UnitState::kept && record->start.load(order::relaxed) == a) W::fault(Fault::double_free, entry, p);
+    bool is_inside = state != UnitState::free;
+    if (state == UnitState::slab) {
         const Slab<W>* const slab = window<W>.head_record(record);
         const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
         const std::uint32_t index = slab->index_of(a);
@@ -38,12 +40,12 @@ template <World W>
 
 // Precondition: the unit that `slab` describes is no slab.
 template <World W>
-HAK_COLD void deallocate_above_small(Slab<W>* slab, void* p) {
+HAK_COLD void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) {
     const UnitState state = slab->state.load(order::relaxed);  // relaxed: a live block's record does not change
     if ((state != UnitState::large && state != UnitState::big) || slab->start.load(order::relaxed) != address_of(p)) {
         bad_block<W>(p, Entry::free);
     }
-    if (!release_above_small(slab, state)) W::fault(Fault::double_free, Entry::free, p);
+    if (!release_above_small(heap, slab, state)) W::fault(Fault::double_free, Entry::free, p);
 }
 
 // A block of another heap's slab is handed out again here while this thread's list has room: it is in this processor's cache, and threads
@@ -62,7 +64,7 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
     if (slab == nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
     // relaxed: null or not cannot change while the block is live, and only this thread makes a slab belong to this heap.
     Heap<W>* const owner = slab->owner.load(order::relaxed);
-    if (owner == nullptr) return deallocate_above_small(slab, p);
+    if (owner == nullptr) return deallocate_above_small(heap, slab, p);
     if (!slab->is_block_start(a)) [[unlikely]] bad_block<W>(p, Entry::free);
     const Address secret = window<W>.secret();
     Block<W>* const b = block_at<W>(a);

@@ -1,4 +1,5 @@
-// large.hpp: blocks above small_bytes_max. Large: a run of units; Big: a run of superslabs. Neither needs a heap.
+// large.hpp: blocks above small_bytes_max. Large: a run of units; Big: a run of superslabs. Neither needs a heap; a thread that has one
+// keeps the Large run that it freed last (kept.hpp).
 //
 // INV large.1  the record of a Large or Big block's first unit says so and holds the block's address; no other record points at it
 // INV large.2  state leaves large/big by one CAS, so that of two frees of one block exactly one succeeds
@@ -39,7 +40,7 @@ inline void* publish_block(Address run, std::size_t offset, UnitState state, uns
 }
 
 template <World W>
-HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
+HAK_COLD Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
     // A page more for the color even where the size fills its units exactly: what lies behind it in the last unit is never touched, so
     // that it costs address space and commit charge, not memory.
@@ -48,14 +49,22 @@ HAK_COLD Fresh allocate_large(std::size_t bytes, std::size_t alignment) {
                                  ? bytes + W::kConfig.page_bytes
                                  : bytes;
     const auto units = static_cast<unsigned>(divide_up(room, kUnit));
+    const auto publish = [&](Address run, bool zero) -> Fresh {
+        const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run), units * kUnit - bytes) : 0;
+        return {publish_block<W>(run, offset, UnitState::large, units, bytes, units * kUnit), zero};
+    };
+    typename Observer<W>::Visit visit;
+    visit.set_bytes(bytes);
+    if (units <= W::kConfig.kept_units_max) {
+        // relaxed: the record is ours
+        if (const Slab<W>* const kept = take_kept(*heap_of_thread(heap), units)) return publish(align_down(kept->start.load(order::relaxed), kUnit), false);
+    }
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
         run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     }
-    if (run.address == 0) return {};
-    const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
+    return run.address == 0 ? Fresh{} : publish(run.address, run.zero);
 }
 
 template <World W>
@@ -63,6 +72,8 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
     if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
+    typename Observer<W>::Visit visit;
+    visit.set_bytes(bytes);
     Range run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // as in allocate_large
@@ -75,11 +86,9 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 }
 
 template <World W>
-HAK_COLD Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
+HAK_COLD Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if (!start<W>()) return {};
-    typename Observer<W>::Visit visit;
-    visit.set_bytes(bytes);
-    if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(bytes == 0 ? 1 : bytes, alignment);
+    if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment);
     return allocate_big<W>(bytes, alignment);
 }
 
@@ -98,17 +107,22 @@ inline Run run_of(const Slab<W>* record, UnitState state) {
 
 // False if the block was not large or big any more: somebody freed it already.
 template <World W>
-HAK_COLD bool release_above_small(Slab<W>* record, UnitState state) {
+HAK_COLD bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState state) {
     typename Observer<W>::Visit visit;
     const Run run = run_of(record, state);
+    using Wait = typename Pool<W>::Wait;
+    const Wait wait = run.bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold) ? Wait::batch : Wait::decay;
+    const bool keeps = state == UnitState::large && run.bytes <= W::kConfig.kept_units_max * W::kConfig.unit_bytes && wait == Wait::decay && has_heap(heap);
     UnitState expected = state;
-    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else.
-    if (!record->state.cas_strong(expected, UnitState::free, order::relaxed, order::relaxed)) return false;
+    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
+    if (!record->state.cas_strong(expected, keeps ? UnitState::kept : UnitState::free, order::relaxed, order::relaxed)) return false;
     visit.set_bytes(run.bytes);
     const Address p = record->start.load(order::relaxed);
     W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
-    using Wait = typename Pool<W>::Wait;
-    const Wait wait = run.bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold) ? Wait::batch : Wait::decay;
+    if (keeps) {
+        keep(*heap, record);
+        return true;
+    }
     if (state == UnitState::large) {
         pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait);
     } else {

@@ -77,6 +77,14 @@ HAK_COLD void finish_call(const Borrowed<W>& call) {
     if (call.borrowed) abandon(*call.heap);
 }
 
+// The heap of a thread that may need one later: it gets one, if it has none and can keep one.
+template <World W>
+HAK_COLD Heap<W>* heap_of_thread(Heap<W>* heap) {
+    if (heap != &empty_heap<W>) return heap;
+    finish_call(heap_for_this_call<W>());
+    return static_cast<Heap<W>*>(W::current_heap());
+}
+
 // The exit hook: the calling thread will not promise anything any more. Idempotent.
 template <World W>
 HAK_COLD void give_up() {

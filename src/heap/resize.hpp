@@ -27,7 +27,7 @@ inline Located<W> locate(const void* p, Entry entry) {
         if (block_at<W>(a)->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::double_free, entry, p);
         return {record, state, record->block_bytes()};
     }
-    if (state == UnitState::free || record->start.load(order::relaxed) != a) [[unlikely]] bad_block<W>(p, entry);
+    if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != a) [[unlikely]] bad_block<W>(p, entry);
     const Run run = run_of(record, state);
     return {record, state, run.address + run.bytes - a};
 }

@@ -1,7 +1,7 @@
 // thread_cache.hpp: the TLS-SLL of one class: pop, push, bump, flush. The hits of malloc and free are pop and push.
 #pragma once
 
-#include "heap/slabs.hpp"
+#include "heap/kept.hpp"
 
 namespace hak {
 
@@ -95,6 +95,7 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
 template <World W>
 HAK_COLD void flush_all(Heap<W>& heap) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) flush_bin(heap, static_cast<SizeClass>(c));
+    release_kept(heap);
 }
 
 }  // namespace hak

@@ -21,8 +21,8 @@ namespace hak {
 template <World W>
 struct Heap;
 
-// What a unit is, seen from an address. A Large or Big record stands at the block's first unit only.
-enum class UnitState : std::uint8_t { free = 0, slab, large, big };
+// What a unit is, seen from an address. A Large or Big record stands at the block's first unit only. kept: a Large run that a heap keeps.
+enum class UnitState : std::uint8_t { free = 0, slab, large, big, kept };
 
 template <World W>
 struct alignas(2 * kCacheLine) Slab {

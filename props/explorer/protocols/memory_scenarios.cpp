@@ -92,7 +92,7 @@ const Explored kDouble("memory.large_freed_twice", {cache_full, flush_batch, due
     auto& succeeded = s.ghost<unsigned>(0u);
     auto free = [&] {
         Slab* const record = window.slab_of(hak::address_of(large));
-        succeeded += hak::release_above_small<World>(record, hak::UnitState::large);
+        succeeded += hak::release_above_small<World>(my_heap(), record, hak::UnitState::large);
     };
     c.thread("freer", free);
     c.thread("freer", free);

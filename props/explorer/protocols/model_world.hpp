@@ -43,6 +43,7 @@ inline constexpr hak::Config kModelConfig{
     .window_bytes = 4 * kSlotBytes,
     .window_bytes_min = 4 * kSlotBytes,
     .heaps_max = Kernel::kHeaps,
+    .kept_units_max = 0,       // what is freed reaches the pool
     .tend_visits_max = 2,
     .tend_slabs_max = 2,
     .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time

@@ -1,0 +1,108 @@
+// kept_props.cpp: the Large run that a heap keeps: which one, who gets it, and when it goes.
+#include <cstdio>
+
+#include "props/kit/worlds.hpp"
+
+namespace {
+
+using W = kit::TinyWorld;
+using kit::require;
+constexpr std::size_t kUnit = kit::kTinyConfig.unit_bytes;
+
+hak::Address run_of(const void* p) { return hak::align_down(hak::address_of(p), kUnit); }
+void* take(unsigned thread, std::size_t units) {
+    kit::threads.current = thread;
+    void* const p = hak::allocate<W>(kit::heap_of<W>(thread), units * kUnit - kit::kTinyConfig.page_bytes);  // a page is the color's
+    require(p != nullptr, "no memory");
+    return p;
+}
+void give(unsigned thread, void* p) {
+    kit::threads.current = thread;
+    hak::deallocate<W>(kit::heap_of<W>(thread), p);
+}
+void expect_units(std::size_t want, const char* when) {
+    const std::size_t have = hak::pool<W>.counters().used_units;
+    require(have == want, have, " units are in use, not ", want, ", ", when);
+    kit::Auditor<W> auditor;
+    auditor.check(kit::Auditor<W>::Scope::everything, true);
+}
+
+// The run that was freed last, for a block of as many units, in the thread that freed it.
+void serves_the_next() {
+    void* const first = take(0, 1);
+    void* const second = take(0, 2);
+    const hak::Address one = run_of(first), two = run_of(second);
+    give(0, first);
+    expect_units(3, "with one unit kept");
+    give(0, second);
+    expect_units(2, "with two units kept and the one before released");
+    void* const other = take(0, 1);
+    require(run_of(other) == one, "the pool had the unit that was released");
+    expect_units(3, "with two units kept and one out");
+    require(run_of(take(0, 2)) == two, "the kept run was not handed out");
+    expect_units(3, "with nothing kept");
+
+    // Another thread frees, and keeps; the first one gets a fresh run.
+    take(1, 1);
+    give(1, other);
+    require(run_of(take(0, 1)) != one, "a thread was given what another one keeps");
+    require(run_of(take(1, 1)) == one, "the thread that freed the block was not given it");
+}
+
+void goes_at_the_end() {
+    give(0, take(0, 2));
+    expect_units(2, "before the thread's end");
+    hak::give_up<W>();
+    expect_units(0, "after the thread's end");
+    kit::threads.all[0].heap = &hak::empty_heap<W>;
+    give(0, take(0, 2));
+    hak::trim<W>(false);
+    expect_units(0, "after a trim");
+}
+
+// Longer runs go to the pool, and so does what a thread without a heap frees.
+void is_not_kept() {
+    give(0, take(0, kit::kTinyConfig.kept_units_max + 1));
+    expect_units(0, "after a long run was freed");
+    void* const p = take(0, 1);
+    give(2, p);
+    expect_units(0, "after a thread without a heap freed a run");
+}
+
+// What is kept is dirty, and free.
+void is_free() {
+    kit::threads.current = 0;
+    auto* const p = static_cast<unsigned char*>(take(0, 1));
+    for (std::size_t i = 0; i < kUnit / 2; ++i) p[i] = 0x5a;
+    give(0, p);
+    bool seen = false;
+    try {
+        give(0, p);
+    } catch (const kit::ClientFault& fault) {
+        seen = fault.fault == hak::Fault::double_free;
+    }
+    require(seen, "a second free of a kept run was not reported as one");
+    const auto* const z = static_cast<unsigned char*>(hak::allocate_zeroed<W>(kit::heap_of<W>(0), kUnit / 2));
+    require(run_of(z) == run_of(p), "the kept run was not handed out");
+    for (std::size_t i = 0; i < kUnit / 2; ++i) require(z[i] == 0, "calloc gave dirty bytes of a kept run");
+}
+
+}  // namespace
+
+int main() {
+    const struct {
+        const char* name;
+        void (*run)();
+    } cases[] = {{"serves the next", serves_the_next}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"is free", is_free}};
+    for (const auto& c : cases) {
+        kit::reset_world<W>();
+        try {
+            c.run();
+        } catch (const kit::Broken& e) {
+            std::fprintf(stderr, "FAILED: a kept run %s: %s\nreproduce: props_kept\n", c.name, e.what());
+            return 1;
+        }
+    }
+    std::printf("OK: kept runs\n");
+    return 0;
+}
