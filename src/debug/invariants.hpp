@@ -235,7 +235,7 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
     return expect(!bin.bump_zero.get() || is_zero(begin, end - begin), "superslab.2", "a bump range that is said to be zero", begin);
 }
 
-// What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps that it lies in.
+// What a heap keeps is lost with its thread where fork cut that off.
 template <World W>
 bool Audit<W>::check_kept(const Heap<W>& heap) {
     const Slab<W>* const kept = heap.kept.get();
@@ -246,6 +246,7 @@ bool Audit<W>::check_kept(const Heap<W>& heap) {
     return expect(token != Token::orphan && unit_of(kept) < scratch_words() && kept->state.load(order::relaxed) == UnitState::kept, "heap.5", "an orphan keeps a run, or a heap one that is not free", unit_of(kept));
 }
 
+// What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps that it lies in.
 template <World W>
 bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
