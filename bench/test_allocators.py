@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Tests of bench/allocators: points and bounds, the errors of the command line, and whole runs of a program that only pretends to measure."""
+
+import io
+import contextlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
+
+import scenario_report  # noqa: E402
+
+loader = importlib.machinery.SourceFileLoader("allocators", str(HERE / "allocators"))
+allocators = importlib.util.module_from_spec(importlib.util.spec_from_loader("allocators", loader))
+loader.exec_module(allocators)
+
+
+def run_of(ns, limit=40.0):
+    return {"ns_per_op": ns, "limit_ns_per_op": limit, "ratio_to_limit": ns / limit, "faults_per_op": 0.0, "peak_kib": 3000, "ops": 100}
+
+
+def report_of(costs, rounds=15, **more):
+    """costs[scenario][allocator] is a cost in nanoseconds, the same in all rounds."""
+    samples = {s: {a: [run_of(ns)] * rounds for a, ns in row.items()} for s, row in costs.items()}
+    names = list(next(iter(costs.values())))
+    return scenario_report.ScenarioReport(samples, names, more.pop("subject", "hakmem"), 100, 1, **more)
+
+
+class Reports(unittest.TestCase):
+    def test_points(self):
+        r = report_of({"json": {"glibc": 40.0, "mimalloc": 50.0, "hakmem": 30.0}, "vm": {"glibc": 40.0, "mimalloc": 40.0, "hakmem": 90.0}})
+        self.assertEqual(r.points(), {"glibc": 2 + 2.5, "hakmem": 3 + 1, "mimalloc": 1 + 2.5})
+        self.assertEqual(list(r.points())[0], "glibc")
+
+    def test_bounds_hold(self):
+        r = report_of({"json": {"glibc": 40.0, "hakmem": 38.0}, "mir": {"glibc": 40.0, "hakmem": 40.0}, "vm": {"glibc": 80.0, "hakmem": 42.0}})
+        self.assertEqual([v for _, v, _ in r.verdicts()], ["holds"] * 3)
+        self.assertAlmostEqual(r.to_limit["vm"]["hakmem"].value, 1.05)
+
+    def test_each_bound_can_miss(self):
+        r = report_of({"json": {"glibc": 40.0, "hakmem": 39.0}, "mir": {"glibc": 40.0, "hakmem": 41.0}, "vm": {"glibc": 80.0, "hakmem": 43.0}})
+        self.assertEqual([v for _, v, _ in r.verdicts()], ["misses"] * 3)
+
+    def test_the_best_peer_is_the_fastest(self):
+        r = report_of({"json": {"glibc": 40.0, "mimalloc": 20.0, "hakmem": 30.0}})
+        self.assertEqual(r.best_name["json"], "mimalloc")
+        self.assertAlmostEqual(r.to_best["json"].value, 1.5)
+
+    def test_few_rounds_decide_nothing(self):
+        r = report_of({"json": {"glibc": 40.0, "hakmem": 10.0}}, rounds=14)
+        self.assertEqual([v for _, v, _ in r.verdicts()], ["undecided"])
+        self.assertIn("a verdict needs 15", r.text())
+
+    def test_learning_beside_the_best_fixed(self):
+        r = report_of({"mixed-live": {"learning": 30.0, "fixed-2M": 60.0, "fixed-16M": 20.0}}, subject="learning",
+                      learning={"mixed": {"fixed": [(2048, 1.2), (16384, 0.5)], "learned": (16384, 0.51)}})
+        row = r.learning_rows()["mixed-live"]
+        self.assertAlmostEqual(row["wall"]["value"], 1.5)
+        self.assertAlmostEqual(row["deterministic"], 1.02)
+        self.assertEqual((row["best_by_wall"], row["learned_kib"]), ("fixed-16M", 16384))
+        self.assertIn("1.020", r.text())
+
+    def test_nothing(self):
+        self.assertIn("Nothing", scenario_report.ScenarioReport({"json": {"glibc": []}}, ["glibc"], "hakmem", 100, 1).text())
+
+
+class Command(unittest.TestCase):
+    def exit_of(self, *argv):
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            try:
+                return allocators.main(list(argv)), errors.getvalue()
+            except SystemExit as stop:
+                return stop.code, errors.getvalue()
+
+    def test_usage_errors(self):
+        for argv in (["--pairs", "0"], ["--scale", "-1"], ["--scenario", "("], ["--lib", "nothing"], ["--variant", "x"], ["--variant", "glibc=a"],
+                     ["--allocators", "glibc,unheard"], ["--learning", "--counts"], ["--json", "/no/such/folder/x"], ["--json", "/"], ["--what"]):
+            status, message = self.exit_of(*argv)
+            self.assertEqual(status, 2, argv)
+            self.assertTrue(message.strip(), argv)
+
+    def test_missing_peer_names_the_package(self):
+        with tempfile.TemporaryDirectory() as folder:
+            before = allocators.runs.DEBIAN["mimalloc"]
+            allocators.runs.DEBIAN["mimalloc"] = ([f"{folder}/libmimalloc.so"], "libmimalloc2.0")
+            try:
+                status, message = self.exit_of("--allocators", "mimalloc")
+            finally:
+                allocators.runs.DEBIAN["mimalloc"] = before
+        self.assertEqual(status, 1)
+        self.assertIn("apt-get install libmimalloc2.0", message)
+
+    def test_missing_programs(self):
+        status, message = self.exit_of("--allocators", "glibc", "--programs", "/does/not/exist")
+        self.assertEqual((status, "ninja -C build/release bench_allocators" in message), (1, True), message)
+
+
+FAKE = """#!/bin/sh
+if [ "$1" = --list ]; then echo "json 1"; echo "vm 1"; echo "vm-live 1"; exit 0; fi
+library=${LD_PRELOAD:-/lib/libc.so.6}
+[ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
+ns=50; [ "$HAKMEM_OPTIONS" = slow ] && ns=100
+echo "{\\"workload\\": \\"$1\\", \\"ns_per_op\\": $ns, \\"limit_ns_per_op\\": 40, \\"ratio_to_limit\\": 1.25, \\"ops\\": 100, \\"faults_per_op\\": 0,"
+echo "\\"peak_kib\\": 3000, \\"checksum\\": \\"7\\", \\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
+"""
+
+
+class WholeRuns(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        programs = self.folder / "programs"
+        programs.write_text(FAKE)
+        programs.chmod(0o755)
+        library = (self.folder / "library.so").resolve()
+        library.write_text("")
+        self.command = [sys.executable, str(HERE / "allocators"), "--programs", str(programs), "--allocators", "glibc,hakmem",
+                        "--lib", f"hakmem={library}", "--variant", "slowly=slow", "--resamples", "100"]
+
+    def run_with(self, *argv, out=subprocess.PIPE, **environment):
+        return subprocess.run([*self.command, *argv], stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+                              env={**os.environ, **environment})
+
+    def test_complete(self):
+        result = self.folder / "result.json"
+        done = self.run_with("--pairs", "2", "--json", str(result))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        content = json.loads(result.read_text())
+        self.assertEqual(set(content["scenarios"]), {"json", "vm"})
+        self.assertEqual(content["scenarios"]["vm"]["median_ns_per_op"], {"glibc": 50, "hakmem": 50, "slowly": 100})
+        self.assertEqual((content["tool"], content["options"]["settings"]), ("allocators", {"slowly": "slow"}))
+        self.assertIn("slowly 2", done.stdout)
+
+    def test_wrong_scenario(self):
+        done = self.run_with("--scenario", "xml")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("matches none of json, vm", done.stderr)
+
+    def test_crash_names_the_command(self):
+        done = self.run_with("--pairs", "1", CRASH="vm")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("programs vm --scale", done.stderr)
+
+    def test_full_disk(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = self.run_with("--pairs", "1", out=full)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left", done.stderr)
+        done = self.run_with("--pairs", "1", "--json", "/dev/full")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/dev/full: No space left", done.stderr)
+        self.assertIn("Cost: median", done.stdout)
+
+    def test_interrupted(self):
+        child = subprocess.Popen([*self.command, "--pairs", "10000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "round 1 of" not in child.stderr.readline():
+            self.assertIsNone(child.poll())
+        child.send_signal(signal.SIGINT)
+        out, errors = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 130, errors)
+        self.assertIn("interrupted", errors)
+        self.assertIn("Points", out)
+
+
+if __name__ == "__main__":
+    unittest.main()
