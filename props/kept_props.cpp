@@ -87,13 +87,36 @@ void is_free() {
     for (std::size_t i = 0; i < kUnit / 2; ++i) require(z[i] == 0, "calloc gave dirty bytes of a kept run");
 }
 
+// A kept run begins its block where the last one began, so it serves only what fits behind that, and is aligned there.
+void fits() {
+    bool far = false, misaligned = false;
+    for (unsigned i = 0; i < 12; ++i) {
+        for (const std::size_t alignment : {std::size_t{128}, kUnit}) {
+            for (const std::size_t bytes : {kUnit, kUnit / 2}) {
+                hak::trim<W>(false);
+                void* const p = take(0, 1);
+                const std::size_t color = hak::address_of(p) - run_of(p);
+                far |= color != 0 && color % alignment == 0;
+                misaligned |= color % alignment != 0;
+                give(0, p);
+                void* const q = hak::allocate_aligned<W>(kit::heap_of<W>(0), alignment, bytes);
+                require(q != nullptr && hak::address_of(q) % alignment == 0, "a block is not aligned to ", alignment);
+                require(hak::address_of(q) - run_of(q) + bytes <= kUnit, "a block of ", bytes, " bytes begins too far behind its run's start");
+                give(0, q);
+            }
+        }
+        take(0, 1);  // so that the next round has another unit, and another color
+    }
+    require(far && misaligned, "no unit had the color that this is about");
+}
+
 }  // namespace
 
 int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"serves the next", serves_the_next}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"is free", is_free}};
+    } cases[] = {{"serves the next", serves_the_next}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"is free", is_free}, {"fits", fits}};
     for (const auto& c : cases) {
         kit::reset_world<W>();
         try {

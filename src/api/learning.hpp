@@ -90,13 +90,13 @@ template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     class Visit {
     public:
-        Visit() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
-        ~Visit() {
+        HAK_INLINE Visit() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
+        HAK_INLINE ~Visit() {
             if (began_ns_ != 0) [[unlikely]] end();
         }
         Visit(const Visit&) = delete;
         Visit& operator=(const Visit&) = delete;
-        void set_bytes(std::size_t bytes) { bytes_ = bytes; }
+        HAK_INLINE void set_bytes(std::size_t bytes) { bytes_ = bytes; }
 
     private:
         HAK_COLD void end() const {

@@ -17,12 +17,16 @@ struct Fresh {
 };
 
 // Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do not all begin in one cache set.
-// A multiple of a cache line below 4096, spread by Fibonacci hashing over the run's position.
+// A multiple of a cache line below 4096, spread by Fibonacci hashing over the run's position, and never in the sets of the run's own record:
+// a client that writes one byte in each page would evict what its free reads (twice the time of malloc, 16 writes and free of 64 KiB).
 // The block begins in its run's first unit, whose record speaks for it: in a small geometry a color must be below a unit.
 template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
+    constexpr std::uint32_t kSets = 64, kRecord = sizeof(Slab<W>) / kCacheLine;
     if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
-    const std::size_t color = static_cast<std::size_t>(wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26) * kCacheLine;
+    const std::uint32_t spread = wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26;
+    const std::size_t behind_record = (position + 1) * kRecord + spread * (kSets - kRecord) / kSets;
+    const std::size_t color = behind_record % kSets * kCacheLine;
     return color <= slack ? color : color % (slack + 1) / kCacheLine * kCacheLine;
 }
 
@@ -40,7 +44,7 @@ inline void* publish_block(Address run, std::size_t offset, UnitState state, uns
 }
 
 template <World W>
-HAK_COLD Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
     // A page more for the color even where the size fills its units exactly: what lies behind it in the last unit is never touched, so
     // that it costs address space and commit charge, not memory.
@@ -49,22 +53,19 @@ HAK_COLD Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alig
                                  ? bytes + W::kConfig.page_bytes
                                  : bytes;
     const auto units = static_cast<unsigned>(divide_up(room, kUnit));
-    const auto publish = [&](Address run, bool zero) -> Fresh {
-        const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run), units * kUnit - bytes) : 0;
-        return {publish_block<W>(run, offset, UnitState::large, units, bytes, units * kUnit), zero};
-    };
     typename Observer<W>::Visit visit;
     visit.set_bytes(bytes);
     if (units <= W::kConfig.kept_units_max) {
-        // relaxed: the record is ours
-        if (const Slab<W>* const kept = take_kept(*heap_of_thread(heap), units)) return publish(align_down(kept->start.load(order::relaxed), kUnit), false);
+        if (void* const kept = take_kept(*heap_of_thread(heap), units, bytes, alignment)) return {kept, false};
     }
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
         run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     }
-    return run.address == 0 ? Fresh{} : publish(run.address, run.zero);
+    if (run.address == 0) return {};
+    const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
+    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
 }
 
 template <World W>
@@ -81,12 +82,12 @@ HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     }
     if (run.address == 0) return {};
     const bool colored = alignment <= kCacheLine;
-    const std::size_t offset = colored ? color_of<W>(window<W>.slot_of(run.address), slots * kSlot - bytes) : 0;
+    const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), slots * kSlot - bytes) : 0;
     return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot), run.zero};
 }
 
 template <World W>
-HAK_COLD Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if (!start<W>()) return {};
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment);
     return allocate_big<W>(bytes, alignment);
@@ -98,7 +99,7 @@ struct Run {
     std::size_t bytes;
 };
 template <World W>
-inline Run run_of(const Slab<W>* record, UnitState state) {
+HAK_INLINE Run run_of(const Slab<W>* record, UnitState state) {
     const Address p = record->start.load(order::relaxed);  // relaxed: the block is live, nobody changes it
     if (state == UnitState::large) return {align_down(p, W::kConfig.unit_bytes), record->units.get() * W::kConfig.unit_bytes};
     const Address run = align_down(p, Window<W>::kSuperSlabBytes);
@@ -107,23 +108,22 @@ inline Run run_of(const Slab<W>* record, UnitState state) {
 
 // False if the block was not large or big any more: somebody freed it already.
 template <World W>
-HAK_COLD bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState state) {
+HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState state) {
     typename Observer<W>::Visit visit;
     const Run run = run_of(record, state);
+    visit.set_bytes(run.bytes);
     using Wait = typename Pool<W>::Wait;
     const Wait wait = run.bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold) ? Wait::batch : Wait::decay;
     const bool keeps = state == UnitState::large && run.bytes <= W::kConfig.kept_units_max * W::kConfig.unit_bytes && wait == Wait::decay && has_heap(heap);
-    UnitState expected = state;
     // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
-    if (!record->state.cas_strong(expected, keeps ? UnitState::kept : UnitState::free, order::relaxed, order::relaxed)) return false;
-    visit.set_bytes(run.bytes);
-    const Address p = record->start.load(order::relaxed);
+    if (!record->state.cas_strong(state, keeps ? UnitState::kept : UnitState::free, order::relaxed, order::relaxed)) return false;
+    const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
     W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
     if (keeps) {
         keep(*heap, record);
         return true;
     }
-    if (state == UnitState::large) {
+    if (run.bytes < Window<W>::kSuperSlabBytes) {
         pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait);
     } else {
         pool<W>.release_slots(run.address, wait);

@@ -79,10 +79,13 @@ HAK_COLD void finish_call(const Borrowed<W>& call) {
 
 // The heap of a thread that may need one later: it gets one, if it has none and can keep one.
 template <World W>
-HAK_COLD Heap<W>* heap_of_thread(Heap<W>* heap) {
-    if (heap != &empty_heap<W>) return heap;
+HAK_COLD Heap<W>* heap_for_this_thread() {
     finish_call(heap_for_this_call<W>());
     return static_cast<Heap<W>*>(W::current_heap());
+}
+template <World W>
+HAK_INLINE Heap<W>* heap_of_thread(Heap<W>* heap) {
+    return heap != &empty_heap<W> ? heap : heap_for_this_thread<W>();
 }
 
 // The exit hook: the calling thread will not promise anything any more. Idempotent.
