@@ -93,10 +93,10 @@ class Runner:
 
     def run(self, workload, allocator, scale, processors):
         environment = self.environment(allocator)
-        command = [str(self.options.programs), workload, "--scale", str(scale)]
+        command = [str(self.options.programs), workload, "--scale", str(scale), *self.options.arguments]
         again = "".join(f"{name}={environment[name]} " for name in ("LD_PRELOAD", "HAKMEM_OPTIONS") if name in environment) + " ".join(command)
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120 * max(1.0, scale),
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=self.options.timeout * max(1.0, scale),
                                   stdin=subprocess.DEVNULL, check=False,
                                   preexec_fn=lambda: os.sched_setaffinity(0, processors))
         except subprocess.TimeoutExpired:

@@ -9,7 +9,11 @@ PEERS = ("glibc", "mimalloc", "jemalloc", "tcmalloc")
 PAIRS_NEEDED = 15
 LIMIT_BOUNDS = {"vm": 1.05}                 # of the physical limit
 PEER_BOUNDS = {"json": 0.95, "mir": 1.00}   # of the best peer's
-LEARNING_BOUND = 1.05                       # of the best fixed threshold, in deterministic cost
+
+
+def kib_of(name):
+    """1536 of "fixed-1536K"."""
+    return int(name[len("fixed-"):-1]) << (10 if name.endswith("M") else 0)
 
 
 class ScenarioReport:
@@ -102,30 +106,29 @@ class ScenarioReport:
         return statistics.median(v for a in self.allocators for v in self.values(scenario, a, "limit_ns_per_op"))
 
     def learning_rows(self):
-        """scenario -> what mode learning froze, its deterministic cost and its wall time, each over the best fixed threshold's."""
-        rows = {}
-        for s in self.samples:
-            fixed = [a for a in self.allocators if a.startswith("fixed-")]
-            if "learning" not in self.allocators or not fixed:
+        """scenario -> the threshold that mode learning froze, and its cost over the best fixed threshold's: deterministic, and wall time."""
+        rows, fixed = {}, {a: kib_of(a) for a in self.allocators if a.startswith("fixed-")}
+        for s, learned in self.learning.items():
+            mine = next((a for a, kib in fixed.items() if kib == learned["froze_kib"]), None)
+            if s not in self.samples or mine is None:
                 continue
-            mine = self.values(s, "learning", "ns_per_op")
-            wall = paired.worst_median_ratio(mine, [self.values(s, a, "ns_per_op") for a in fixed], self.resamples, self.seed)
-            best = max(fixed, key=lambda a: statistics.median(paired.ratios(mine, self.values(s, a, "ns_per_op"))))
-            rows[s] = {"wall": wall.as_dict(), "best_by_wall": best, "ns_per_op": statistics.median(mine)}
-            if deterministic := self.learning.get(s.removesuffix("-live")):
-                scores = {t: score for t, score in deterministic["fixed"]}
-                rows[s] |= {"deterministic": deterministic["learned"][1] / min(scores.values()), "learned_kib": deterministic["learned"][0]}
+            cost = {a: self.values(s, a, "ns_per_op") for a in fixed}
+            best = max(fixed, key=lambda a: statistics.median(paired.ratios(cost[mine], cost[a])))
+            wall = paired.worst_median_ratio(cost[mine], list(cost.values()), self.resamples, self.seed)
+            rows[s] = {"froze": mine, "wall": wall.as_dict(), "best_by_wall": best, "ns_per_op": learned["ns_per_op"]}
+            if "learned" in learned:
+                rows[s]["deterministic"] = learned["learned"][1] / min(score for _, score in learned["fixed"])
         return rows
 
     def learning_text(self):
         rows = self.learning_rows()
         if not rows:
             return []
-        out = ["", "Mode learning over the best fixed threshold: deterministic cost (policy_scenarios) and wall time [95 % bounds]"]
-        return out + table(["scenario", "deterministic", "froze", "wall time", "best by wall time", "ns"],
-                           [[s, f"{r['deterministic']:.3f}" if "deterministic" in r else "not run",
-                             f"{r['learned_kib']} KiB" if "learned_kib" in r else "", bounds(paired.Estimate(**r["wall"])), r["best_by_wall"],
-                             f"{r['ns_per_op']:.0f}"] for s, r in rows.items()])
+        out = ["", "Mode learning: what a process froze, and that threshold's wall time over the best fixed one's [95 % bounds]; ns of the process itself",
+               "beside the deterministic cost over the best fixed one's (policy_scenarios)"]
+        return out + table(["scenario", "froze", "wall time", "best by wall time", "ns", "deterministic"],
+                           [[s, r["froze"], bounds(paired.Estimate(**r["wall"])), r["best_by_wall"], f"{r['ns_per_op']:.0f}",
+                             f"{r['deterministic']:.3f}" if "deterministic" in r else "not run"] for s, r in rows.items()])
 
     def as_dict(self):
         return {

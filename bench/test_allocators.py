@@ -62,12 +62,12 @@ class Reports(unittest.TestCase):
         self.assertIn("a verdict needs 15", r.text())
 
     def test_learning_beside_the_best_fixed(self):
-        r = report_of({"mixed-live": {"learning": 30.0, "fixed-2M": 60.0, "fixed-16M": 20.0}}, subject="learning",
-                      learning={"mixed": {"fixed": [(2048, 1.2), (16384, 0.5)], "learned": (16384, 0.51)}})
+        r = report_of({"mixed-live": {"fixed-2M": 60.0, "fixed-1536K": 30.0, "fixed-16M": 20.0}},
+                      learning={"mixed-live": {"froze_kib": 1536, "ns_per_op": 31.0, "fixed": [(2048, 1.2), (16384, 0.5)], "learned": (16384, 0.51)}})
         row = r.learning_rows()["mixed-live"]
         self.assertAlmostEqual(row["wall"]["value"], 1.5)
         self.assertAlmostEqual(row["deterministic"], 1.02)
-        self.assertEqual((row["best_by_wall"], row["learned_kib"]), ("fixed-16M", 16384))
+        self.assertEqual((row["best_by_wall"], row["froze"]), ("fixed-16M", "fixed-1536K"))
         self.assertIn("1.020", r.text())
 
     def test_nothing(self):

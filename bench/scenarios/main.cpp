@@ -150,13 +150,22 @@ bool is_learning() {
     return features != nullptr && frozen != nullptr && features() != 0 && frozen() == 0;
 }
 
+// The threshold that the learner froze; 0 where there is none.
+std::size_t confirmed_threshold() {
+    using Ask = int();
+    using Threshold = std::size_t(int);
+    auto* const confirmed = reinterpret_cast<Ask*>(dlsym(RTLD_DEFAULT, "hak_evo_get_confirmed_strategy"));
+    auto* const threshold = reinterpret_cast<Threshold*>(dlsym(RTLD_DEFAULT, "hak_elo_get_threshold"));
+    return confirmed == nullptr || threshold == nullptr ? 0 : threshold(confirmed());
+}
+
 void usage(std::FILE* to) {
     std::fprintf(to,
-                 "usage: bench_allocators SCENARIO [--scale F] [--seed N] [--only allocate|limit]\n"
+                 "usage: bench_allocators SCENARIO [--scale F] [--seed N] [--only allocate|limit] [--frozen yes]\n"
                  "       bench_allocators --list      names and threads\n"
                  "       bench_allocators --help\n"
                  "--scale multiplies the amount of work (0.001 to 1000, default 1). --only leaves one half out, for counters of instructions\n"
-                 "and system calls, which count the whole process. Scenarios:\n");
+                 "and system calls, which count the whole process. --frozen measures mode learning from when it has frozen on. Scenarios:\n");
     for (const Scenario& s : kScenarios) std::fprintf(to, "  %-11s %s\n", s.name, s.what);
 }
 
@@ -196,7 +205,7 @@ int main(int argc, char** argv) {
     if (scenario == std::end(kScenarios)) refuse("no such scenario", argv[1]);
     double scale = 1;
     std::uint64_t seed = 20250101;
-    bool allocates = true, limits = true;
+    bool allocates = true, limits = true, waits = false;
     for (int i = 2; i < argc; i += 2) {
         const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
         if (std::strcmp(argv[i], "--scale") == 0) {
@@ -207,6 +216,9 @@ int main(int argc, char** argv) {
             allocates = value != nullptr && std::strcmp(value, "allocate") == 0;
             limits = value != nullptr && std::strcmp(value, "limit") == 0;
             if (allocates == limits) refuse("--only", value);
+        } else if (std::strcmp(argv[i], "--frozen") == 0) {
+            waits = value != nullptr && std::strcmp(value, "yes") == 0;
+            if (!waits) refuse("--frozen", value);
         } else {
             refuse("no such option", argv[i]);
         }
@@ -221,9 +233,9 @@ int main(int argc, char** argv) {
     const std::uint64_t baseline_kib = hak::bench::rss_kib();
     const std::uint64_t first_ns = now_ns();
     run.check();
-    while (is_learning()) {
+    while (waits && is_learning()) {
         run.allocate();
-        if (now_ns() - first_ns > 300'000'000'000) die("the learner has not frozen after 300 seconds");
+        if (now_ns() - first_ns > 900'000'000'000) die("the learner has not frozen after 900 seconds");
     }
     run.allocate();
     run.limit();
@@ -261,6 +273,7 @@ int main(int argc, char** argv) {
     if (allocates && limits) {
         std::printf("\"ns_per_op\": %.3f, \"limit_ns_per_op\": %.3f, \"ratio_to_limit\": %.5f, ", median(cost), median(limit), median(ratio));
     }
+    if (waits) std::printf("\"froze_kib\": %llu, ", whole(confirmed_threshold() / kKiB));
     std::printf("\"faults_per_op\": %.5f, \"rss_kib\": %llu, \"peak_kib\": %llu, \"baseline_kib\": %llu, \"checksum\": \"%016llx\", "
                 "\"malloc\": \"%s\", \"free\": \"%s\", \"realloc\": \"%s\", \"mapped\": [",
                 static_cast<double>(faults) / total, whole(rss), whole(peak), whole(baseline_kib), whole(run.bytes() * slices),
