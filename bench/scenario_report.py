@@ -79,6 +79,10 @@ class ScenarioReport:
     def text(self):
         if not self.samples:
             return "Nothing was measured.\n"
+        if self.learning:
+            out = [f"Cost: median ns per operation, {self.rounds()} rounds"]
+            out += table(["threshold", *self.samples], [[a, *(f"{self.median(s, a, 'ns_per_op'):.0f}" for s in self.samples)] for a in self.allocators])
+            return "\n".join(out + self.learning_text()) + "\n"
         out = [f"Cost: median ns per operation, {self.rounds()} rounds; the limit is a static buffer's"]
         out += table(["scenario", *self.allocators, "limit"],
                      [[*row, f"{self.limit_ns(row[0]):.0f}"] for row in self.rows(lambda s, a: f"{self.median(s, a, 'ns_per_op'):.0f}")])
@@ -96,7 +100,6 @@ class ScenarioReport:
                          [[s, *(f"{c['instructions']:.0f}; {c['system_calls']:.3f}" for c in row.values())] for s, row in self.counts.items()])
         out += ["", f"Points: {len(self.allocators)} for the least cost of a scenario, 1 for the greatest"]
         out.append("  " + ", ".join(f"{a} {p:g}" for a, p in self.points().items()))
-        out += self.learning_text()
         if verdicts := self.verdicts():
             note = "" if self.rounds() >= PAIRS_NEEDED else f" ({self.rounds()} rounds; a verdict needs {PAIRS_NEEDED})"
             out += ["", f"Bounds{note}", *(f"  {verdict:<9}  {bound}: {evidence}" for bound, verdict, evidence in verdicts)]
@@ -122,8 +125,6 @@ class ScenarioReport:
 
     def learning_text(self):
         rows = self.learning_rows()
-        if not rows:
-            return []
         out = ["", "Mode learning: what a process froze, and that threshold's wall time over the best fixed one's [95 % bounds]; ns of the process itself",
                "beside the deterministic cost over the best fixed one's (policy_scenarios)"]
         return out + table(["scenario", "froze", "wall time", "best by wall time", "ns", "deterministic"],
