@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/attrs.hpp"
+#include "base/check.hpp"
 #include "base/config.hpp"
 
 namespace hak {
@@ -71,7 +72,10 @@ struct SizeClasses {
     }();
 
     // Precondition: bytes <= small_bytes_max. Zero bytes take the smallest block.
-    static HAK_INLINE SizeClass class_of(std::size_t bytes) { return kClassOfStep[(bytes + kMinAlignment - 1) / kMinAlignment]; }
+    static HAK_INLINE SizeClass class_of(std::size_t bytes) {
+        HAK_ASSERT(bytes <= C.small_bytes_max);
+        return kClassOfStep[(bytes + kMinAlignment - 1) / kMinAlignment];
+    }
     static HAK_INLINE std::size_t block_bytes(SizeClass c) { return kShapes[c].block_bytes; }
 
     static constexpr std::size_t alignment_of(unsigned c) { return std::size_t{1} << kShapes[c].shift; }

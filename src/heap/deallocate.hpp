@@ -53,7 +53,7 @@ HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) 
 // two threads would go on writing the same line. The lists of the heap that stands in for none take nothing.
 template <World W>
 HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
-    return W::Sync::choose(Heuristic::keep_foreign, c >= Classes<W>::class_of(kCacheLine)) && push<W>(heap->bins[c], b);
+    return W::Sync::choose(Heuristic::keep_foreign, c >= Classes<W>::class_of_aligned(kCacheLine, kMinAlignment)) && push<W>(heap->bins[c], b);
 }
 
 template <World W>
