@@ -138,7 +138,6 @@ void Machine::write(unsigned thread, unsigned w, unsigned after, std::uint64_t v
 
     const auto at = static_cast<std::uint8_t>(position);
     t.current.raise(word.column, at);
-    t.acquired.raise(word.column, at);
     Message& m = pool_[slot];
     m.value = value;
     m.event = t.events;
@@ -175,7 +174,6 @@ void Machine::fence(unsigned thread, Order order) {
         // The shared view orders what may be read; it carries no clock, because seq_cst fences alone make nothing happen before.
         t.current.join(sc_, used);
         sc_.join(t.current, used);
-        t.acquired.join(t.current, used);
     }
     if (releases(order)) {
         t.released.copy(t.current, used);

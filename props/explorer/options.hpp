@@ -70,7 +70,7 @@ struct Options {
     unsigned spurious = 1;       // how often each thread's weak cas may fail spuriously in one execution
     std::uint64_t seed = 1;
     std::uint64_t max_executions = 0;  // 0: no bound
-    double max_seconds = 10;           // 0: no bound
+    double max_seconds = 10;           // of processor time; 0: no bound
     unsigned step_bound = 2000;
     unsigned deviation_bound = 3;
     unsigned pct_depth = 3;

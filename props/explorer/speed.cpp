@@ -1,5 +1,5 @@
-// speed.cpp: how fast the explorer is, on a list to which three freers post two blocks each and which an owner takes twice. The number of
-// executions and of graphs is part of the test; the rates are printed, because they are the machine's as well.
+// speed.cpp: how fast the explorer is, on a list to which three freers post two blocks each and which an owner takes twice. It must be
+// fast enough for the protocols, and find the known number of graphs. An argument leaves the speed out, for machines that are emulated.
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -57,21 +57,34 @@ void posts_and_takes(Scenario& s) {
     s.run();
 }
 
-}  // namespace
+constexpr double kExecutionsPerSecond = 0.3e6, kStepsPerSecond = 3e6;  // one of them suffices
+constexpr std::uint64_t kGraphs = 6390;
 
-int main() {
-    constexpr std::uint64_t kGraphs = 6390;
+// Whether the exploration was as fast as it must be; false in `right` if it was wrong.
+bool is_fast(bool& right) {
     explorer::Options options;
     options.max_seconds = 0;
     const std::clock_t start = std::clock();
     const explorer::Result r = explorer::explore(options, posts_and_takes);
     const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    const double executions = static_cast<double>(r.executions) / seconds, steps = static_cast<double>(r.steps) / seconds;
     std::printf("%llu executions, %llu graphs, %llu steps in %.2f s of processor time: %.2f M executions/s, %.2f M steps/s\n",
                 static_cast<unsigned long long>(r.executions), static_cast<unsigned long long>(r.graphs),
-                static_cast<unsigned long long>(r.steps), seconds, static_cast<double>(r.executions) / seconds / 1e6,
-                static_cast<double>(r.steps) / seconds / 1e6);
-    if (r.ok() && r.exhaustive && r.graphs == kGraphs) return 0;
-    std::printf("wrong: %llu graphs expected, everything covered, nothing broken; found: %s %s\n", static_cast<unsigned long long>(kGraphs),
-                explorer::name_of(r.kind), r.message.c_str());
-    return 1;
+                static_cast<unsigned long long>(r.steps), seconds, executions / 1e6, steps / 1e6);
+    right = r.ok() && r.exhaustive && r.graphs == kGraphs;
+    if (!right) {
+        std::printf("wrong: %llu graphs expected, everything covered, nothing broken; found: %s %s\n", static_cast<unsigned long long>(kGraphs),
+                    explorer::name_of(r.kind), r.message.c_str());
+    }
+    return executions >= kExecutionsPerSecond || steps >= kStepsPerSecond;
+}
+
+}  // namespace
+
+int main(int argc, char**) {
+    // The best of three: what else runs on the machine can only slow a measurement down.
+    bool right = true, fast = false;
+    for (int i = 0; i < 3 && right && !fast; ++i) fast = is_fast(right) || argc > 1;
+    if (right && !fast) std::printf("too slow: at least %.1f M executions/s or %.0f M steps/s are expected\n", kExecutionsPerSecond / 1e6, kStepsPerSecond / 1e6);
+    return right && fast ? 0 : 1;
 }

@@ -120,11 +120,11 @@ inline void fork_then(const std::function<void()>& script) {
 // A thread of the set-up that does not run in the scenario.
 inline constexpr unsigned kGone = Kernel::kThreads - 1;
 
-// What an exhaustive scenario may cost: a bound that does not depend on the machine. It stands for less than ten seconds.
+// What an exhaustive scenario may cost: ten seconds of processor time, and a bound that does not depend on the machine.
 inline explorer::Options exhaustive() {
     explorer::Options options;
     options.max_executions = 300'000;
-    options.max_seconds = 0;
+    options.max_seconds = 10;
     return options;
 }
 

@@ -1,5 +1,5 @@
 // controls.cpp: for each thing that the explorer detects, a scenario that has it and, where that says more, its correct twin. Here: data races,
-// and memory that comes and goes; the rest is in more_controls.cpp.
+// and memory that comes and goes; the rest is in memory_controls.cpp and more_controls.cpp.
 #include <new>
 
 #include "props/explorer/driver.hpp"

@@ -121,6 +121,25 @@ const Registered visible_wait{"loop.visible_round_waits",
                               {},
                               Kind::check};
 
+// A round that decided something may decide otherwise in the next one: it does not wait for ever.
+const Registered decided_wait{"liveness.wait_after_a_choice", [](Scenario& s) {
+                                  auto& word = s.make<Word>();
+                                  s.thread("waits", [&] {
+                                      for (Sync::Loop loop; word.load(Order::relaxed) == 0 && explorer::choose(2) == 0; loop.wait()) {
+                                      }
+                                  });
+                                  s.run();
+                              }};
+const Registered spurious_wait{"liveness.wait_after_a_spurious_failure", [](Scenario& s) {
+                                   auto& word = s.make<Word>();
+                                   s.thread("waits", [&] {
+                                       unsigned expected = 0;
+                                       for (Sync::Loop loop; !word.cas_weak(expected, 1, Order::acquire, Order::relaxed); loop.wait()) {
+                                       }
+                                   });
+                                   s.run();
+                               }};
+
 // --- What the test itself asks ---
 
 const Registered check_in_thread{"check.in_a_thread",
@@ -223,6 +242,17 @@ const Registered budget{"budget.executions",
                         },
                         Options{.max_executions = 5},
                         Kind::budget};
+const Registered budget_of_time{"budget.seconds",
+                                [](Scenario& s) {
+                                    auto& word = s.make<Word>();
+                                    for (const char* name : {"a", "b", "c", "d"})
+                                        s.thread(name, [&] {
+                                            for (unsigned i = 0; i < 2; ++i) word.fetch_add(1, Order::relaxed);
+                                        });
+                                    s.run();
+                                },
+                                Options{.max_seconds = 1e-6},
+                                Kind::budget};
 
 // --- fork() ---
 
