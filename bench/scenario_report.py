@@ -97,7 +97,7 @@ class ScenarioReport:
         if self.counts:
             out += ["", "Instructions per operation beyond writing the pages; system calls per operation; steady state"]
             out += table(["scenario", *next(iter(self.counts.values()))],
-                         [[s, *(f"{c['instructions']:.0f}; {c['system_calls']:.3f}" for c in row.values())] for s, row in self.counts.items()])
+                         [[s, *(f"{c['instructions']:.0f}; {max(0.0, c['system_calls']):.3f}" for c in row.values())] for s, row in self.counts.items()])
         out += ["", f"Points: {len(self.allocators)} for the least cost of a scenario, 1 for the greatest"]
         out.append("  " + ", ".join(f"{a} {p:g}" for a, p in self.points().items()))
         if verdicts := self.verdicts():
