@@ -69,7 +69,7 @@ HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t 
 }
 
 template <World W>
-HAK_COLD Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
     if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
@@ -123,12 +123,13 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
         keep(*heap, record);
         return true;
     }
+    const std::uint64_t now_ms = W::Pal::now_ms();
     if (run.bytes < Window<W>::kSuperSlabBytes) {
-        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait);
+        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait, now_ms);
     } else {
-        pool<W>.release_slots(run.address, wait);
+        pool<W>.release_slots(run.address, wait, now_ms);
     }
-    reclaim<W>.tick();
+    reclaim<W>.tick(now_ms);
     return true;
 }
 

@@ -44,13 +44,14 @@ public:
     enum class Wait : std::uint8_t { decay, batch };
 
     Range acquire_units(unsigned count, Use use);
-    void release_units(Address address, unsigned count, Wait wait = Wait::decay);
+    // `now_ms`: of the clock, for callers that need it themselves.
+    void release_units(Address address, unsigned count, Wait wait = Wait::decay, std::uint64_t now_ms = W::Pal::now_ms());
     // Grows a run of units in place if the units behind it are free.
     bool extend_units(Address address, unsigned old_count, unsigned new_count);
 
     Range acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use);
     // Gives a Big block's whole run back.
-    void release_slots(Address address, Wait wait = Wait::decay);
+    void release_slots(Address address, Wait wait = Wait::decay, std::uint64_t now_ms = W::Pal::now_ms());
     // Gives the tail of a Big block's run back.
     void shrink_slots(Address address, std::uint32_t new_count);
     bool extend_slots(Address address, std::uint32_t old_count, std::uint32_t new_count);
@@ -74,10 +75,8 @@ public:
             if (slot(first).kind.get() == SlotKind::units) visit(first);
         });
     }
-    std::uint32_t big_slots(Address address) {
-        LockGuard<W> guard(lock_);
-        return slot(slot_of(address)).run_slots.get();
-    }
+    // Of a live Big block: nobody but its owner changes its run.
+    static std::uint32_t big_slots(Address address) { return slot(slot_of(address)).run_slots.get(); }
 
     PoolCounters counters() {
         LockGuard<W> guard(lock_);
@@ -120,6 +119,11 @@ private:
     std::uint32_t batch_weight(std::uint32_t i) const { return slot(i).kind.get() == SlotKind::units ? 1 : slot(i).run_slots.get(); }
     Wait wait_of(std::uint32_t i) const { return slot(i).in_batch.get() ? Wait::batch : Wait::decay; }
     void count_dirty_units(std::uint32_t i, bool joins);
+    // A sum that is read without the lock, as a hint, and changed under it.
+    static void change(Atomic<W, std::size_t>& sum, std::size_t by, bool grows) {
+        const std::size_t before = sum.load(order::relaxed);
+        sum.store(grows ? before + by : before - by, order::relaxed);  // relaxed, both: a hint
+    }
 
     void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);

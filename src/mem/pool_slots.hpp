@@ -8,7 +8,7 @@ namespace hak {
 template <World W>
 void Pool<W>::enter_batch(std::uint32_t i, std::uint64_t now_ms) {
     slot(i).in_batch.set(true);
-    batch_slots_.fetch_add(batch_weight(i), order::relaxed);  // relaxed: a hint, changed under the lock
+    change(batch_slots_, batch_weight(i), true);
     batch_.push(i, now_ms);
 }
 
@@ -19,7 +19,7 @@ void Pool<W>::leave_queue(std::uint32_t i) {
     if (!s.in_decay.get()) return;
     if (s.in_batch.get()) {
         s.in_batch.set(false);
-        batch_slots_.fetch_sub(batch_weight(i), order::relaxed);  // relaxed: as in enter_batch
+        change(batch_slots_, batch_weight(i), false);
         batch_.remove(i);
     } else {
         (s.kind.get() == SlotKind::units || s.dirty.get() ? to_purge_ : to_decommit_).remove(i);
@@ -30,7 +30,7 @@ void Pool<W>::leave_queue(std::uint32_t i) {
 // would keep it young, and resident, for ever.
 template <World W>
 void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait) {
-    if (dirty) cached_dirty_.fetch_add(count, order::relaxed);  // relaxed: a hint, changed under the lock
+    if (dirty) change(cached_dirty_, count, true);
     std::uint64_t aged = count, sum_ms = count * since_ms;  // over the slots whose age counts
     const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
         SuperSlab<W>& s = slot(neighbour);
@@ -39,7 +39,7 @@ void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, s
         // A clean neighbour becomes part of a dirty run and the other way round: what is not known to be zero is dirty. Then the dirty
         // slots' age counts alone.
         if (dirty != s.dirty.get()) {
-            cached_dirty_.fetch_add(dirty ? slots : count, order::relaxed);
+            change(cached_dirty_, dirty ? slots : count, true);
             if (!dirty) aged = sum_ms = 0;
         }
         if (!dirty || s.dirty.get()) {
@@ -60,7 +60,7 @@ template <World W>
 void Pool<W>::take_cached(std::uint32_t first) {
     const SuperSlab<W>& s = slot(first);
     leave_queue(first);
-    if (s.dirty.get()) cached_dirty_.fetch_sub(s.run_slots.get(), order::relaxed);  // relaxed: a hint
+    if (s.dirty.get()) change(cached_dirty_, s.run_slots.get(), false);
     cached_.remove(first);
 }
 
@@ -151,8 +151,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
 }
 
 template <World W>
-void Pool<W>::release_slots(Address address, Wait wait) {
-    const std::uint64_t now_ms = W::Pal::now_ms();
+void Pool<W>::release_slots(Address address, Wait wait, std::uint64_t now_ms) {
     LockGuard<W> guard(lock_);
     const std::uint32_t first = slot_of(address), count = slot(first).run_slots.get();
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big);

@@ -8,9 +8,7 @@ namespace hak {
 // What a slot in a bucket has of free dirty units counts; everything that changes them takes it out and puts it back.
 template <World W>
 void Pool<W>::count_dirty_units(std::uint32_t i, bool joins) {
-    const auto count = static_cast<unsigned>(std::popcount(slot(i).purgeable_units()));
-    const std::size_t sum = dirty_units_.load(order::relaxed);
-    dirty_units_.store(joins ? sum + count : sum - count, order::relaxed);  // relaxed, both: a hint, changed under the lock
+    change(dirty_units_, static_cast<unsigned>(std::popcount(slot(i).purgeable_units())), joins);
 }
 
 template <World W>
@@ -101,8 +99,7 @@ void Pool<W>::wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait) {
 }
 
 template <World W>
-void Pool<W>::release_units(Address address, unsigned count, Wait wait) {
-    const std::uint64_t now_ms = W::Pal::now_ms();
+void Pool<W>::release_units(Address address, unsigned count, Wait wait, std::uint64_t now_ms) {
     LockGuard<W> guard(lock_);
     const std::uint32_t i = slot_of(address);
     SuperSlab<W>& s = slot(i);

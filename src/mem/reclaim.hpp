@@ -15,8 +15,7 @@ public:
     constexpr Reclaim() = default;
 
     // After memory became free. Cheap unless something is due.
-    void tick() {
-        const std::uint64_t now = W::Pal::now_ms();
+    void tick(std::uint64_t now = W::Pal::now_ms()) {
         const std::size_t dirty_bytes = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes;
         const std::size_t batch_bytes = pool<W>.batch_slots() * Window<W>::kSuperSlabBytes;
         const bool over = W::Sync::choose(Heuristic::cache_full, dirty_bytes > tunables<W>.get().cache_bytes_max);

@@ -26,7 +26,7 @@ public:
     constexpr Learner() = default;
 
     // relaxed: the word is all that is published; nothing else is read because of what it says.
-    Decision decision() const { return Decision::unpack(word_.load(order::relaxed)); }
+    HAK_INLINE Decision decision() const { return Decision::unpack(word_.load(order::relaxed)); }
 
     // Before the process's second thread. `mind` has begun.
     void start(const Mind& mind, std::uint64_t now_ns, const Reading& reading) {
