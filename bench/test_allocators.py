@@ -111,7 +111,8 @@ if [ "$1" = --list ]; then echo "json 1"; echo "vm 1"; echo "vm-live 1"; exit 0;
 library=${LD_PRELOAD:-/lib/libc.so.6}
 [ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
 ns=50; [ "$HAKMEM_OPTIONS" = slow ] && ns=100
-echo "{\\"workload\\": \\"$1\\", \\"ns_per_op\\": $ns, \\"limit_ns_per_op\\": 40, \\"ratio_to_limit\\": 1.25, \\"ops\\": 100, \\"faults_per_op\\": 0,"
+[ "$4" = --frozen ] && echo "{\\"froze_kib\\": 3072,"  || echo "{"
+echo "\\"workload\\": \\"$1\\", \\"ns_per_op\\": $ns, \\"limit_ns_per_op\\": 40, \\"ratio_to_limit\\": 1.25, \\"ops\\": 100, \\"faults_per_op\\": 0,"
 echo "\\"peak_kib\\": 3000, \\"checksum\\": \\"7\\", \\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
 """
 
@@ -142,6 +143,27 @@ class WholeRuns(unittest.TestCase):
         self.assertEqual(content["scenarios"]["vm"]["median_ns_per_op"], {"glibc": 50, "hakmem": 50, "slowly": 100})
         self.assertEqual((content["tool"], content["options"]["settings"]), ("allocators", {"slowly": "slow"}))
         self.assertIn("slowly 2", done.stdout)
+
+    def test_learning(self):
+        policy = self.folder / "policy_scenarios"
+        policy.write_text("""#!/bin/sh
+echo "         threshold    score"
+echo "vm        2048 KiB    1.200        300"
+echo "vm       16384 KiB    0.500        300"
+echo "vm       16384 KiB    0.510        300   what mode learning froze"
+""")
+        policy.chmod(0o755)
+        command = [part for part in self.command if part not in ("--allocators", "glibc,hakmem", "--variant", "slowly=slow")]
+        done = subprocess.run([*command, "--learning", "--pairs", "2", "--policy-scenarios", str(policy), "--json", str(self.folder / "result.json")],
+                              capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        content = json.loads((self.folder / "result.json").read_text())
+        row = content["learning_over_best_fixed"]["vm-live"]
+        self.assertEqual((row["froze"], row["wall"]["value"], round(row["deterministic"], 9)), ("fixed-3M", 1.0, 1.02))
+        self.assertEqual(sum(a.startswith("fixed-") for a in content["samples"]["vm-live"]), 12)
+        self.assertIn("threshold=1536K", content["options"]["settings"]["fixed-1536K"])
+        done = subprocess.run([*command, "--learning", "--policy-scenarios", "/bin/false"], capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, "/bin/false ended with 1" in done.stderr), (1, True), done.stderr)
 
     def test_wrong_scenario(self):
         done = self.run_with("--scenario", "xml")

@@ -43,7 +43,7 @@ constexpr Scenario kScenarios[] = {
     {"json-live", "16 live blocks of 64 KiB", {{64, 1}}, 4000, 40, 16},
     {"mir-live", "16 live blocks of 256 KiB", {{256, 1}}, 1000, 40, 16},
     {"vm-live", "64 live blocks of 2 MiB", {{2048, 1}}, 200, 40, 64},
-    {"mixed-live", "24 live blocks of 64 KiB to 24 MiB", {{64, 1}, {256, 1}, {2048, 2}, {5 * 1024, 1}, {12 * 1024, 1}, {24 * 1024, 1}}, 10, 40, 24},
+    {"mixed-live", "24 live blocks of 64 KiB to 24 MiB", {{64, 1}, {256, 1}, {2048, 2}, {5 * 1024, 1}, {12 * 1024, 1}, {24 * 1024, 1}}, 2, 40, 24},
 };
 constexpr std::size_t kLargest = 24 * 1024 * kKiB;
 alignas(kPage) char limit_buffer[kLargest];
