@@ -1,0 +1,109 @@
+// window_props.cpp: how large the window becomes: what was asked for, the machine's memory, RLIMIT_AS, and a system that refuses.
+#include <cstdio>
+
+#include "heap/lifecycle.hpp"
+#include "props/kit/worlds.hpp"
+
+namespace {
+
+using kit::require;
+
+std::size_t ram, left;
+
+struct W : kit::TinyWorld {
+    struct Pal : kit::TinyWorld::Pal {
+        static std::size_t ram_bytes() { return ram; }
+        static std::size_t address_space_left() { return left; }
+    };
+    static constexpr hak::Config kConfig = [] {
+        hak::Config c = kit::kTinyConfig;
+        c.heaps_max = 256;
+        return c;
+    }();
+};
+static_assert(hak::World<W>);
+
+constexpr std::size_t kSlot = W::kConfig.superslab_bytes(), kLeast = W::kConfig.window_bytes_min, kUsual = W::kConfig.window_bytes;
+
+// The size of the window that opens, which its users rely on; 0 if none does.
+std::size_t opened(std::size_t asked) {
+    hak::Tunables tunables;
+    tunables.window_bytes = asked;
+    const bool is_open = hak::window<W>.open(tunables);
+    require(is_open == hak::window<W>.is_open(), "open() says one thing and the window another");
+    if (!is_open) return 0;
+    const hak::Window<W>& window = hak::window<W>;
+    require(window.base() % kSlot == 0 && window.bytes() % kSlot == 0, "superslabs do not fit the window");
+    require(window.contains(window.base()) && window.contains(window.base() + window.bytes() - 1), "the window does not contain itself");
+    require(!window.contains(window.base() - 1) && !window.contains(window.base() + window.bytes()), "the window contains its neighbours");
+    const std::size_t heaps = window.heaps_max();
+    require(heaps >= 64 && heaps <= W::kConfig.heaps_max, "room for ", heaps, " heaps");
+    require(heaps == 64 || heaps * window.kHeapStride <= window.bytes() / 16, "heaps take more than a sixteenth of the window");
+    return window.bytes();
+}
+
+void sizes() {
+    struct Row {
+        const char* what;
+        std::size_t asked, ram, left, right;
+    };
+    constexpr std::size_t kNoLimit = SIZE_MAX;
+    const Row rows[] = {
+        {"little memory", 0, 4096, kNoLimit, kUsual},
+        {"more memory than an eighth of it", 0, kUsual / 8 + kSlot, kNoLimit, kUsual + 8 * kSlot},
+        {"exactly an eighth of it", 0, kUsual / 8, kNoLimit, kUsual},
+        {"memory of which eight times is no number", 0, SIZE_MAX / 16, kNoLimit, kUsual},
+        {"asked for", kUsual / 2, 4096, kNoLimit, kUsual / 2},
+        {"asked for, whatever memory there is", kUsual / 2, kUsual, kNoLimit, kUsual / 2},
+        {"asked for, no multiple of a superslab", kUsual / 2 + kSlot - 1, 4096, kNoLimit, kUsual / 2},
+        {"a limit of twice the window", 0, 4096, 2 * kUsual, kUsual},
+        {"a limit of less", 0, 4096, 2 * kUsual - 1, kUsual - kSlot},
+        {"a limit of less, and a wish", kUsual, 4096, kUsual, kUsual / 2},
+        {"a limit of more than the wish", kUsual / 4, 4096, kUsual, kUsual / 4},
+        {"a limit of twice the least", 0, 4096, 2 * kLeast, kLeast},
+        {"a limit of less than that", 0, 4096, 2 * kLeast - 1, kLeast},
+        {"a limit that is reached already", 0, 4096, 0, kLeast},
+        {"a limit that is reached, and a wish", kUsual, 4096, 0, kLeast},
+    };
+    for (const Row& row : rows) {
+        kit::reset_world<W>();
+        ram = row.ram, left = row.left;
+        const std::size_t bytes = opened(row.asked);
+        require(bytes == row.right, row.what, ": a window of ", bytes, " bytes, not ", row.right);
+    }
+}
+
+// Refused, it asks for half, and so on down to the least; nothing stays reserved where it gives up.
+void refusals() {
+    ram = 4096, left = SIZE_MAX;
+    for (const kit::Call call : {kit::Call::reserve, kit::Call::expose}) {
+        for (const bool lasting : {false, true}) {
+            kit::reset_world<W>();
+            kit::os.fail(call, 1, lasting);
+            const std::size_t bytes = opened(0), right = lasting ? 0 : kUsual / 2;
+            require(bytes == right, kit::kCallNames[static_cast<unsigned>(call)], " refused: a window of ", bytes, " bytes, not ", right);
+            kit::os.heal();
+            // The fake system has room for one window: what was refused is not in the way.
+            if (lasting) require(opened(0) == kUsual, "no window after a refusal");
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    const struct {
+        const char* name;
+        void (*run)();
+    } cases[] = {{"sizes", sizes}, {"refusals", refusals}};
+    for (const auto& c : cases) {
+        try {
+            c.run();
+        } catch (const kit::Broken& e) {
+            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_window\n", c.name, e.what());
+            return 1;
+        }
+    }
+    std::printf("OK: the window's size\n");
+    return 0;
+}
