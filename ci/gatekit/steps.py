@@ -21,7 +21,8 @@ FOLDER = ROOT / "build" / "gate"
 COMPILERS = ("release", "release-clang")
 SANITIZERS = ("asan", "ubsan", "tsan")
 STRESS_SECONDS = 20
-FUZZ_SECONDS = 60
+FUZZ_SECONDS = 30
+ENGINE_SECONDS = 2
 WALL_ROUNDS = 20
 EXPLORER_PROGRAMS = 10_000
 EXPLORER_EXECUTIONS = 100_000
@@ -92,12 +93,14 @@ class Step:
                 return False
         return True
 
-    def judged(self, command, marks, about=""):
+    def judged(self, command, marks, about="", on_line=None):
         """Runs a measuring command; the lines that begin with a mark are the reasons to be red, said to be about something."""
         reasons, last = [], [""]
 
         def collect(text):
             last[0] = text or last[0]
+            if on_line:
+                on_line(text)
             for mark in marks:
                 if text.startswith(mark):
                     reasons.append(about + text.removeprefix(mark).strip())
@@ -191,7 +194,7 @@ def step_stress(gate, step):
 
 
 def step_fuzz(gate, step):
-    """Each libFuzzer target for a minute, two at a time; what it finds is kept in build/gate/fuzz."""
+    """Each libFuzzer target for half a minute, two at a time; what it finds is kept in build/gate/fuzz."""
     found = FOLDER / "fuzz"
     shutil.rmtree(found, ignore_errors=True)
     step.say("building fuzz")
@@ -206,6 +209,30 @@ def step_fuzz(gate, step):
     if status != 0 and not step.outcome.reasons:
         step.red(f"ci/campaign ended with status {status}: {last[0]}")
     step.outcome.summary = last[0].removeprefix("campaign: ")
+
+
+def step_coverage(gate, step):
+    """Lines and branches of the allocator that the property suites and the fuzz corpora run: 95 and 90 %, the rest named in ci/coverage.missed."""
+    totals = []
+
+    def line(text):
+        if "; the limit is" in text:
+            totals.append(text.removeprefix("coverage: ").split(" ran;")[0].strip())
+    step.judged(["ci/coverage", "--jobs", gate.runner.jobs], ("coverage: red:",), on_line=line)
+    step.outcome.summary = ", ".join(totals)
+
+
+def step_engines(gate, step):
+    """Each fuzz target as OSS-Fuzz builds and runs it, for libFuzzer and AFL++."""
+    last, tried = [""], []
+
+    def line(text):
+        last[0] = text or last[0]
+        if text.startswith("engines: "):
+            tried.append(text)
+    if step.command(["ci/engines", "--seconds", ENGINE_SECONDS, "--jobs", gate.runner.jobs], line, show=False) != 0:
+        step.red(last[0])
+    step.outcome.summary = f"{len(tried)} targets"
 
 
 def step_explorer(gate, step):
@@ -307,16 +334,18 @@ def step_wall(gate, step):
 # name, seconds, whether its limit is hard (the others are red only on a significant and large change), function.
 # The seconds add up to less than eighty minutes.
 STEPS = (
-    ("build", 300, True, step_build),
+    ("build", 200, True, step_build),
     ("fast_path", 90, True, step_fast_path),
-    ("callgrind", 180, True, step_callgrind),
+    ("callgrind", 120, True, step_callgrind),
     ("syscalls", 60, True, step_syscalls),
     ("tests", 1800, True, step_tests),
     ("mutants", 560, True, step_mutants),
     ("explorer", 120, True, step_explorer),
-    ("stress", 660, True, step_stress),
-    ("fuzz", 530, True, step_fuzz),
-    ("wall", 500, False, step_wall),
+    ("stress", 570, True, step_stress),
+    ("fuzz", 340, True, step_fuzz),
+    ("coverage", 300, True, step_coverage),
+    ("engines", 240, True, step_engines),
+    ("wall", 400, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 LIMIT = 80 * 60
