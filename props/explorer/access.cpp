@@ -209,7 +209,7 @@ void Engine::fence(Order order, const Where& where) {
 }
 
 void Engine::count_silent_step(const Where& where) {
-    if (++silent_steps_ > kSilentStepsMax) fail(Kind::step_bound, place_of(where) + ": an endless loop on words that nobody else writes is suspected");
+    if (++silent_steps_ / kSilentPerStep > options_.step_bound) fail(Kind::step_bound, place_of(where) + ": an endless loop on words that nobody else writes is suspected");
 }
 
 void Engine::construct(std::uint32_t flat, unsigned bytes) {

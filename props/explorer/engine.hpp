@@ -77,7 +77,7 @@ public:
     void wait(word::Round& round, const Where& where);
 
 private:
-    static constexpr unsigned kReadsMax = 4096, kDigitsMax = 1 << 16, kSilentStepsMax = 1'000'000;
+    static constexpr unsigned kReadsMax = 4096, kDigitsMax = 1 << 16, kSilentPerStep = 500;
 
     struct Thread {
         enum class State : std::uint8_t { ready, ended, waiting, gone };

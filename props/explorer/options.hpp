@@ -71,7 +71,7 @@ struct Options {
     std::uint64_t seed = 1;
     std::uint64_t max_executions = 0;  // 0: no bound
     double max_seconds = 10;           // of processor time; 0: no bound
-    unsigned step_bound = 2000;
+    unsigned step_bound = 2000;  // of steps that others can see; 500 times as many of others
     unsigned deviation_bound = 3;
     unsigned pct_depth = 3;
     bool has_replay = false;   // run one execution: `replay` and zeros after it

@@ -81,6 +81,30 @@ const Registered livelock{"step_bound.livelock",
                           Options{.step_bound = 50},
                           Kind::step_bound};
 
+// The same where no other thread has a part in it.
+const Registered alone{"step_bound.alone",
+                       [](Scenario& s) {
+                           auto& word = s.make<Word>();
+                           s.thread("alone", [&] {
+                               while (word.load(Order::relaxed) == 0) {
+                               }
+                           });
+                           s.run();
+                       },
+                       Options{.step_bound = 10},
+                       Kind::step_bound};
+const Registered plain_alone{"step_bound.plain",
+                             [](Scenario& s) {
+                                 auto& data = s.make<Data>();
+                                 s.thread("alone", [&] {
+                                     while (data.get() == 0) {
+                                     }
+                                 });
+                                 s.run();
+                             },
+                             Options{.step_bound = 10},
+                             Kind::step_bound};
+
 // A round of a loop that others can see may not be cut: what it did is still there when the loop has ended, here after two rounds.
 template <class Round>
 void visible_rounds(Scenario& s, Round round) {
