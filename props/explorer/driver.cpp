@@ -136,9 +136,11 @@ int drive(int argc, char** argv) {
     CLI::App app("Runs scenarios in every schedule and with every value that the memory model allows.");
     std::vector<std::string> wanted;
     std::string part_text = "1/1";
+    double within = 0;
     bool list = false, sites = false;
     app.add_option("--scenario", wanted, "a scenario's name, or the beginning of several with a dot at the end; all without it");
     app.add_option("--part", part_text, "K/N: the K-th of N parts that together are all scenarios");
+    app.add_option("--within", within, "seconds of processor time for all scenarios together; more is a failure; 0 for no bound");
     app.add_flag("--list", list, "print the scenarios' names");
     app.add_flag("--sites", sites, "print the atomic operations that each scenario executes");
     const Overrides overrides(app);
@@ -184,6 +186,10 @@ int drive(int argc, char** argv) {
         return 2;
     }
     if (ran > 1 && !list) std::printf("%u scenarios, %u not as expected, %.1f s\n", ran, wrong, seconds);
+    if (within != 0 && seconds > within) {
+        std::printf("too slow: %.1f s of processor time, of %.1f s\n", seconds, within);
+        return 1;
+    }
     return wrong == 0 ? 0 : 1;
 }
 

@@ -143,28 +143,13 @@ void Engine::execute(Search& search) {
     if (outcome_ == Outcome::retried) ++result_.spin_blocked;
 }
 
-// The threads have ended, or wait, or are gone.
+// The threads have ended, or are gone, or wait for ever: one that waits goes on, or its execution is cut, as soon as it would find more.
 void Engine::judge() {
-    bool waits = false, progress = false;
-    unsigned stuck = 0;
     for (unsigned i = 0; i < thread_count_; ++i) {
-        const Thread& t = threads_[i];
-        if (t.state != Thread::State::waiting) continue;
-        waits = true;
-        if (is_stuck(t)) {
-            stuck = i;
-        } else {
-            progress = true;
-        }
-    }
-    if (waits) {
-        if (!progress) {
-            failure_ = Kind::liveness;
-            failure_text_ = threads_[stuck].name + ": waits for ever";
-            outcome_ = Outcome::failed;
-        } else if (counts_) {
-            ++result_.spin_blocked;
-        }
+        if (threads_[i].state != Thread::State::waiting) continue;
+        failure_ = Kind::liveness;
+        failure_text_ = threads_[i].name + ": waits for ever";
+        outcome_ = Outcome::failed;
         return;
     }
     if (counts_) {

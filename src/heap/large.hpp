@@ -114,7 +114,8 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
     visit.set_bytes(run.bytes);
     using Wait = typename Pool<W>::Wait;
     const Wait wait = run.bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold) ? Wait::batch : Wait::decay;
-    const bool keeps = state == UnitState::large && run.bytes <= W::kConfig.kept_units_max * W::kConfig.unit_bytes && wait == Wait::decay && has_heap(heap);
+    const bool is_short = run.bytes <= W::kConfig.kept_units_max * W::kConfig.unit_bytes;
+    const bool keeps = state == UnitState::large && W::Sync::choose(Heuristic::keep_run, is_short && wait == Wait::decay) && has_heap(heap);
     // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
     if (!record->state.cas_strong(state, keeps ? UnitState::kept : UnitState::free, order::relaxed, order::relaxed)) return false;
     const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of

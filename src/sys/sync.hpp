@@ -27,6 +27,7 @@ enum class Heuristic : std::uint8_t {
     bin_full,       // a freed block goes past its bin's list to the slab, although the list has room
     keep_foreign,   // a block of another heap's slab goes to the list of the thread that frees it, if that has room
     collect,        // a thread takes what was posted to its heap
+    keep_run,       // a Large run stays with the heap of the thread that frees it
     keep_empty,     // an empty slab stays with its heap
     keep_warm,      // a heap without a thread keeps its empty slabs
     housekeep,      // a refill looks at the clock

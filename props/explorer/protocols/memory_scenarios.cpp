@@ -37,7 +37,7 @@ const Explored kReuse("memory.decommitted_and_reused", [](Scenario& s) {
     c.ends_with(1);
 });
 
-const Explored kLarge("memory.large_acquire_release", [](Scenario& s) {
+const Explored kLarge("memory.large_acquire_release", {keep_run}, [](Scenario& s) {
     Case c(s);
     void* large = nullptr;
     c.before(0, [&] { large = take_large(); });
@@ -85,7 +85,7 @@ const Explored kResize("memory.big_grows_beside_taker", [](Scenario& s) {
 });
 
 // Of two frees of one Large block one succeeds.
-const Explored kDouble("memory.large_freed_twice", {cache_full, flush_batch, due, batch_full, decommit}, [](Scenario& s) {
+const Explored kDouble("memory.large_freed_twice", {keep_run, cache_full, flush_batch, due, batch_full, decommit}, [](Scenario& s) {
     Case c(s);
     void* large = nullptr;
     c.before(0, [&] { large = take_large(); });

@@ -43,7 +43,7 @@ inline constexpr hak::Config kModelConfig{
     .window_bytes = 4 * kSlotBytes,
     .window_bytes_min = 4 * kSlotBytes,
     .heaps_max = Kernel::kHeaps,
-    .kept_units_max = 0,       // what is freed reaches the pool
+    .kept_units_max = kUnitsPerSlab,
     .tend_visits_max = 2,
     .tend_slabs_max = 2,
     .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
@@ -59,6 +59,7 @@ inline const char* name_of(hak::Heuristic h) {
         case hak::Heuristic::bin_full: return "bin_full";
         case hak::Heuristic::keep_foreign: return "keep_foreign";
         case hak::Heuristic::collect: return "collect";
+        case hak::Heuristic::keep_run: return "keep_run";
         case hak::Heuristic::keep_empty: return "keep_empty";
         case hak::Heuristic::keep_warm: return "keep_warm";
         case hak::Heuristic::housekeep: return "housekeep";
@@ -92,7 +93,9 @@ struct WorldOf {
         using Loop = std::conditional_t<kHeld == Held::looks, Look, explorer::Sync::Loop>;
 
         static bool choose(hak::Heuristic h, bool usual, const Where& where = Where::current()) {
-            if ((open_heuristics >> static_cast<unsigned>(h) & 1) == 0 || kernel.is_child.get()) return usual;
+            const bool is_open = (open_heuristics >> static_cast<unsigned>(h) & 1) != 0 && !kernel.is_child.get();
+            // A run that a heap keeps never reaches the pool, which is what most scenarios with Large blocks are about.
+            if (!is_open) return usual && h != hak::Heuristic::keep_run;
             return (explorer::choose(2, name_of(h), where) == 0) == usual;
         }
     };

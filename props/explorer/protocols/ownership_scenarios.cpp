@@ -36,6 +36,22 @@ const Explored kExitHolding("ownership.exit_with_full_bins", {keep_warm}, [](Sce
     c.ends_with(1);
 });
 
+// It keeps a Large run, which goes to the pool before its heap is adopted.
+const Explored kExitKeeping("ownership.exit_with_kept_run", {keep_run, keep_warm, adopt}, [](Scenario& s) {
+    Case c(s);
+    void* large = nullptr;
+    c.before(0, [&] {
+        arrive();
+        large = take_large();
+    });
+    c.thread("exit", [&] {
+        give(large);
+        leave();
+    });
+    c.thread("adopter", [] { give(take_large()); });
+    c.ends_with(0);
+});
+
 const Explored kExitAdopter("ownership.exit_freer_adopter", {collect, keep_warm, adopt, promising}, [](Scenario& s) {
     Owner c(s);
     c.thread("exit", [] { leave(); });

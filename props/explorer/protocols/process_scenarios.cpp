@@ -125,6 +125,22 @@ const Explored kForkTrim("process.fork_trim", {keep_empty, batch_full, decommit}
     c.ends_with(2);
 });
 
+// The child meets a heap whose thread was about to keep a Large run, or to take it.
+const Explored kForkKeeper("process.fork_keeper", {keep_run}, [](Scenario& s) {
+    Forker c(s);
+    void* large = nullptr;
+    c.before(1, [&] {
+        arrive();
+        large = take_large();
+    });
+    c.thread("forker", [] { fork_now(); });
+    c.thread("keeper", [&] {
+        give(large);
+        give(take_large());
+    });
+    c.ends_with(2);
+});
+
 const Explored kForkFirst("process.fork_first_use", {adopt}, [](Scenario& s) {
     Case c(s);
     c.thread("forker", [] { fork_now(); });

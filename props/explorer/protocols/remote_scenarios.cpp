@@ -82,6 +82,21 @@ const Explored kRefill("remote.owner_refills", {bin_full, collect, keep_empty, h
     c.ends_with(0);
 });
 
+// Three of a slab's smallest blocks.
+const Explored kRefillThree("remote.owner_refills_three_freers", {collect, keep_empty}, [](Scenario& s) {
+    constexpr std::size_t kTiny = hak::kMinAlignment, kFill = kUnitsPerSlab * kUnitBytes / kTiny;
+    Case c(s);
+    void* blocks[kFill];
+    c.before(0, [&] {
+        for (void*& p : blocks) p = hak::allocate<World>(my_heap(), kTiny);
+    });
+    c.thread("owner", [] { explorer::check(hak::allocate<World>(my_heap(), kTiny) != nullptr, "no memory"); });
+    for (unsigned f = 0; f < 3; ++f) {
+        c.thread("freer", [&, f] { hak::deallocate<World>(my_heap(), blocks[f]); });
+    }
+    c.ends_with(kFill - 2);
+});
+
 // Two slabs meet on the owner's pending list.
 const Explored kTwoSlabs("remote.two_slabs", {collect, keep_empty, housekeep, flush}, [](Scenario& s) {
     FullSlab c(s);

@@ -22,8 +22,8 @@ struct alignas(8) Place {
     Half& half(unsigned i) { return *reinterpret_cast<Half*>(bytes + 4 * i); }
 };
 
-// Acts one after the other, each in a thread of its own, which goes on only if it sees that the one before it is done. Whether that orders them
-// is what `pass_on` says of each.
+// Acts one after the other, each in a thread of its own, which goes on only if it sees that those before it are done. Whether that orders it
+// behind one of them is what `pass_on` says of that one.
 struct Act {
     Order pass_on;
     std::function<void()> act;
@@ -32,7 +32,9 @@ void in_turn(Scenario& s, const std::vector<Act>& acts) {
     Word* const done = s.make_array<Word>(acts.size());
     for (unsigned i = 0; i < acts.size(); ++i) {
         s.thread("act", [done, i, act = acts[i]] {
-            if (i != 0 && done[i - 1].load(Order::acquire) == 0) return;
+            for (unsigned before = 0; before < i; ++before) {
+                if (done[before].load(Order::acquire) == 0) return;
+            }
             act.act();
             done[i].store(1, act.pass_on);
         });
@@ -66,17 +68,35 @@ const Reshaped half_read_after_write("half_read_after_write", true, true, false)
 const Reshaped whole_written_after_read("whole_written_after_read", false, false, true);
 const Reshaped whole_read_after_write("whole_read_after_write", true, false, false);
 
-// What is left beside a new cell keeps the history of the old one.
-void beside(Scenario& s, Order pass_on, unsigned carved) {
+// What an atomic word held last is what its bytes hold.
+const Registered value{"reshaped.value_of_a_word", [](Scenario& s) {
+                           auto& place = s.make<Place>();
+                           in_turn(s, {{Order::release, [&] { reinterpret_cast<Sync::Atomic<std::uint64_t>&>(place).store(7, Order::relaxed); }},
+                                       {Order::relaxed, [&] { explorer::check(place.half(0).get() == 7, "a word's value is lost"); }}});
+                       }};
+
+// What is left beside a new cell keeps the history of the old one, and the next cell leaves this one alone.
+void beside(Scenario& s, Order first, Order second, unsigned carved) {
     auto& place = s.make<Place>();
-    in_turn(s, {{Order::release, [&] { place.whole().set(1); }},
-                {pass_on, [&, carved] { place.half(carved).set(2); }},
-                {Order::relaxed, [&, carved] { place.half(1 - carved).get(); }}});
+    in_turn(s, {{first, [&] { place.whole().set(1); }},
+                {second, [&, carved] { place.half(carved).set(2); }},
+                {Order::relaxed, [&, carved] { place.half(1 - carved).get(); }},
+                {Order::relaxed, [&, carved] { place.half(carved).get(); }}});
 }
-const Registered tail{"reshaped.tail", [](Scenario& s) { beside(s, Order::relaxed, 0); }, {}, Kind::data_race};
-const Registered tail_twin{"reshaped.tail.ordered", [](Scenario& s) { beside(s, Order::release, 0); }};
-const Registered head{"reshaped.head", [](Scenario& s) { beside(s, Order::relaxed, 1); }, {}, Kind::data_race};
-const Registered head_twin{"reshaped.head.ordered", [](Scenario& s) { beside(s, Order::release, 1); }};
+struct Beside {
+    Beside(const std::string& name, unsigned carved) {
+        const auto add = [&](const char* what, Order first, Order second) {
+            const bool ordered = first == Order::release && second == Order::release;
+            Registered("reshaped." + name + what, [=](Scenario& s) { beside(s, first, second, carved); }, {},
+                       ordered ? Kind::none : Kind::data_race);
+        };
+        add(".old_history", Order::relaxed, Order::release);
+        add(".new_history", Order::release, Order::relaxed);
+        add(".ordered", Order::release, Order::release);
+    }
+};
+const Beside tail{"tail", 0};
+const Beside head{"head", 1};
 
 // --- Mapping as a write ---
 
