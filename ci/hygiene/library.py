@@ -60,7 +60,7 @@ def map_names():
 
 
 def header_names():
-    text = "".join(without_comments((ROOT / "include/hakmem" / name).read_text()) for name in ("hakmem.h", "hakmem_learn.h"))
+    text = "".join(without_comments((ROOT / "include/hakmem" / name).read_text()) for name in ("hakmem.h", "hakmem_learn.h", "hakmem_profile.h"))
     return set(re.findall(r"^[\w\s*]*?\b(hak_\w+)\s*\(", text, re.MULTILINE))
 
 
@@ -200,7 +200,8 @@ def check_install(given):
         run("cmake", "--install", given.build, "--prefix", Path(folder, "prefix"))
         Path(folder, "prefix").rename(prefix)
         headers = {path.relative_to(prefix / "include").as_posix() for path in (prefix / "include").rglob("*") if path.is_file()}
-        compare("installed headers", headers, {"hakmem/hakmem.h", "hakmem/hakmem.hpp", "hakmem/hakmem_learn.h"})
+        compare("installed headers", headers, {"hakmem/hakmem.h", "hakmem/hakmem.hpp", "hakmem/hakmem_learn.h",
+                                               "hakmem/hakmem_profile.h"})
 
         consumer = Path(folder, "consumer")
         run("cmake", "-S", HERE / "consumer", "-B", consumer, "-G", "Ninja", f"-DCMAKE_C_COMPILER={given.cc}",

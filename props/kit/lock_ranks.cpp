@@ -13,7 +13,7 @@ constinit thread_local unsigned held = 0;
 
 hak::Lock<W>& lock_of(unsigned rank) {
     hak::Lock<W>* const locks[kLockRanks] = {&hak::start_lock<W>, &hak::heaps<W>.lock(), &hak::reclaim<W>.lock(), &hak::pool<W>.lock(),
-                                                   &hak::learner<W>.lock()};
+                                                   &hak::learner<W>.lock(), &hak::heap_profile<W>.lock()};
     return *locks[rank];
 }
 unsigned rank_of(const void* lock) {
@@ -21,7 +21,7 @@ unsigned rank_of(const void* lock) {
     while (rank < kLockRanks && &lock_of(rank) != lock) ++rank;
     return rank;
 }
-constexpr const char* kNames[] = {"start", "registry", "reclaim", "pool", "learner", "a lock without a rank"};
+constexpr const char* kNames[] = {"start", "registry", "reclaim", "pool", "learner", "profile", "a lock without a rank"};
 
 // From prepare to parent or child the forking thread holds every lock, and passes through each.
 bool is_forking() { return hak::forking_thread<W>.load(hak::order::relaxed) == W::Pal::thread_id(); }

@@ -10,7 +10,7 @@
 namespace kit {
 
 // What the calling thread has taken or waits for; bit r for the lock of rank r.
-enum LockRank : unsigned { kStart, kRegistry, kReclaim, kPool, kLearner, kLockRanks };
+enum LockRank : unsigned { kStart, kRegistry, kReclaim, kPool, kLearner, kProfile, kLockRanks };
 
 struct RankProbe : hak::DefaultProbe {
     static void on_lock(const void* lock);

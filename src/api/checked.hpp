@@ -46,6 +46,7 @@ struct Checked {
 
     static void* allocate_hit(std::size_t) { return nullptr; }
     static void* allocate_missed(std::size_t bytes, Origin origin) { return Blocks::allocate({name_of(origin), origin, 0, bytes}); }
+    static void* allocate_missed_at(std::size_t bytes, const void*) { return allocate_missed(bytes, Origin::malloc); }
     static void* allocate_zeroed(std::size_t bytes) { return Blocks::allocate({"calloc", Origin::malloc, 0, bytes, true}); }
     static void* allocate_aligned(std::size_t alignment, std::size_t bytes, Origin origin) {
         const char* const function = origin == Origin::malloc ? "memalign" : name_of(origin);

@@ -11,6 +11,11 @@ namespace hak {
 struct Direct {
     static HAK_INLINE void* allocate_hit(std::size_t bytes) { return hak::allocate_hit<RealWorld>(tls_heap, bytes); }
     static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) { return hak::allocate_missed<RealWorld>(tls_heap, bytes).block; }
+    // `site` is for the profile.
+    static HAK_INLINE void* allocate_missed_at(std::size_t bytes, const void* site) {
+        if (RealWorld::Observer::takes_call()) return RealWorld::Observer::allocate(bytes, site).block;
+        return hak::allocate_missed<RealWorld>(tls_heap, bytes).block;
+    }
     static HAK_INLINE void* allocate_zeroed(std::size_t bytes) { return hak::allocate_zeroed<RealWorld>(tls_heap, bytes); }
     // Precondition: alignment is a power of two.
     static HAK_INLINE void* allocate_aligned(std::size_t alignment, std::size_t bytes, Origin) {

@@ -5,6 +5,9 @@
 #include <malloc.h>
 
 #include "api/new_delete.hpp"
+#if !HAKMEM_DEBUG
+#include "api/profile_dump.hpp"
+#endif
 
 namespace {
 
@@ -16,11 +19,20 @@ namespace {
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
     hak::start_learning<hak::RealWorld>();
 #endif
+#if !HAKMEM_DEBUG
+    hak::start_profile<hak::RealWorld>();
+#endif
     hak::ExitHook::install();
+#if !HAKMEM_DEBUG
+    if (hak::heap_profile<hak::RealWorld>.interval() != 0) hak::CallStack::prepare();
+#endif
 }
 
 [[gnu::destructor]] void unload() {
     hak::Front::check_all("exit");
+#if !HAKMEM_DEBUG
+    hak::dump_profile_at_exit();
+#endif
     if (!hak::options.verbose) return;
     hak::describe(hak::collect_stats()).print();
 #if HAKMEM_WITH_ELO
@@ -47,7 +59,7 @@ HAK_EXPORT void* hak_pvalloc(size_t size) { return hak::api::pvalloc(size); }
 HAK_EXPORT size_t hak_malloc_usable_size(void* p) { return hak::api::malloc_usable_size(p); }
 HAK_EXPORT void hak_free_sized(void* p, size_t size) { hak::api::free_sized(p, size); }
 HAK_EXPORT void hak_free_aligned_sized(void* p, size_t alignment, size_t size) { hak::api::free_aligned_sized(p, alignment, size); }
-HAK_EXPORT void* hak_alloc_at(size_t size, const void*) { return hak::api::malloc(size); }
+HAK_EXPORT void* hak_alloc_at(size_t size, const void* site) { return hak::api::alloc_at(size, site); }
 HAK_EXPORT void hak_free_at(void* p, const void*) { hak::api::free(p); }
 HAK_EXPORT int hak_trim(size_t keep) { return hak::api::malloc_trim(keep); }
 HAK_EXPORT int hak_check_all(void) { return hak::Front::check_all("hak_check_all") ? 1 : 0; }
@@ -63,6 +75,8 @@ HAK_EXPORT const char* hak_version(void) {
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
 #include "api/learning_calls.hpp"
 #endif
+
+#include "api/profile_calls.hpp"
 
 #if HAKMEM_OVERRIDE
 #include "api/override.hpp"

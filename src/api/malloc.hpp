@@ -27,6 +27,18 @@ HAK_INLINE void* malloc(std::size_t size) {
     return malloc_missed(size);
 }
 
+HAK_NOINLINE inline void* alloc_at_missed(std::size_t size, const void* site) {
+    void* const p = Front::allocate_missed_at(size, site);
+    if (p == nullptr) [[unlikely]] return out_of_memory();
+    return p;
+}
+
+HAK_INLINE void* alloc_at(std::size_t size, const void* site) {
+    void* const p = Front::allocate_hit(size);
+    if (p != nullptr) [[likely]] return p;
+    return alloc_at_missed(size, site);
+}
+
 HAK_INLINE void free(void* p, const Claim& claim = {"free"}) { Front::deallocate(p, claim); }
 
 // An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at most SIZE_MAX / 2 + 1.

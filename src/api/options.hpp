@@ -35,7 +35,9 @@ struct Options {
     Tunables tunables;
     Mode mode = Mode::balanced;
     std::uint64_t freeze_after_ms = 180'000;
-    bool verbose = false;  // one line at exit
+    std::uint64_t profile_interval = 0;  // bytes between samples in the mean; 0: no profile
+    char profile_path[256] = {};         // where it is written at exit; empty: nowhere
+    bool verbose = false;                // one line at exit
     bool were_read = false;
 };
 inline constinit Options options{};
@@ -90,6 +92,10 @@ inline constexpr OptionRow kOptionRows[] = {
 #if HAKMEM_WITH_EVOLUTION
     {"freeze_after", OptionKind::milliseconds, 0, 3600000, "how long the learner learns before it may freeze; four times that it must",
      [](Options& o, std::uint64_t v) { o.freeze_after_ms = v; }, [](const Options& o) { return o.freeze_after_ms; }},
+#endif
+#if !HAKMEM_DEBUG
+    {"profile", OptionKind::bytes, 0, std::uint64_t{1} << 40, "samples the heap once in so many bytes, 512K for example; 0 is off",
+     [](Options& o, std::uint64_t v) { o.profile_interval = v; }, [](const Options& o) { return o.profile_interval; }},
 #endif
     {"verbose", OptionKind::flag, 0, 1, "print a line of counters at exit",
      [](Options& o, std::uint64_t v) { o.verbose = v != 0; }, [](const Options& o) -> std::uint64_t { return o.verbose; }},
@@ -148,6 +154,9 @@ inline void print_options_help() {
         }
         add_value(text << "default ", row.kind, row.get(defaults)) << unit << "): " << row.help << "\n";
     }
+#if !HAKMEM_DEBUG
+    text << "  profile_path (a path without a colon, default none): where the profile is written at exit\n";
+#endif
     text.print();
 }
 
@@ -158,6 +167,16 @@ inline Text& quote(Text& text, const char* s, std::size_t length) {
     return length > kShownMax ? text << "..." : text;
 }
 
+#if !HAKMEM_DEBUG
+// `s` begins at the equals sign, if there is one.
+inline bool set_path(const char* s, std::size_t length, Options& out) {
+    if (length < 2 || length > sizeof out.profile_path) return false;
+    std::memcpy(out.profile_path, s + 1, length - 1);
+    out.profile_path[length - 1] = '\0';
+    return true;
+}
+#endif
+
 // One name=value; prints a line and changes nothing if it is malformed.
 inline void parse_option(const char* s, std::size_t length, Options& out) {
     if (length == 4 && std::memcmp(s, "help", 4) == 0) return print_options_help();
@@ -165,6 +184,14 @@ inline void parse_option(const char* s, std::size_t length, Options& out) {
     while (name < length && s[name] != '=') ++name;
     Text text;
     text << "hakmem: HAKMEM_OPTIONS: ";
+#if !HAKMEM_DEBUG
+    constexpr char kPath[] = "profile_path";
+    if (name == sizeof kPath - 1 && std::memcmp(s, kPath, name) == 0) {
+        if (set_path(s + name, length - name, out)) return;
+        quote(text << "a path has 1 to 255 characters: ", s, length) << "\n";
+        return text.print();
+    }
+#endif
     for (const OptionRow& row : kOptionRows) {
         if (std::strlen(row.name) != name || std::memcmp(row.name, s, name) != 0) continue;
         std::uint64_t value = 0;

@@ -1,5 +1,5 @@
 // real_world.hpp: the world that ships, and what it needs of the process: the thread's heap word, the exit hook, the last line
-// before abort. The only thread_local of the library.
+// before abort. The only thread_locals of the library.
 #pragma once
 
 #include <cstdlib>
@@ -11,6 +11,9 @@
 #include "heap/resize.hpp"
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
 #include "api/learning.hpp"
+#endif
+#if !HAKMEM_DEBUG
+#include "api/profile.hpp"
 #endif
 #include "sys/pal_linux_statm.hpp"
 #include "sys/probe_sanitizer.hpp"
@@ -41,12 +44,28 @@ struct RealWorld {
     static void set_current_heap(void* heap);
     static bool arm_exit_hook(void* heap);
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
-    using Observer = LearningObserver<RealWorld>;
+    using Learning = LearningObserver<RealWorld>;
+#else
+    using Learning = NoObserver;
+#endif
+#if HAKMEM_DEBUG
+    using Observer = Learning;
+#else
+    using Observer = ProfilingObserver<RealWorld, Learning>;
+
+    // For the profiler (profile.hpp).
+    static bool is_masked();
+    static void unmask();
+    static void mask();
+    static void begin_masking();
 #endif
     static Tunables read_tunables() {
         read_options();
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
         start_learning<RealWorld>();
+#endif
+#if !HAKMEM_DEBUG
+        start_profile<RealWorld>();
 #endif
         return options.tunables;
     }
@@ -59,11 +78,35 @@ struct RealWorld {
 
 using RealHeap = Heap<RealWorld>;
 
-// Eight bytes of static TLS. It starts at a heap whose lists are empty, so that no hit asks whether the thread was initialised.
+// It starts at a heap whose lists are empty, so that no hit asks whether the thread was initialised.
 inline constinit thread_local RealHeap* tls_heap [[gnu::tls_model("initial-exec")]] = &empty_heap<RealWorld>;
 
+#if HAKMEM_DEBUG
 inline void* RealWorld::current_heap() { return tls_heap; }
 inline void RealWorld::set_current_heap(void* heap) { tls_heap = static_cast<RealHeap*>(heap); }
+#else
+// While there is a profile, and no call of it runs in this thread: the thread's heap, and tls_heap stands at the empty heap; else null. It is
+// not null in a thread that begins.
+inline constinit thread_local RealHeap* tls_masked_heap [[gnu::tls_model("initial-exec")]] = &empty_heap<RealWorld>;
+// Written once, when the process has one thread.
+inline constinit bool masks_heaps = false;
+
+inline bool RealWorld::is_masked() { return masks_heaps && tls_masked_heap != nullptr; }
+inline void RealWorld::unmask() {
+    tls_heap = tls_masked_heap;
+    tls_masked_heap = nullptr;
+}
+inline void RealWorld::mask() {
+    tls_masked_heap = tls_heap;
+    tls_heap = &empty_heap<RealWorld>;
+}
+inline void RealWorld::begin_masking() {
+    masks_heaps = true;
+    mask();
+}
+inline void* RealWorld::current_heap() { return is_masked() ? tls_masked_heap : tls_heap; }
+inline void RealWorld::set_current_heap(void* heap) { (is_masked() ? tls_masked_heap : tls_heap) = static_cast<RealHeap*>(heap); }
+#endif
 
 // The key's destructor runs when a thread ends, after the destructors of its thread_locals. Other keys' destructors may run later
 // and allocate: the thread then borrows heaps.

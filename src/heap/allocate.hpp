@@ -94,10 +94,13 @@ HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
     return {bump<W>(bin, c), bin.bump_zero.get()};
 }
 
-// The bin had nothing, or the thread has no heap.
+// The bin had nothing, or the thread has no heap. `bytes` is what the client asked for.
 template <World W>
-HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c) {
+HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t bytes) {
     if (has_heap(heap)) [[likely]] return refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{};
+    if constexpr (Observer<W>::kProfiles) {
+        if (Observer<W>::takes_call()) return Observer<W>::allocate_small(bytes, c);
+    }
     const Borrowed<W> borrowed = heap_for_this_call<W>();
     if (borrowed.heap == nullptr) return {};
     Fresh fresh = take_from_bin(*borrowed.heap, c);
@@ -110,7 +113,7 @@ HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c) {
 template <World W>
 HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
     Fresh fresh = take_from_bin(*heap, c);
-    if (fresh.block == nullptr) [[unlikely]] fresh = allocate_after_refill(heap, c);
+    if (fresh.block == nullptr) [[unlikely]] fresh = allocate_after_refill(heap, c, bytes);
     if (fresh.block != nullptr) W::Probe::on_hand_out(fresh.block, bytes, Classes<W>::block_bytes(c));
     return fresh;
 }

@@ -49,6 +49,8 @@ struct Heap {
     Plain<W, std::uint32_t> refills;
     Plain<W, std::uint32_t> tend_next;               // where the last round over the orphans ended
 
+    Plain<W, std::int64_t> sample_left;              // bytes to the profiler's next sample, 0: not drawn; the heap's thread alone
+
     // Slow-path counters, holder only; read by statistics as hints.
     Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, slabs_tended, refills_total;
     Atomic<W, std::uint64_t> slabs;                  // slabs of this heap

@@ -88,6 +88,9 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 
 template <World W>
 HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+    if constexpr (Observer<W>::kProfiles) {
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
+    }
     if (!start<W>()) return {};
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment);
     return allocate_big<W>(bytes, alignment);

@@ -54,8 +54,8 @@ HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::s
     }
     W::Probe::on_move(p, usable);
     __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
-    // The heap may have been born in allocate().
-    deallocate(static_cast<Heap<W>*>(W::current_heap()), p);
+    // The heap may have been born in allocate(); a profiler's calls go by the empty heap.
+    deallocate(Observer<W>::takes_call() ? heap : static_cast<Heap<W>*>(W::current_heap()), p);
     return fresh;
 }
 
@@ -66,6 +66,9 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
     if (bytes > W::kConfig.small_bytes_max) {
         if (fits(old.usable, bytes) || resize_in_place(old.record, old.state, bytes)) {
             W::Probe::on_resize(p, bytes, locate<W>(p, Entry::realloc).usable);
+            if constexpr (Observer<W>::kProfiles) {
+                if (Observer<W>::takes_call()) [[unlikely]] Observer<W>::resize(p, bytes);
+            }
             return p;
         }
         // A run that grows once will grow again: behind a grown block an eighth stays untouched, which costs address space only, and

@@ -1,4 +1,5 @@
-// observer.hpp: where the slow paths of Large and Big blocks meet a learner. NoObserver is a world without one: it costs nothing.
+// observer.hpp: where the slow paths of Large and Big blocks meet a learner, and where misses meet a profiler. NoObserver is a world
+// without either: it costs nothing.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +23,12 @@ struct NoObserver {
     static HAK_INLINE void before_fork() {}
     static HAK_INLINE void after_fork_in_parent() {}
     static HAK_INLINE void after_fork_in_child() {}
+
+    // Whether this world has a profiler. One that is on keeps its threads' heap words at the empty heap, so that every allocation misses; what
+    // missed and takes_call() is the profiler's: allocate_small(), allocate_above_small(), deallocate_above_small(), resize(). A small
+    // block that it samples is a Large one in truth, whose free is not a hit either.
+    static constexpr bool kProfiles = false;
+    static HAK_INLINE bool takes_call() { return false; }
 };
 
 // A world that has a learner names it `Observer`.

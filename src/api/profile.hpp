@@ -1,0 +1,167 @@
+// profile.hpp: the heap profile of this process: how it sees every call, and whose stack it takes.
+//
+// While it is on, a thread's heap word stands at the empty heap between calls, and the heap itself in a second word. So every allocation
+// misses, and no hit asks whether there is a profile. What misses is given to the functions below, which put the heap in its place for as
+// long as they run; what they call, and what that allocates, is served as ever and not sampled.
+//
+// A sampled block is a Large or Big one whatever its size, so that its free comes to a slow path from any thread. The free of any other small
+// block is posted to its owner's slab, as a thread without a heap would do it.
+#pragma once
+
+#include "api/options.hpp"
+#include "heap/resize.hpp"
+#include "profile/profile.hpp"
+#include "sys/pal_linux.hpp"
+
+// Of libc; it needs libgcc_s, which it loads when it is called first. Weak: a static program that does not use it has no stacks.
+extern "C" [[gnu::weak]] int backtrace(void** frames, int count);
+extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];
+extern "C" [[gnu::visibility("hidden")]] const char etext[];
+
+namespace hak {
+
+template <class W>
+inline constinit profile::Profile<W> heap_profile{};
+
+// The stack of a call: return addresses, the caller of the allocator first. Read without a lock: libgcc finds tables through _dl_find_object.
+class CallStack {
+public:
+    CallStack() {
+        if (!unwinds_) return;
+        void* all[kOwnFrames + profile::kFramesMax];
+        const int count = ::backtrace(all, static_cast<int>(sizeof all / sizeof *all));
+        int i = 0;
+        while (skips_ && i < count && is_own(address_of(all[i]))) ++i;
+        for (; i < count && depth_ < profile::kFramesMax; ++i) frames_[depth_++] = address_of(all[i]);
+    }
+    const Address* frames() const { return frames_; }
+    std::uint32_t depth() const { return depth_; }
+    Address caller() const { return depth_ == 0 ? 0 : frames_[0]; }
+
+    // In the library's constructor: what backtrace() loads is loaded before a call of malloc depends on it.
+    static HAK_COLD void prepare() {
+        if (::backtrace == nullptr) return;
+        void* one[1];
+        ::backtrace(one, 1);
+        // Part of the executable: its own code cannot be told from the allocator's by address.
+        skips_ = ::getauxval(AT_PHDR) - address_of(__ehdr_start) >= 4096;
+        unwinds_ = true;
+    }
+
+private:
+    static constexpr unsigned kOwnFrames = 8;
+    static bool is_own(Address a) { return a >= address_of(__ehdr_start) && a < address_of(etext); }
+
+    static inline constinit bool unwinds_ = false, skips_ = false;  // written by the library's constructor
+
+    Address frames_[profile::kFramesMax];
+    std::uint32_t depth_ = 0;
+};
+
+// Adds the profiler to what the world's slow paths meet already.
+template <class W, class Base>
+struct ProfilingObserver : Base {
+    static constexpr bool kProfiles = true;
+
+    static HAK_INLINE bool takes_call() { return W::is_masked(); }
+
+    // hak_alloc_at.
+    static HAK_NOINLINE Fresh allocate(std::size_t bytes, const void* site) {
+        if (bytes > W::kConfig.small_bytes_max) return above_small(bytes, kMinAlignment, site);
+        return small(bytes, Classes<W>::class_of(bytes), site);
+    }
+    static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, nullptr); }
+    static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) { return above_small(bytes, alignment, nullptr); }
+    static HAK_NOINLINE void deallocate_above_small(Slab<W>* record, void* p) {
+        // Before it is free: another thread may have it at once, and be sampled.
+        forget(p);
+        const Unmasked unmasked;
+        hak::deallocate_above_small(heap(), record, p);
+    }
+    // A Large or Big block that was resized where it is: the old one is gone, and the new one may be sampled.
+    static HAK_NOINLINE void resize(void* p, std::size_t bytes) {
+        forget(p);
+        const Unmasked unmasked;
+        if (is_chosen(bytes)) take(p, bytes, nullptr);
+    }
+
+    // The profile's lock comes last: nothing is called under it.
+    static void before_fork() {
+        Base::before_fork();
+        heap_profile<W>.lock().acquire();
+    }
+    static void after_fork_in_parent() {
+        heap_profile<W>.lock().release();
+        Base::after_fork_in_parent();
+    }
+    static void after_fork_in_child() {
+        heap_profile<W>.lock().reset();
+        Base::after_fork_in_child();
+    }
+
+private:
+    struct Unmasked {
+        Unmasked() { W::unmask(); }
+        ~Unmasked() { W::mask(); }
+        Unmasked(const Unmasked&) = delete;
+        Unmasked& operator=(const Unmasked&) = delete;
+    };
+
+    static Heap<W>* heap() { return static_cast<Heap<W>*>(W::current_heap()); }
+
+    static Fresh small(std::size_t bytes, SizeClass c, const void* site) {
+        const Unmasked unmasked;
+        if (is_chosen(bytes)) [[unlikely]] {
+            // Whoever wants a higher alignment got a class whose blocks have it.
+            const std::size_t block = Classes<W>::block_bytes(c), alignment = block & (~block + 1);
+            Fresh fresh{};
+            if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
+            if (fresh.block != nullptr) {
+                take(fresh.block, bytes, site);
+                return fresh;
+            }
+        }
+        return hak::allocate_small(heap(), bytes, c);
+    }
+    static Fresh above_small(std::size_t bytes, std::size_t alignment, const void* site) {
+        const Unmasked unmasked;
+        const Fresh fresh = hak::allocate_above_small(heap(), bytes, alignment);
+        if (fresh.block != nullptr && is_chosen(bytes)) take(fresh.block, bytes, site);
+        return fresh;
+    }
+    static void forget(void* p) {
+        if (heap_profile<W>.may_be_sampled(address_of(p))) heap_profile<W>.forget(address_of(p), W::Pal::now_ms());
+    }
+
+    static bool is_chosen(std::size_t bytes) {
+        if (bytes == 0) bytes = 1;
+        Heap<W>* const mine = heap();
+        if (!has_heap(mine)) return heap_profile<W>.is_sampled_by_all(bytes);
+        std::int64_t left = mine->sample_left.get();
+        if (left == 0) left = heap_profile<W>.draw();
+        const bool chosen = profile::is_sampled(left, bytes);
+        mine->sample_left.set(chosen ? heap_profile<W>.draw() : left);
+        return chosen;
+    }
+    static HAK_COLD void take(void* p, std::size_t bytes, const void* site) {
+        const ErrnoKeeper keep;
+        const CallStack stack;
+        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes, site != nullptr ? address_of(site) : stack.caller(), stack.frames(), stack.depth(), W::Pal::now_ms());
+    }
+};
+
+inline constinit int first_process = 0;
+
+// Once the options are known, if the user asked for a profile.
+template <World W>
+HAK_COLD void start_profile() {
+    if (options.profile_interval == 0 || heap_profile<W>.interval() != 0) return;
+    first_process = ::getpid();
+    if (heap_profile<W>.open(options.profile_interval, W::Pal::entropy())) return W::begin_masking();
+    options.profile_interval = 0;  // once asked is enough
+    Text text;
+    text << "hakmem: profile: no memory for its tables; there is no profile\n";
+    text.print();
+}
+
+}  // namespace hak

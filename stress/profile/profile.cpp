@@ -1,0 +1,189 @@
+// profile.cpp: the heap profile in a real process, through the functions of hakmem_profile.h.
+//
+//   profile CASE     exit code 0: what the case promises holds. HAKMEM_OPTIONS says the interval.
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hakmem/hakmem.h"
+#include "hakmem/hakmem_profile.h"
+
+namespace {
+
+void expect(bool holds, const std::string& what) {
+    if (holds) return;
+    std::fprintf(stderr, "FAILED: %s\n", what.c_str());
+    std::exit(1);
+}
+void expect_near(const char* what, double found, double wanted) {
+    expect(std::abs(found - wanted) <= wanted / 10, std::string(what) + ": " + std::to_string(found) + " is not within 10 % of " + std::to_string(wanted));
+}
+
+struct hak_profile_stats stats() {
+    struct hak_profile_stats s;
+    expect(hak_profile_get_stats(&s, sizeof s) == 0, "hak_profile_get_stats");
+    return s;
+}
+struct hak_site site_of(const void* site) {
+    struct hak_site s;
+    for (size_t i = 0; hak_site_get(i, &s, sizeof s) == 0; ++i) {
+        if (s.site == site) return s;
+    }
+    std::memset(&s, 0, sizeof s);
+    return s;
+}
+
+// Eight mebibytes of each size from a site of its own, 64 KiB and more from the tier above; every other block is freed. At an interval of
+// 2 KiB these are four thousand samples a site: ten per cent is six standard deviations.
+void estimates() {
+    static const char sites[6] = {};
+    const size_t sizes[6] = {1, 24, 200, 1000, 20'000, 100'000};
+    std::vector<void*> kept;
+    for (unsigned i = 0; i < 6; ++i) {
+        const size_t bytes = i == 0 ? size_t{2} << 20 : size_t{8} << 20;
+        size_t count = 0;
+        for (size_t sum = 0; sum < bytes; sum += sizes[i], ++count) {
+            void* const p = hak_alloc_at(sizes[i], &sites[i]);
+            expect(p != nullptr, "no memory");
+            if (count % 2 == 0) hak_free_at(p, &sites[i]); else kept.push_back(p);
+        }
+        const struct hak_site s = site_of(&sites[i]);
+        const auto blocks = static_cast<double>(count), bytes_allocated = blocks * static_cast<double>(sizes[i]);
+        if (i == 0) continue;  // below a thousandth of the interval; its samples are few
+        expect_near("allocations", static_cast<double>(s.allocations), blocks);
+        expect_near("bytes", static_cast<double>(s.bytes), bytes_allocated);
+        expect_near("live blocks", static_cast<double>(s.live_blocks), blocks / 2);
+        expect_near("live bytes", static_cast<double>(s.live_bytes), bytes_allocated / 2);
+        unsigned bucket = 0;
+        while (sizes[i] >> bucket != 0) ++bucket;
+        expect_near("blocks of that size", static_cast<double>(s.sizes[bucket]), blocks);
+    }
+    for (void* p : kept) hak_free(p);
+    for (const char& site : sites) expect(site_of(&site).live_blocks == 0, "freed blocks live");
+    expect(stats().overflowed_blocks == 0, "samples were lost");
+}
+
+// Blocks of one thread, freed by another, resized by a third, and freed by a thread whose exit hook ran: with profile=1 a block of 40 bytes is
+// missed once in e^40, so that nothing is an estimate.
+void threads() {
+    static const char site = 0;
+    static std::vector<void*> blocks;
+    std::thread([&] { for (unsigned i = 0; i < 1000; ++i) blocks.push_back(hak_alloc_at(i % 3 == 0 ? 100'000 : 40, &site)); }).join();
+    expect(site_of(&site).live_blocks == 1000, "every block is sampled");
+    std::thread([&] { for (unsigned i = 0; i < 1000; i += 2) hak_free(blocks[i]); }).join();
+    expect(site_of(&site).live_blocks == 500, "another thread's free was not seen");
+    std::thread([&] {
+        for (unsigned i = 1; i < 1000; i += 2) {
+            blocks[i] = hak_realloc(blocks[i], i % 4 == 1 ? 300'000 : 80);
+            expect(blocks[i] != nullptr, "no memory");
+        }
+    }).join();
+    const struct hak_site s = site_of(&site);
+    expect(s.live_blocks == 0 && s.allocations == 1000, "realloc left a sample of the old block");
+    // A key that is made after hakmem's: its destructor runs when the thread has no heap any more.
+    static std::vector<void*>& late = blocks;
+    pthread_key_t key;
+    expect(pthread_key_create(&key, [](void*) {
+        for (unsigned i = 1; i < 1000; i += 2) hak_free(late[i]);
+        hak_free(hak_alloc_at(40, &site));
+    }) == 0, "a key");
+    const uint64_t live = stats().live_samples;
+    std::thread([&] {
+        hak_free(hak_malloc(40));
+        pthread_setspecific(key, &key);
+    }).join();
+    expect(stats().live_samples == live - 500, "the frees of a thread that ends were not seen");
+    expect(site_of(&site).allocations == 1001, "the allocation of a thread that ends was not seen");
+}
+
+// Calls that fail change nothing; what every function of the family allocates is seen.
+void calls() {
+    const uint64_t before = stats().samples;
+    auto seen = [n = before](const char* what, void* p) mutable {
+        expect(p != nullptr, what);
+        expect(stats().samples == n + 1, std::string(what) + " is not sampled");
+        n += 1;
+        return p;
+    };
+    expect(hak_malloc(SIZE_MAX / 2) == nullptr && errno == ENOMEM, "an impossible size");
+    void* p = seen("malloc", hak_malloc(40));
+    void* q = seen("calloc", hak_calloc(3, 15));
+    for (unsigned i = 0; i < 45; ++i) expect(static_cast<char*>(q)[i] == 0, "calloc is not zero");
+    void* r = seen("aligned_alloc", hak_aligned_alloc(256, 512));
+    expect(reinterpret_cast<uintptr_t>(r) % 256 == 0, "alignment");
+    void* t = seen("memalign above small", hak_memalign(size_t{1} << 22, 100));
+    expect(reinterpret_cast<uintptr_t>(t) % (size_t{1} << 22) == 0, "alignment");
+    void* u = nullptr;
+    expect(hak_posix_memalign(&u, 4096, 100) == 0, "posix_memalign");
+    seen("posix_memalign", u);
+    expect(reinterpret_cast<uintptr_t>(u) % 4096 == 0, "alignment");
+    p = seen("realloc", hak_realloc(p, 50'000));
+    void* w = seen("alloc_at", hak_alloc_at(60'000, HAK_CALLSITE));
+    expect(hak_realloc(p, SIZE_MAX / 2) == nullptr, "an impossible size");
+    const uint64_t live = stats().live_samples;
+    for (void* x : {p, q, r, t, u, w}) hak_free(x);
+    expect(stats().live_samples == live - 6, "frees");
+}
+
+// A forked child goes on with the profile; errors of the file are told.
+void processes() {
+    static const char site = 0;
+    void* const p = hak_alloc_at(100, &site);
+    const pid_t child = fork();
+    if (child == 0) {
+        std::thread([&] { hak_free(p); }).join();
+        void* const q = hak_alloc_at(100, &site);
+        expect(q != nullptr && site_of(&site).live_blocks == 1 && site_of(&site).allocations == 2, "the child's profile");
+        expect(hak_profile_dump("/dev/null") == 0, "the child's file");
+        std::_Exit(0);
+    }
+    int status = 0;
+    expect(waitpid(child, &status, 0) == child && status == 0, "the child failed");
+    expect(site_of(&site).allocations == 1, "the parent counts what the child did");
+    expect(hak_profile_dump("/dev/full") == ENOSPC, "a full disk");
+    expect(hak_profile_dump("/nowhere/at/all") == ENOENT, "no folder");
+    expect(hak_profile_dump(nullptr) == EINVAL, "no path");
+    hak_free(p);
+}
+
+// Without the option nothing is there.
+void rests() {
+    struct hak_site s;
+    hak_free(hak_alloc_at(100, HAK_CALLSITE));
+    expect(stats().interval == 0 && stats().samples == 0 && hak_site_count() == 0, "a profile that nobody asked for");
+    expect(hak_profile_dump("/dev/null") == ENODATA, "a dump of nothing");
+    expect(hak_site_get(0, &s, sizeof s) == EINVAL, "a site of nothing");
+}
+
+// More live samples and more sites than there is room for: blocks are still served, and what was lost is counted.
+void overflow() {
+    std::vector<void*> blocks;
+    static const char sites[2000] = {};
+    for (unsigned i = 0; i < 26'000; ++i) {
+        blocks.push_back(hak_alloc_at(40, &sites[i % 2000]));
+        expect(blocks.back() != nullptr, "no memory");
+    }
+    expect(stats().overflowed_blocks >= 26'000 - 24'576 && stats().overflowed_sites > 0 && hak_site_count() == 1024, "overflow is not counted");
+    for (void* p : blocks) hak_free(p);
+    expect(site_of(nullptr).live_blocks == 0, "freed blocks live");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
+                                                                 {"processes", processes}, {"rests", rests}, {"overflow", overflow}};
+    for (const auto& c : cases) {
+        if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
+    }
+    std::fprintf(stderr, "usage: profile CASE\n");
+    return 2;
+}

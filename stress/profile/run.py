@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""The heap profile as a user has it: a program that is not linked to hakmem runs under it, and pprof reads the file that is written at exit.
+
+usage: run.py LIBRARY PROGRAM      (PROGRAM is known.c)
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MIB = 1 << 20
+# Interval 4 KiB: two thousand samples a function; ten per cent is four and a half standard deviations or more.
+WANTED = {"eight_mib_of_48": 8 * MIB, "eight_mib_of_1000": 8 * MIB, "sixteen_mib_of_100000": 16 * MIB}
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(holds, text):
+    if not holds:
+        raise Wrong(text)
+
+
+def run(library, options, program, *arguments):
+    environment = dict(os.environ, LD_PRELOAD=library, HAKMEM_OPTIONS=options)
+    return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def pprof(program, profile, kind):
+    """Bytes by function, as google-pprof prints them."""
+    done = subprocess.run(["google-pprof", "--text", "--show_bytes", f"--{kind}", program, profile], capture_output=True, text=True, timeout=60,
+                          check=True)
+    return {match[2]: int(match[1]) for match in re.finditer(r"^\s*(\d+)\s+\S+%\s+\S+%\s+\d+\s+\S+%\s+(\S+)", done.stdout, re.MULTILINE)}
+
+
+def total(profile):
+    """Allocated bytes, from the file's first line."""
+    return int(re.match(r"heap profile: \d+: \d+ \[\d+: (\d+)\] @ heapprofile\n", profile.read_text())[1])
+
+
+def check_known(library, program, folder):
+    path = folder / "known.prof"
+    done = run(library, f"profile=4K:profile_path={path}", program)
+    expect((done.returncode, done.stderr) == (0, ""), f"known ended with {done.returncode}: {done.stderr}")
+    for kind, share in (("alloc_space", 1), ("inuse_space", 2)):
+        found = pprof(program, str(path), kind)
+        for name, wanted in WANTED.items():
+            expect(abs(found.get(name, 0) * share - wanted) <= wanted / 10, f"{kind} of {name}: {found.get(name)}, not {wanted // share}")
+
+
+def check_fork(library, program, folder):
+    path = folder / "fork.prof"
+    done = run(library, f"profile=64K:profile_path={path}", program, "fork")
+    expect((done.returncode, done.stderr) == (0, ""), f"known fork ended with {done.returncode}: {done.stderr}")
+    files = sorted(file.name for file in folder.glob("fork.prof*"))
+    expect(len(files) == 2 and re.fullmatch(r"fork\.prof\.\d+", files[1]), f"the files of parent and child: {files}")
+    expect(total(folder / files[1]) > 16 * MIB and total(path) < MIB, "the parent waits, and its child allocates")
+
+
+def check_errors(library, program, _):
+    for path, number in (("/dev/full", 28), ("/nowhere/at/all", 2)):
+        done = run(library, f"profile=64K:profile_path={path}", program)
+        expect(done.returncode == 0 and done.stderr == f"hakmem: profile: cannot write {path}: error {number}\n", f"{path}: {done.stderr!r}")
+    done = run(library, "profile_path=", program)
+    expect(done.stderr.startswith("hakmem: HAKMEM_OPTIONS: a path has 1 to 255 characters"), f"an empty path: {done.stderr!r}")
+
+
+def check_python(library, _, folder):
+    """A program with threads, dlopen and destructors of its own."""
+    path = folder / "python.prof"
+    code = "import threading, ctypes, json; t = [threading.Thread(target=lambda: json.dumps([str(i) for i in range(20000)])) for _ in range(4)]; " \
+           "[x.start() for x in t]; [x.join() for x in t]; print('done')"
+    done = run(library, f"profile=16K:profile_path={path}", sys.executable, "-c", code)
+    expect((done.returncode, done.stdout, done.stderr) == (0, "done\n", ""), f"python ended with {done.returncode}: {done.stdout} {done.stderr}")
+    expect(total(path) > MIB, "python's profile is empty")
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    failures = 0
+    for check in (check_known, check_fork, check_errors, check_python):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                check(sys.argv[1], sys.argv[2], Path(folder))
+            except Wrong as wrong:
+                failures += 1
+                print(f"FAIL {check.__name__}: {wrong}\n  reproduce: {sys.argv[0]} {sys.argv[1]} {sys.argv[2]}", file=sys.stderr)
+    print(f"{failures} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
