@@ -54,8 +54,8 @@ HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::s
     }
     W::Probe::on_move(p, usable);
     __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
-    // The heap may have been born in allocate(); a profiler's calls go by the empty heap.
-    deallocate(Observer<W>::takes_call() ? heap : static_cast<Heap<W>*>(W::current_heap()), p);
+    // The heap may have been born in allocate().
+    deallocate(static_cast<Heap<W>*>(W::current_heap()), p);
     return fresh;
 }
 
