@@ -44,7 +44,7 @@ public:
         void* one[1];
         ::backtrace(one, 1);
         // Part of the executable: its own code cannot be told from the allocator's by address.
-        skips_ = ::getauxval(AT_PHDR) - address_of(__ehdr_start) >= 4096;
+        skips_ = wrapping_sub(Address{::getauxval(AT_PHDR)}, address_of(__ehdr_start)) >= 4096;
         unwinds_ = true;
     }
 
@@ -61,8 +61,6 @@ private:
 // Adds the profiler to what the world's slow paths meet already.
 template <class W, class Base>
 struct ProfilingObserver : Base {
-    static constexpr bool kProfiles = true;
-
     static HAK_INLINE bool takes_call() { return W::is_masked(); }
 
     // hak_alloc_at.

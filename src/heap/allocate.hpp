@@ -98,7 +98,7 @@ HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
 template <World W>
 HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t bytes) {
     if (has_heap(heap)) [[likely]] return refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{};
-    if constexpr (Observer<W>::kProfiles) {
+    if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) return Observer<W>::allocate_small(bytes, c);
     }
     const Borrowed<W> borrowed = heap_for_this_call<W>();

@@ -41,7 +41,7 @@ template <World W>
 // Precondition: the unit that `slab` describes is no slab.
 template <World W>
 HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) {
-    if constexpr (Observer<W>::kProfiles) {
+    if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::deallocate_above_small(slab, p);
     }
     const UnitState state = slab->state.load(order::relaxed);  // relaxed: a live block's record does not change

@@ -88,7 +88,7 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 
 template <World W>
 HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
-    if constexpr (Observer<W>::kProfiles) {
+    if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
     }
     if (!start<W>()) return {};

@@ -66,7 +66,7 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
     if (bytes > W::kConfig.small_bytes_max) {
         if (fits(old.usable, bytes) || resize_in_place(old.record, old.state, bytes)) {
             W::Probe::on_resize(p, bytes, locate<W>(p, Entry::realloc).usable);
-            if constexpr (Observer<W>::kProfiles) {
+            if constexpr (kProfiled<W>) {
                 if (Observer<W>::takes_call()) [[unlikely]] Observer<W>::resize(p, bytes);
             }
             return p;

@@ -53,7 +53,7 @@ public:
         out = slots_[i];
         // What follows moves up where its home lies at the hole or before it (Knuth 6.4, algorithm R).
         for (std::size_t j = next(i); slots_[j].address != 0; j = next(j)) {
-            const std::size_t from_home = (j - home(slots_[j].address)) & (kSlots - 1), from_hole = (j - i) & (kSlots - 1);
+            const std::size_t from_home = wrapping_sub(j, home(slots_[j].address)) & (kSlots - 1), from_hole = wrapping_sub(j, i) & (kSlots - 1);
             if (from_home < from_hole) continue;
             slots_[i] = slots_[j];
             i = j;

@@ -86,7 +86,7 @@ public:
         const std::uint32_t row =
             tables_->sites.find_or_add(hash_of(site), [=](const SiteRow& r) { return r.site == site; }, [=](SiteRow& r) { r.site = site; });
         tables_->blocks.insert({p, stack, row, bytes, weight, now_ms});
-        change_filter(p, 1);
+        change_filter(p, true);
         tables_->stacks.at(stack).totals.add(bytes, weight);
         tables_->sites.at(row).totals.add(bytes, weight);
         tables_->sites.at(row).sizes[bucket_of(bytes)] += weight;
@@ -148,14 +148,14 @@ private:
     };
 
     static std::size_t filter_index(Address p) { return hash_of(p) >> (64 - kBounds.filter_log2); }
-    void change_filter(Address p, int by) {
+    void change_filter(Address p, bool adds) {
         auto& count = tables_->filter[filter_index(p)];
-        count.store(count.load(order::relaxed) + static_cast<std::uint32_t>(by), order::relaxed);  // relaxed: written under the lock; see may_be_sampled
+        count.store(adds ? count.load(order::relaxed) + 1 : count.load(order::relaxed) - 1, order::relaxed);  // relaxed: written under the lock; see may_be_sampled
     }
     void take_out(Address p, std::uint64_t now_ms) {
         BlockSample sample;
         if (!tables_->blocks.remove(p, sample)) return;
-        change_filter(p, -1);
+        change_filter(p, false);
         const std::uint64_t age = now_ms - sample.born_ms;
         tables_->stacks.at(sample.stack).totals.remove(sample.bytes, sample.weight, age);
         SiteRow& row = tables_->sites.at(sample.site);

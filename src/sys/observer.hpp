@@ -23,12 +23,6 @@ struct NoObserver {
     static HAK_INLINE void before_fork() {}
     static HAK_INLINE void after_fork_in_parent() {}
     static HAK_INLINE void after_fork_in_child() {}
-
-    // Whether this world has a profiler. One that is on keeps its threads' heap words at the empty heap, so that every allocation misses; what
-    // missed and takes_call() is the profiler's: allocate_small(), allocate_above_small(), deallocate_above_small(), resize(). A small
-    // block that it samples is a Large one in truth, whose free is not a hit either.
-    static constexpr bool kProfiles = false;
-    static HAK_INLINE bool takes_call() { return false; }
 };
 
 // A world that has a learner names it `Observer`.
@@ -43,5 +37,11 @@ struct ObserverOf<W> {
 };
 template <class W>
 using Observer = typename ObserverOf<W>::Type;
+
+// Whether this world has a profiler. One that is on keeps its threads' heap words at the empty heap, so that every allocation misses; what
+// missed and takes_call() is the profiler's: allocate_small(), allocate_above_small(), deallocate_above_small(), resize(). A small block that
+// it samples is a Large one in truth, whose free is not a hit either.
+template <class W>
+inline constexpr bool kProfiled = requires { Observer<W>::takes_call(); };
 
 }  // namespace hak
