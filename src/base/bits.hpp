@@ -50,11 +50,11 @@ constexpr unsigned longest_run(std::uint32_t free) {
     const std::uint32_t starts[] = {free, two, four, eight, eight & eight >> 8};
     std::uint32_t at = UINT32_MAX;
     unsigned length = 0;
-    for (unsigned k = 5; k-- != 0;) {
-        const std::uint32_t longer = at & starts[k] >> length;
+    for (unsigned k = 5; k != 0; --k) {
+        const std::uint32_t longer = at & starts[k - 1] >> length;
         if (longer == 0) continue;
         at = longer;
-        length += 1u << k;
+        length += 1u << (k - 1);
     }
     return length;
 }
