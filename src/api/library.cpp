@@ -23,9 +23,6 @@ namespace {
     hak::start_profile<hak::RealWorld>();
 #endif
     hak::ExitHook::install();
-#if !HAKMEM_DEBUG
-    if (hak::heap_profile<hak::RealWorld>.interval() != 0) hak::CallStack::prepare();
-#endif
 }
 
 [[gnu::destructor]] void unload() {

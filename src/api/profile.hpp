@@ -38,9 +38,18 @@ public:
     std::uint32_t depth() const { return depth_; }
     Address caller() const { return depth_ == 0 ? 0 : frames_[0]; }
 
-    // In the library's constructor: what backtrace() loads is loaded before a call of malloc depends on it.
-    static HAK_COLD void prepare() {
+    // In the first call after libc's constructor, which sets environ and comes after ours: backtrace() loads a library, and so would run libc's
+    // constructor too early, without the environment. No two threads meet here: starting a thread allocates.
+    static void prepare() {
+        if (is_prepared_ || environ == nullptr) [[likely]] return;
+        load();
+    }
+
+private:
+    static HAK_COLD void load() {
+        is_prepared_ = true;
         if (::backtrace == nullptr) return;
+        const ErrnoKeeper keep;
         void* one[1];
         ::backtrace(one, 1);
         // Part of the executable: its own code cannot be told from the allocator's by address.
@@ -48,11 +57,10 @@ public:
         unwinds_ = true;
     }
 
-private:
     static constexpr unsigned kOwnFrames = 8;
     static bool is_own(Address a) { return a >= address_of(__ehdr_start) && a < address_of(etext); }
 
-    static inline constinit bool unwinds_ = false, skips_ = false;  // written by the library's constructor
+    static inline constinit bool is_prepared_ = false, unwinds_ = false, skips_ = false;
 
     Address frames_[profile::kFramesMax];
     std::uint32_t depth_ = 0;
@@ -132,6 +140,7 @@ private:
     }
 
     static bool is_chosen(std::size_t bytes) {
+        CallStack::prepare();
         if (bytes == 0) bytes = 1;
         Heap<W>* const mine = heap();
         if (!has_heap(mine)) return heap_profile<W>.is_sampled_by_all(bytes);

@@ -68,6 +68,12 @@ def check_errors(library, program, _):
     expect(done.stderr.startswith("hakmem: HAKMEM_OPTIONS: a path has 1 to 255 characters"), f"an empty path: {done.stderr!r}")
 
 
+def check_environment(library, *_):
+    """What the unwinder loads must not run libc's constructor before its time: the shell reads environ."""
+    done = run(library, "profile=1", "/bin/sh", "-c", 'echo "$HAKMEM_OPTIONS"; ls / | wc -l')
+    expect(done.returncode == 0 and done.stderr == "" and done.stdout.startswith("profile=1\n"), f"a shell ended with {done.returncode}: {done.stdout}")
+
+
 def check_python(library, _, folder):
     """A program with threads, dlopen and destructors of its own."""
     path = folder / "python.prof"
@@ -83,7 +89,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     failures = 0
-    for check in (check_known, check_fork, check_errors, check_python):
+    for check in (check_known, check_fork, check_errors, check_environment, check_python):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 check(sys.argv[1], sys.argv[2], Path(folder))
