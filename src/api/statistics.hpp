@@ -36,6 +36,7 @@ inline struct hak_stats collect_stats() {
         s.slab_releases += heap.slab_releases.load(order::relaxed);
         s.remote_drains += heap.remote_drained.load(order::relaxed);
         s.slabs_tended += heap.slabs_tended.load(order::relaxed);
+        s.above_small += heap.kept_taken.load(order::relaxed);
     }
     return s;
 }

@@ -17,6 +17,7 @@ HAK_INLINE void* take_kept(Heap<W>& heap, unsigned units, std::size_t bytes, std
     const std::size_t front = start % W::kConfig.unit_bytes;
     if ((start & (alignment - 1)) != 0 || front + bytes > units * W::kConfig.unit_bytes) return nullptr;
     heap.kept.set(nullptr);
+    bump_counter<W>(heap.kept_taken);
     record->state.store(UnitState::large, order::relaxed);
     void* const p = pointer_to<void>(start);
     W::Probe::on_hand_out(p, bytes, units * W::kConfig.unit_bytes - front);

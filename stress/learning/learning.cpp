@@ -35,6 +35,10 @@ void work(unsigned rounds) {
             *static_cast<volatile char*>(p) = 1;
         }
         for (void* p : blocks) hak_free(p);
+        // And one that the thread keeps, and takes again without the pool.
+        void* const kept = hak_malloc(size_t{64} << 10);
+        expect(kept != nullptr, "no memory");
+        hak_free(kept);
     }
 }
 
@@ -152,7 +156,7 @@ void threads() {
             work(100);
             const uint64_t before = evolution().noted;
             work(10);
-            _exit(evolution().noted == before + 160 ? 0 : 1);
+            _exit(evolution().noted == before + 180 ? 0 : 1);
         }
         int status = 0;
         waitpid(child, &status, 0);
