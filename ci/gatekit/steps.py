@@ -21,7 +21,7 @@ FOLDER = ROOT / "build" / "gate"
 COMPILERS = ("release", "release-clang")
 SANITIZERS = ("asan", "ubsan", "tsan")
 STRESS_SECONDS = 20
-FUZZ_SECONDS = 30
+FUZZ_SECONDS = 60
 ENGINE_SECONDS = 2
 WALL_ROUNDS = 20
 EXPLORER_PROGRAMS = 10_000
@@ -194,7 +194,7 @@ def step_stress(gate, step):
 
 
 def step_fuzz(gate, step):
-    """Each libFuzzer target for half a minute, two at a time; what it finds is kept in build/gate/fuzz."""
+    """Each libFuzzer target for a minute, two at a time; what it finds is kept in build/gate/fuzz."""
     found = FOLDER / "fuzz"
     shutil.rmtree(found, ignore_errors=True)
     step.say("building fuzz")
@@ -338,11 +338,11 @@ STEPS = (
     ("fast_path", 90, True, step_fast_path),
     ("callgrind", 120, True, step_callgrind),
     ("syscalls", 60, True, step_syscalls),
-    ("tests", 1800, True, step_tests),
+    ("tests", 1610, True, step_tests),
     ("mutants", 560, True, step_mutants),
     ("explorer", 120, True, step_explorer),
     ("stress", 570, True, step_stress),
-    ("fuzz", 340, True, step_fuzz),
+    ("fuzz", 530, True, step_fuzz),
     ("coverage", 300, True, step_coverage),
     ("engines", 240, True, step_engines),
     ("wall", 400, False, step_wall),
