@@ -61,9 +61,10 @@ int main(int argc, char** argv) {
     kit::Suite suite(argc, argv, 1500);
     kit::Pairs pairs;
     const auto run = [&](const Commands& commands) { return kit::run_history<TinyWorld>(commands, {}, &pairs); };
+    const auto both_sides = [&](const Commands& commands) { return kit::run_history<TinyWorld>(commands, {}, &pairs, true); };
     const auto any = kit::history_generator<Command>(400);
 
-    suite.histories<Command>("props_heap.any", any, run);
+    suite.histories<Command>("props_heap.any", any, both_sides);
     suite.histories<Command>("props_heap.small", kit::history_generator<Command>(400, stay_small), run);
     suite.histories<Command>("props_heap.one_class", kit::history_generator<Command>(400, stay_in_one_class), run);
 

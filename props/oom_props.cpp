@@ -27,6 +27,7 @@ void reserve_failures() {
         p = hak::allocate<W>(kit::heap_of<W>(0), 24);
         require(p != nullptr, "null after the system gave again");
         hak::deallocate<W>(kit::heap_of<W>(0), p);
+        machine.note_other_clients();
         machine.finish();
     }
     for (const kit::Call call : {kit::Call::reserve, kit::Call::expose}) {
@@ -53,6 +54,7 @@ void full_window() {
         require(counts[0] == counts[1], "the window held ", counts[0], " blocks of ", n, ", then ", counts[1]);
         // A block takes at most its rounded size and a page for its color, and the rounding at most doubles that.
         require(counts[0] * 2 * (n + kit::FakeOs::kPage) + 65536 >= kit::kTinyConfig.window_bytes, "the window held only ", counts[0], " blocks of ", n);
+        machine.note_other_clients();
         machine.finish();
     }
 }
@@ -86,6 +88,7 @@ void full_window_of_another_size() {
                 const std::size_t again = fill(blocks, second);
                 require(again == fresh, "after ", first, " byte blocks, freed by thread ", freer, ", the window holds ", again, " blocks of ", second, ", not ", fresh);
                 for (void* const p : blocks) hak::deallocate<W>(kit::heap_of<W>(0), p);
+                machine.note_other_clients();
                 machine.finish();
             }
         }
@@ -111,6 +114,7 @@ void impossible_sizes() {
         require(kit::Pattern::holds(hak::address_of(p), held, 5) && hak::usable_size<W>(p) >= held, "a refused realloc changed the block");
         hak::deallocate<W>(heap(), p);
     }
+    machine.note_other_clients();
     machine.finish();
 }
 

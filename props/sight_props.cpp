@@ -65,6 +65,11 @@ struct Sight {
 };
 
 const Sight kSights[] = {
+    // The client
+    {"a success sets errno", "errno is 5", [](Scene& s) { kit::Client<W>::get(ENOMEM, [&]() -> void* { return errno = 5, s.bytes(0); }); }},
+    {"a refusal sets no errno", "gave null", [](Scene&) { kit::Client<W>::get(ENOMEM, []() -> void* { return nullptr; }); }},
+    {"a free sets errno", "after a free", [](Scene&) { kit::Client<W>::run([] { errno = 5; }); }},
+    {"a forked child goes wrong", "in the child: it saw something", [](Scene&) { kit::Machine<W>({}, nullptr, [] { return std::string("it saw something"); }).step(kit::Split{{0}}); }},
     // The shadow heap
     {"a byte of a block changes", "has changed", [](Scene& s) { s.bytes(0)[20] ^= 1; }},
     {"the last byte of a block changes", "has changed", [](Scene& s) { s.bytes(5)[s.shadow.at(5).usable - 1] ^= 1; }},

@@ -58,12 +58,22 @@ void a_trim_is_complete() {
     require(totals.remote_blocks <= untaken, "a trim left ", totals.remote_blocks, " posted blocks");
 }
 
+// What others posted is used before a slab is opened.
+void a_refill_collects() {
+    many_slabs_posted();
+    const std::uint64_t before = be(0).slabs.load(hak::order::relaxed);
+    for (std::uint64_t n = before / 2 * hak::Classes<W>::capacity(hak::Classes<W>::class_of(kBytes), 0); n != 0; --n) take(0, kBytes);
+    const std::uint64_t after = be(0).slabs.load(hak::order::relaxed);
+    require(after <= before, "half as many blocks as came back need ", after, " slabs, all of them ", before);
+}
+
 }  // namespace
 
 int main() {
     try {
         a_visit_is_bounded();
         a_trim_is_complete();
+        a_refill_collects();
     } catch (const kit::Broken& e) {
         std::fprintf(stderr, "FAILED: %s\nreproduce: props_tend\n", e.what());
         return 1;

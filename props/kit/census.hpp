@@ -52,6 +52,9 @@ public:
         }
     }
 
+    // Another process begins.
+    void forget() { before_.clear(); }
+
 private:
     static unsigned state_of(const hak::Slab<W>* record) {
         using hak::order::relaxed;

@@ -27,6 +27,11 @@ struct Kind : Field<'k', kMemoryCalls, 1> {};         // of a system call
 struct Nth : Field<'i', 6, 1> {};
 struct Flag : Field<'f', 2, 1> {};
 struct Mode : Field<'o', 6, 1> {};
+struct Form : Field<'o', 16, 1> {};
+struct Alignment : Field<'b', 1u << 18, 2> {    // mostly a power of two
+    static std::uint32_t of_code(std::uint32_t code) { return (code & 7) < 6 ? 1u << (code >> 3) % 18 : (code >> 3) % 300; }
+    static std::uint32_t code(std::uint32_t b) { return hak::is_power_of_two(b) ? hak::log2_floor(b) << 3 : b << 3 | 7; }
+};
 
 struct Malloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Malloc, "malloc", 54, t, h, n) };
 struct Calloc { Thread t; Handle h; Bytes n; KIT_COMMAND(Calloc, "calloc", 12, t, h, n) };
@@ -55,8 +60,26 @@ struct Heal { Flag f; KIT_COMMAND(Heal, "heal", 4, f) };
 struct Hook { Thread t; Flag f; KIT_COMMAND(Hook, "hook", 1, t, f) };        // whether the thread's exit hook can be armed
 struct Misuse { Thread t; Mode o; Handle h; KIT_COMMAND(Misuse, "misuse", 4, t, o, h) };
 
+// Operator new in the form of the bits: array, nothrow, aligned to 2^a.
+struct New { Thread t; Handle h; Bytes n; Log2 a; Form o; KIT_COMMAND(New, "new", 8, t, h, n, a, o) };
+// A free that says the size, and the alignment if one was asked for.
+struct FreeSized { Thread t; Handle h; KIT_COMMAND(FreeSized, "freesized", 5, t, h) };
+struct ReallocArray { Thread t; Handle h; Count x; Bytes n; KIT_COMMAND(ReallocArray, "reallocarray", 2, t, h, x, n) };
+// memalign, aligned_alloc, posix_memalign, valloc or pvalloc; any alignment.
+struct Placed { Thread t; Handle h; Form o; Alignment b; Bytes n; KIT_COMMAND(Placed, "placed", 4, t, h, o, b, n) };
+// A size or an alignment that no system has, by the o-th entry point; where that takes a block, it is block h.
+struct Wild { Thread t; Handle h; Form o; KIT_COMMAND(Wild, "wild", 2, t, h, o) };
+// Installs (else uninstalls) a new-handler that heals the system when it is called, and uninstalls itself.
+struct Handler { Flag f; KIT_COMMAND(Handler, "handler", 1, f) };
+// A new process begins, with the o-th option changed.
+struct Option { Form o; Step s; KIT_COMMAND(Option, "option", 1, o, s) };
+// Forks, and both sides go on: the rest of the history happens in the child, and then in the parent.
+struct Split { Thread t; KIT_COMMAND(Split, "split", 1, t) };
+
+// A new command joins at the end, or the bytes of the corpora would mean something else; so they do once the weights exceed 256.
 using Command = std::variant<Malloc, Calloc, Aligned, Realloc, Free, Usable, Fill, Sweep, Exit, Start, Fork, Post, Push, Collect, Trim, Advance,
-                             FailNext, FailAll, Heal, Hook, Misuse>;
+                             FailNext, FailAll, Heal, Hook, Misuse, New, FreeSized, ReallocArray, Placed, Wild, Handler, Option, Split>;
+static_assert(total_weight<Command>(Alternatives<Command>{}) == 256);
 using Commands = std::vector<Command>;
 
 // Sizes where something changes in TinyWorld: classes, slabs, units, the Large limit, superslabs, the window.

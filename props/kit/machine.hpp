@@ -1,11 +1,12 @@
 // machine.hpp: runs commands on the production source in a world of its own, and judges every step: content, place, alignment, usable
-// size, zero bytes, null only where memory may be refused, conservation through Audit, system calls per step, and at the end
-// that everything goes back.
+// size, zero bytes, errno, null only where memory may be refused, conservation through Audit, what is committed, statistics, system
+// calls per step, and at the end that everything goes back.
 #pragma once
 
 #include "props/kit/census.hpp"
+#include "props/kit/client.hpp"
+#include "props/kit/isolate.hpp"
 #include "props/kit/room.hpp"
-#include "props/kit/shadow_heap.hpp"
 
 namespace kit {
 
@@ -17,8 +18,10 @@ struct Rigor {
 template <hak::World W>
 class Machine {
 public:
-    explicit Machine(Rigor rigor = {}, Pairs* pairs = nullptr) : rigor_(rigor), census_(pairs == nullptr ? own_pairs_ : *pairs), has_census_(pairs != nullptr) {
-        reset_world<W>();
+    // `rest` goes on with the history behind the command that runs, and says what was wrong; without it a fork has one side.
+    explicit Machine(Rigor rigor = {}, Pairs* pairs = nullptr, std::function<std::string()> rest = nullptr)
+        : rigor_(rigor), census_(pairs == nullptr ? own_pairs_ : *pairs), has_census_(pairs != nullptr), rest_(std::move(rest)) {
+        begin_process();
     }
 
     void run(const Commands& commands) {
@@ -56,6 +59,9 @@ public:
         judge_footprint("after all threads ended");
     }
 
+    // Blocks came and went past the machine's commands.
+    void note_other_clients() { above_small_ = hak::collect_stats<W>().above_small; }
+
     const ShadowHeap<W>& shadow() const { return shadow_; }
     // How often the allocator said that there is no memory.
     std::uint64_t nulls() const { return nulls_; }
@@ -68,12 +74,29 @@ public:
             if (slab != nullptr) in_flight[count++] = slab;
         }
         auditor_.check(Auditor<W>::Scope::everything, read_zero, in_flight, count);
-        if (hak::window<W>.is_open()) shadow_.reconcile(auditor_.audit());
+        judge_threads();
+        if (!hak::window<W>.is_open()) return;
+        shadow_.reconcile(auditor_.audit());
+        judge_statistics();
     }
 
 private:
     static constexpr std::uint64_t kBudget = 700;  // a trim may return every unit of the window by itself
+    static constexpr unsigned kChildMs = 10000;    // of processor time; a history takes a few
     using Heap = hak::Heap<W>;
+    using Api = Client<W>;
+    using C = typename Api::C;
+
+    void begin_process() {
+        reset_world<W>();
+        Api::set_handler(false);
+        shadow_ = {};
+        debts_ = {};
+        has_ended_ = {};
+        above_small_ = 0;
+        finishing_ = false;
+        census_.forget();
+    }
 
     // Thread t calls the allocator next.
     Heap* be(unsigned t) {
@@ -87,49 +110,119 @@ private:
         return heap_of<W>(t);
     }
 
-    template <class Allocate>
-    void allocate(unsigned t, unsigned h, std::size_t n, std::size_t alignment, bool zero, Allocate call) {
+    // What was asked for: alignment 0 is none.
+    struct Asked {
+        std::size_t bytes, alignment = 0;
+        bool zero = false;
+        hak::Origin origin = hak::Origin::malloc;
+    };
+    template <class Call>
+    void allocate(unsigned t, unsigned h, const Asked& asked, Call call) {
         if (shadow_.is_live(h)) free_block(t, h);
-        void* const p = call(be(t));
-        if (p == nullptr) return judge_null(n, alignment);
-        shadow_.add(h, p, n, alignment, zero);
-    }
-    void free_block(unsigned t, unsigned h) {
-        void* const p = shadow_.remove(h);
-        hak::deallocate<W>(be(t), p);
-    }
-    void trim(unsigned t, bool decommit) {
         be(t);
-        hak::trim<W>(decommit);
+        void* const p = call();
+        if (p == nullptr) return judge_null(asked.bytes, std::max(asked.alignment, hak::kMinAlignment));
+        shadow_.add(h, p, asked.bytes, asked.alignment, asked.zero, asked.origin);
+        count_above_small(p);
     }
-
-    void apply(const Malloc& c) {
-        allocate(c.t.v, c.h.v, c.n.v, hak::kMinAlignment, false, [&](Heap* heap) { return hak::allocate<W>(heap, c.n.v); });
+    // As above, of a function that sets errno.
+    template <class Call>
+    void c_allocate(unsigned t, unsigned h, const Asked& asked, Call call) {
+        allocate(t, h, asked, [&] { return Api::get(ENOMEM, call); });
     }
-    void apply(const Calloc& c) {
-        allocate(c.t.v, c.h.v, c.n.v, hak::kMinAlignment, true, [&](Heap* heap) { return hak::allocate_zeroed<W>(heap, c.n.v); });
-    }
-    void apply(const Aligned& c) {
-        const std::size_t a = std::size_t{1} << c.a.v;
-        allocate(c.t.v, c.h.v, c.n.v, a, false, [&](Heap* heap) { return hak::allocate_aligned<W>(heap, a, c.n.v); });
-    }
-    void apply(const Realloc& c) {
-        const unsigned h = c.h.v;
-        if (!shadow_.is_live(h)) return apply(Malloc{c.t, c.h, c.n});
-        const std::size_t n = c.n.v == 0 ? 1 : c.n.v;  // realloc(p, 0) is a free, decided above the core
+    // realloc of a block from malloc's family, and of null where there is none.
+    template <class Call>
+    void resize(unsigned t, unsigned h, std::size_t n, Call call) {
+        if (!shadow_.is_live(h) || shadow_.at(h).origin != hak::Origin::malloc) return c_allocate(t, h, {n}, [&] { return call(nullptr); });
+        if (n == 0) {
+            void* const p = shadow_.remove(h);
+            be(t);
+            return Api::run([&] { require(call(p) == nullptr, "realloc to no bytes gave a block"); });
+        }
         shadow_.verify(h);
-        void* const p = hak::reallocate<W>(be(c.t.v), hak::pointer_to<void>(shadow_.at(h).p), n);
-        if (p != nullptr) return shadow_.replace(h, p, n);
+        void* const was = hak::pointer_to<void>(shadow_.at(h).p);
+        be(t);
+        void* const p = Api::get(ENOMEM, [&] { return call(was); });
+        if (p != nullptr) {
+            shadow_.replace(h, p, n);
+            if (p != was) count_above_small(p);
+            return;
+        }
         shadow_.verify(h);
         shadow_.verify_usable(h);
         judge_null(n, hak::kMinAlignment);
     }
+    void free_block(unsigned t, unsigned h, bool says_size = false) {
+        const ShadowBlock was = shadow_.at(h);
+        void* const p = shadow_.remove(h);
+        be(t);
+        Api::free(p, was, says_size);
+    }
+    void trim(unsigned t, bool decommit) {
+        be(t);
+        if (!decommit) return hak::trim<W>(false);
+        const std::uint64_t before = os.count(Call::purge) + os.count(Call::decommit);
+        int returned = 0;
+        Api::run([&] { returned = C::malloc_trim(0); });
+        if (os.failed_in_step() != 0) return;
+        require((returned != 0) == (os.count(Call::purge) + os.count(Call::decommit) != before), "malloc_trim returned ", returned);
+    }
+    void count_above_small(const void* p) {
+        above_small_ += hak::window<W>.slab_of(hak::address_of(p))->state.load(hak::order::relaxed) != hak::UnitState::slab;
+    }
+
+    void apply(const Malloc& c) {
+        c_allocate(c.t.v, c.h.v, {c.n.v}, [&] { return C::malloc(c.n.v); });
+    }
+    void apply(const Calloc& c) {
+        c_allocate(c.t.v, c.h.v, {c.n.v, 0, true}, [&] { return C::calloc(1, c.n.v); });
+    }
+    void apply(const Aligned& c) {
+        const std::size_t a = std::size_t{1} << c.a.v;
+        c_allocate(c.t.v, c.h.v, {c.n.v, a}, [&] { return C::memalign(a, c.n.v); });
+    }
+    void apply(const Placed& c) {
+        const std::size_t n = c.n.v, page = FakeOs::kPage, b = c.b.v;
+        switch (c.o.v % 4) {
+            case 0: return c_allocate(c.t.v, c.h.v, {n, std::bit_ceil(b)}, [&] { return C::memalign(b, n); });
+            case 1:
+                if (hak::is_power_of_two(b) && b >= sizeof(void*)) return allocate(c.t.v, c.h.v, {n, b}, [&] { return Api::get_posix(b, n); });
+                be(c.t.v);
+                return require(Api::get_posix(b, n) == nullptr, "posix_memalign takes an alignment of ", b);
+            case 2: return c_allocate(c.t.v, c.h.v, {n, page}, [&] { return C::valloc(n); });
+            default: return c_allocate(c.t.v, c.h.v, {hak::align_up(n, page), page}, [&] { return C::pvalloc(n); });
+        }
+    }
+    void apply(const New& c) {
+        const Asked asked{c.n.v, (c.o.v & 4) != 0 ? std::size_t{1} << c.a.v : 0, false, (c.o.v & 1) != 0 ? hak::Origin::operator_new_array : hak::Origin::operator_new};
+        allocate(c.t.v, c.h.v, asked, [&] { return Api::get_new(asked.bytes, asked.alignment, asked.origin, (c.o.v & 2) == 0); });
+    }
+    void apply(const Realloc& c) {
+        resize(c.t.v, c.h.v, c.n.v, [&](void* p) { return C::realloc(p, c.n.v); });
+    }
+    void apply(const ReallocArray& c) {
+        resize(c.t.v, c.h.v, c.x.v * std::size_t{c.n.v}, [&](void* p) { return C::reallocarray(p, c.x.v, c.n.v); });
+    }
+    void apply(const Wild& c) {
+        const bool has_block = shadow_.is_live(c.h.v) && shadow_.at(c.h.v).origin == hak::Origin::malloc;
+        be(c.t.v);
+        require(Api::ask_too_much(c.o.v, has_block ? hak::pointer_to<void>(shadow_.at(c.h.v).p) : nullptr) == nullptr, "a block of a size that no system has");
+        if (shadow_.is_live(c.h.v)) shadow_.verify(c.h.v), shadow_.verify_usable(c.h.v);
+    }
+    void apply(const Handler& c) { Api::set_handler(c.f.v != 0); }
     void apply(const Free& c) {
         if (shadow_.is_live(c.h.v)) return free_block(c.t.v, c.h.v);
-        hak::deallocate<W>(be(c.t.v), nullptr);
+        be(c.t.v);
+        Api::free(nullptr, {}, false);
+    }
+    void apply(const FreeSized& c) {
+        if (shadow_.is_live(c.h.v)) return free_block(c.t.v, c.h.v, true);
+        be(c.t.v);
+        Api::free(nullptr, {}, true);
     }
     void apply(const Usable& c) {
-        if (shadow_.is_live(c.h.v)) shadow_.verify_usable(c.h.v);
+        if (shadow_.is_live(c.h.v)) return shadow_.verify_usable(c.h.v);
+        require(C::malloc_usable_size(nullptr) == 0, "null has a usable size");
     }
     void apply(const Fill& c) {
         for (unsigned i = 0; i < c.x.v; ++i) apply(Malloc{c.t, {(c.h.v + i) % kHandles}, c.n});
@@ -142,11 +235,17 @@ private:
     }
     // The hook of a thread that never got a heap was never armed.
     void apply(const Exit& c) {
-        if (be(c.t.v) != &hak::empty_heap<W>) hak::give_up<W>();
+        if (be(c.t.v) == &hak::empty_heap<W>) return;
+        hak::give_up<W>();
+        has_ended_[c.t.v] = true;
     }
     void apply(const Start& c) {
         apply(Exit{c.t});
-        threads.all[c.t.v] = {&hak::empty_heap<W>, true, false};
+        begin_thread(c.t.v);
+    }
+    void begin_thread(unsigned t) {
+        threads.all[t] = {&hak::empty_heap<W>, true, false};
+        has_ended_[t] = false;
     }
     void apply(const Trim& c) {
         trim(c.t.v, c.f.v != 0);
@@ -166,6 +265,9 @@ private:
         hak::fork_prepare<W>();
         if (c.allocate.v != 0) allocate_while_forking();
         if (c.child.v == 0) return hak::fork_parent<W>();
+        be_child(t);
+    }
+    void be_child(unsigned t) {
         hak::fork_child<W>();
         for (unsigned j = 0; j < kThreads; ++j) {
             if (j == t) continue;
@@ -173,9 +275,38 @@ private:
             if (hak::has_heap<W>(heap)) {
                 require(heap->token.load(hak::order::relaxed) == hak::Token::frozen, "the heap of a thread that vanished is not frozen");
             }
-            threads.all[j] = {&hak::empty_heap<W>, true, false};
+            begin_thread(j);
             debts_[j] = nullptr;  // it vanished between its CAS and its push
         }
+    }
+
+    // The parent goes on when the child has ended.
+    void apply(const Split& c) {
+        be(c.t.v);
+        hak::fork_prepare<W>();
+        if (!rest_) return be_child(c.t.v);
+        const std::function<std::string()> rest = std::exchange(rest_, nullptr);  // one split in a history
+        const std::string wrong = isolated(kChildMs, [&] { return be_child(c.t.v), rest(); });
+        require(wrong.empty(), "in the child: ", wrong);
+        hak::fork_parent<W>();
+    }
+
+    // Everything of the old process is judged before the new one begins.
+    void apply(const Option& c) {
+        finish();
+        hak::Tunables next = options;
+        const std::size_t superslabs = c.s.v * kTinyConfig.superslab_bytes();
+        switch (c.o.v % 7) {
+            case 0: next.purge_delay_ms = c.s.v * 50; break;
+            case 1: next.decommit_delay_ms = c.s.v * 100; break;
+            case 2: next.cache_bytes_max = superslabs; break;
+            case 3: next.batch_threshold = superslabs / 4; break;
+            case 4: next.batch_bytes_max = superslabs; break;
+            case 5: next.huge_pages = c.s.v % 2 != 0; break;
+            default: next.window_bytes = kTinyConfig.window_bytes_min * (1 + c.s.v % 4);
+        }
+        begin_process();
+        options = next;
     }
 
     void apply(const Post& c) {
@@ -204,6 +335,7 @@ private:
                 judge_null(n, hak::kMinAlignment);
                 continue;
             }
+            count_above_small(p);
             Pattern::write(hak::address_of(p), n, 1);
             hak::deallocate<W>(heap_of<W>(t), p);
         }
@@ -223,11 +355,11 @@ private:
     void apply(const Misuse& c) {
         using hak::Fault;
         const unsigned h = c.h.v;
-        Heap* const heap = be(c.t.v);
+        be(c.t.v);
         int on_stack = 0;
         void* foreign = &on_stack;
         asm volatile("" : "+r"(foreign));  // the compiler must not see that the block behind it would be too small
-        if (c.o.v == 3) return expect_fault("free of a foreign address", {Fault::foreign}, [&] { hak::deallocate<W>(heap, foreign); });
+        if (c.o.v == 3) return expect_fault("free of a foreign address", {Fault::foreign}, [&] { C::free(foreign); });
         if (!shadow_.is_live(h)) return;
         const hak::Address p = shadow_.at(h).p;
         const auto at = [&](std::size_t offset) { return hak::pointer_to<void>(p + offset); };
@@ -235,18 +367,18 @@ private:
             case 0:
                 free_block(c.t.v, h);
                 return expect_fault("free after free", {Fault::double_free, Fault::not_allocated, Fault::interior},
-                                    [&] { hak::deallocate<W>(be((c.t.v + 1) % kThreads), at(0)); });
+                                    [&] { be((c.t.v + 1) % kThreads), C::free(at(0)); });
             case 1:
                 if (shadow_.at(h).usable <= 16) return;
-                return expect_fault("free inside a block", {Fault::interior, Fault::not_allocated}, [&] { hak::deallocate<W>(heap, at(16)); });
+                return expect_fault("free inside a block", {Fault::interior, Fault::not_allocated}, [&] { C::free(at(16)); });
             case 2:
-                return expect_fault("free of a misaligned address", {Fault::misaligned}, [&] { hak::deallocate<W>(heap, at(8)); });
+                return expect_fault("free of a misaligned address", {Fault::misaligned}, [&] { C::free(at(8)); });
             case 4:
                 free_block(c.t.v, h);
                 return expect_fault("realloc after free", {Fault::double_free, Fault::not_allocated, Fault::interior},
-                                    [&] { hak::reallocate<W>(heap_of<W>(c.t.v), at(0), 40); });
+                                    [&] { C::realloc(at(0), 40); });
             default:
-                return expect_fault("usable size inside a block", {Fault::misaligned}, [&] { hak::usable_size<W>(at(8)); });
+                return expect_fault("usable size inside a block", {Fault::misaligned}, [&] { C::malloc_usable_size(at(8)); });
         }
     }
 
@@ -265,6 +397,25 @@ private:
         }
         const bool fits = small ? has_units<W>(hak::Classes<W>::kShapes[hak::Classes<W>::class_of_aligned(n, alignment)].units) : has_room_above_small<W>(n, alignment);
         require(!fits, "null for ", n, " bytes aligned to ", alignment, " though no call failed and there is room");
+    }
+    void judge_threads() const {
+        for (unsigned t = 0; t < kThreads; ++t) {
+            if (!hak::has_heap<W>(heap_of<W>(t))) continue;
+            require(threads.all[t].hooked, "thread ", t, " keeps a heap, and nothing will end that");
+            require(!has_ended_[t], "thread ", t, " got a heap after its end");
+        }
+    }
+    // What hak_stats and mallinfo2 say, against the system's books and the client's.
+    void judge_statistics() {
+        const struct hak_stats s = hak::collect_stats<W>();
+        const struct mallinfo2 m = hak::info_of<W>(s);
+        const std::size_t committed = os.committed_bytes(hak::pointer_to<void>(hak::window<W>.base()), hak::window<W>.bytes());
+        require(s.committed_bytes == committed, "hak_stats: ", s.committed_bytes, " bytes are committed, the system says ", committed);
+        require(s.above_small == above_small_, "hak_stats: ", s.above_small, " blocks above small were handed out, the client got ", above_small_);
+        require(s.slabs == auditor_.audit().totals().slabs, "hak_stats: ", s.slabs, " slabs, there are ", auditor_.audit().totals().slabs);
+        require(s.slab_opens - s.slab_releases == s.slabs, "hak_stats: ", s.slab_opens, " slabs opened, ", s.slab_releases, " released, ", s.slabs, " left");
+        require(m.arena + m.hblkhd == committed && m.uordblks + m.fordblks == committed, "mallinfo2 does not add up to what is committed");
+        require(m.uordblks >= shadow_.usable_bytes(), "mallinfo2: ", m.uordblks, " bytes in use, the client has ", shadow_.usable_bytes());
     }
     // Somebody tends all heaps, then every thread that has a heap comes by once: no posted block is left but in frozen heaps.
     void judge_stranded() {
@@ -285,9 +436,6 @@ private:
         const std::uint64_t kept = counters.committed_slots - counters.units_slots;
         require(kept == 0 || (t.frozen_units != 0 && kept == t.clean_slots && t.spare_slots == 0), when, ": ", kept, " free slots stay committed (",
                 t.clean_slots, " for want of islands, ", t.spare_slots, " without need)");
-        const std::size_t committed = os.committed_bytes(hak::pointer_to<void>(hak::window<W>.base()), hak::window<W>.bytes());
-        require(committed == counters.committed_slots * kTinyConfig.superslab_bytes(), when, ": the system says ", committed, " bytes are committed, the pool says ",
-                counters.committed_slots, " slots");
     }
 
     Rigor rigor_;
@@ -296,26 +444,40 @@ private:
     bool has_census_, finishing_ = false;
     ShadowHeap<W> shadow_;
     Auditor<W> auditor_;
-    std::uint64_t steps_ = 0, nulls_ = 0;
+    std::function<std::string()> rest_;
+    std::uint64_t steps_ = 0, nulls_ = 0, above_small_ = 0;
     std::array<hak::Slab<W>*, kThreads> debts_{};  // slabs whose queued bit the thread has set and not pushed yet
     std::array<hak::Heap<W>*, kThreads> owners_{};
+    std::array<bool, kThreads> has_ended_{};
 };
 
 // Runs a history from the start of a world. Empty text: all is well; else what was wrong, and at which command.
+// `both_sides`: a split is one, in two processes.
 template <hak::World W>
-std::string run_history(const Commands& commands, Rigor rigor = {}, Pairs* pairs = nullptr) {
+std::string run_history(const Commands& commands, Rigor rigor = {}, Pairs* pairs = nullptr, bool both_sides = false) {
     std::size_t at = 0;
-    const auto where = [&] { return at < commands.size() ? " at command " + std::to_string(at + 1) + " (" + text_of(commands[at]) + ")" : std::string(" at the end"); };
-    try {
-        Machine<W> machine(rigor, pairs);
-        for (; at < commands.size(); ++at) machine.step(commands[at]);
-        machine.finish();
-    } catch (const Broken& e) {
-        return e.what() + where();
-    } catch (const ClientFault& f) {
-        return std::string("a correct client was reported: ") + hak::text_of(f.fault) + where();
-    }
-    return {};
+    const auto judged = [&](auto run) -> std::string {
+        const auto where = [&] { return at < commands.size() ? " at command " + std::to_string(at + 1) + " (" + text_of(commands[at]) + ")" : std::string(" at the end"); };
+        try {
+            run();
+        } catch (const Broken& e) {
+            return e.what() + where();
+        } catch (const ClientFault& f) {
+            return std::string("a correct client was reported: ") + hak::text_of(f.fault) + where();
+        }
+        return {};
+    };
+    Machine<W>* running = nullptr;
+    const auto go_on = [&] {
+        for (; at < commands.size(); ++at) running->step(commands[at]);
+        running->finish();
+    };
+    return judged([&] {
+        const auto rest = [&] { return judged([&] { ++at, go_on(); }); };
+        Machine<W> machine(rigor, pairs, both_sides ? std::function<std::string()>(rest) : nullptr);
+        running = &machine;
+        go_on();
+    });
 }
 
 }  // namespace kit

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "base/claim.hpp"
 #include "props/kit/commands.hpp"
 
 namespace kit {
@@ -56,6 +57,8 @@ struct ShadowBlock {
     hak::Address p = 0;
     std::size_t requested = 0, usable = 0;
     std::uint32_t seed = 0;
+    std::size_t alignment = 0;  // 0: by a call that says none
+    hak::Origin origin = hak::Origin::malloc;
 };
 
 template <hak::World W>
@@ -66,7 +69,7 @@ public:
     std::size_t live() const { return by_address_.size(); }
 
     // A fresh block: judged, then filled to its last usable byte.
-    void add(unsigned h, void* block, std::size_t requested, std::size_t alignment, bool zero) {
+    void add(unsigned h, void* block, std::size_t requested, std::size_t alignment, bool zero, hak::Origin origin = hak::Origin::malloc) {
         const hak::Address p = hak::address_of(block);
         require(!is_live(h), "handle ", h, " is live already");
         judge_place(p, requested, alignment);
@@ -77,7 +80,7 @@ public:
         if (zero) {
             for (std::size_t i = 0; i < requested; ++i) require(*hak::pointer_to<unsigned char>(p + i) == 0, "calloc(", requested, ") is not zero at byte ", i);
         }
-        blocks_[h] = {p, requested, usable, ++seed_};
+        blocks_[h] = {p, requested, usable, ++seed_, alignment, origin};
         by_address_.emplace(p, h);
         Pattern::write(p, usable, seed_);
     }
@@ -108,7 +111,7 @@ public:
         require(Pattern::holds(hak::address_of(block), kept, old.seed), "realloc from ", old.requested, " to ", requested, " lost content");
         by_address_.erase(old.p);
         blocks_[h] = {};
-        add(h, block, requested, hak::kMinAlignment, false);
+        add(h, block, requested, 0, false);
     }
 
     // Blocks with the client as the allocator counts them: per slab, and of the upper tiers.
@@ -136,10 +139,16 @@ public:
                 large, " and ", big);
     }
 
+    std::size_t usable_bytes() const {
+        std::size_t sum = 0;
+        for (const auto& [p, h] : by_address_) sum += blocks_[h].usable;
+        return sum;
+    }
+
 private:
     void judge_place(hak::Address p, std::size_t requested, std::size_t alignment) const {
         require(hak::window<W>.contains(p) && hak::window<W>.contains(p + requested - (requested != 0)), "a block outside the window");
-        require(p % hak::kMinAlignment == 0 && p % alignment == 0, "a block of ", requested, " bytes is not aligned to ", alignment);
+        require(p % std::max(alignment, hak::kMinAlignment) == 0, "a block of ", requested, " bytes is not aligned to ", alignment);
     }
     void require_disjoint(hak::Address p, std::size_t usable) const {
         const auto next = by_address_.lower_bound(p);

@@ -79,6 +79,16 @@ struct FakePal {
     static void wake_one(std::uint32_t*) {}
 };
 
+inline constexpr hak::Tunables kTinyTunables{
+    .purge_delay_ms = 100,
+    .decommit_delay_ms = 300,
+    .cache_bytes_max = 6 * kTinyConfig.superslab_bytes(),
+    .batch_threshold = 4 * kTinyConfig.unit_bytes,  // Large blocks of half a superslab, and all Big ones
+    .batch_bytes_max = 3 * kTinyConfig.superslab_bytes(),
+};
+// What the process reads when its window opens.
+inline hak::Tunables options = kTinyTunables;
+
 // Seeded defects. `lost_remote_block`: a drain of several posted blocks loses the first. `lying_purge`: purge says that memory is
 // zero and leaves it. `lost_pending`: every fourth push onto a pending list gets lost. `deadly`: a purge does
 // not return, in the way that `die` says.
@@ -131,15 +141,8 @@ struct WorldOf {
         threads.now().hooked = threads.now().can_hook && os.arm();
         return threads.now().hooked;
     }
-    static hak::Tunables read_tunables() {
-        hak::Tunables t;
-        t.purge_delay_ms = 100;
-        t.decommit_delay_ms = 300;
-        t.cache_bytes_max = 6 * kTinyConfig.superslab_bytes();
-        t.batch_threshold = 4 * kTinyConfig.unit_bytes;  // Large blocks of half a superslab, and all Big ones
-        t.batch_bytes_max = 3 * kTinyConfig.superslab_bytes();
-        return t;
-    }
+    static void* hit_heap() { return threads.now().heap; }
+    static hak::Tunables read_tunables() { return options; }
     [[noreturn]] static void fault(hak::Fault fault, hak::Entry entry, const void* p) { throw ClientFault{fault, entry, p}; }
 };
 
@@ -173,6 +176,7 @@ void reset_world() {
     reconstruct(hak::tunables<W>);
     hak::forking_thread<W>.store(0, hak::order::relaxed);
     threads = {};
+    options = kTinyTunables;
     defect_count = 0;
     for (auto& t : threads.all) t.heap = &hak::empty_heap<W>;
 }

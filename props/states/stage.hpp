@@ -32,6 +32,7 @@ struct Model {
 };
 Watch& token_watch();
 Watch& remote_watch();
+Watch& list_watch();
 Watch& block_watch();
 Watch& slab_watch();
 Watch& superslab_watch();

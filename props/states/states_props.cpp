@@ -28,6 +28,15 @@ void one_at_a_time(Command& command) {
     one_class(command);
     if (std::holds_alternative<states::Pause>(command)) command = kit::Advance{{100}};
 }
+// Lists of several lengths, and each call ends before the next begins.
+void few_classes(Command& command) {
+    each_field(command, [&]<class F>(F& field) {
+        if constexpr (std::is_same_v<F, kit::Bytes>) field.v = field.v % 3 == 0 ? 16 : field.v % 3 == 1 ? 48 : 200;
+        if constexpr (std::is_same_v<F, kit::Handle>) field.v %= 64;
+        if constexpr (std::is_same_v<F, kit::Count>) field.v %= 24;
+    });
+    if (std::holds_alternative<states::Pause>(command)) command = kit::Advance{{100}};
+}
 // Nothing is small.
 void large(Command& command) {
     each_field(command, [&]<class F>(F& field) {
@@ -47,6 +56,7 @@ void mixed(Command& command) {
 constexpr states::Model kModels[] = {
     {"token", states::token_watch, 3000, 300, one_class},
     {"remote", states::remote_watch, 3000, 300, one_class},
+    {"list", states::list_watch, 3000, 300, few_classes},
     {"block", states::block_watch, 3000, 300, one_at_a_time},
     {"slab", states::slab_watch, 3000, 300, one_at_a_time},
     {"superslab", states::superslab_watch, 1500, 300, any},

@@ -1,6 +1,7 @@
 // checked.hpp: the debug build's front: every call goes through CheckedHeap, and what it finds becomes one line and abort().
 #pragma once
 
+#include "api/direct.hpp"
 #include "api/real_world.hpp"
 #include "debug/checked_heap.hpp"
 
@@ -42,6 +43,7 @@ private:
 };
 
 struct Checked {
+    using World = RealWorld;
     using Blocks = CheckedHeap<RealWorld, Reporter>;
 
     static void* allocate_hit(std::size_t) { return nullptr; }
@@ -58,7 +60,7 @@ struct Checked {
     static std::size_t usable_size(const void* p) { return Blocks::usable_size(p, "malloc_usable_size"); }
     static bool trim() {
         Blocks::empty_quarantine("malloc_trim");
-        return hak::trim<RealWorld>(true);
+        return Direct<RealWorld>::trim();
     }
     static bool check_all(const char* function) {
         Blocks::check_all(function);

@@ -1,35 +1,49 @@
 // direct.hpp: what ships between the exported functions and the heap: nothing. What a client claims is not looked at.
 #pragma once
 
-#include "api/real_world.hpp"
 #include "base/claim.hpp"
+#include "heap/resize.hpp"
 
 namespace hak {
 
 // The front that the api calls. Every function but allocate_hit() may be called in any state of the process; null says that there is no
 // memory. allocate_hit() may return null for no reason, and allocate_missed() is called then.
+// W::hit_heap() is where a hit looks for the thread's heap: current_heap(), or the empty heap where every call shall miss.
+template <class W>
 struct Direct {
-    static HAK_INLINE void* allocate_hit(std::size_t bytes) { return hak::allocate_hit<RealWorld>(tls_heap, bytes); }
-    static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) { return hak::allocate_missed<RealWorld>(tls_heap, bytes).block; }
+    using World = W;
+
+    static HAK_INLINE void* allocate_hit(std::size_t bytes) { return hak::allocate_hit<W>(hit_heap(), bytes); }
+    static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) { return hak::allocate_missed<W>(hit_heap(), bytes).block; }
     // `site` is for the profile.
     static HAK_INLINE void* allocate_missed_at(std::size_t bytes, const void* site) {
-        if (RealWorld::Observer::takes_call()) return RealWorld::Observer::allocate(bytes, site).block;
-        return hak::allocate_missed<RealWorld>(tls_heap, bytes).block;
+        if constexpr (kProfiled<W>) {
+            if (Observer<W>::takes_call()) return Observer<W>::allocate(bytes, site).block;
+        }
+        return hak::allocate_missed<W>(hit_heap(), bytes).block;
     }
-    static HAK_INLINE void* allocate_zeroed(std::size_t bytes) { return hak::allocate_zeroed<RealWorld>(tls_heap, bytes); }
+    static HAK_INLINE void* allocate_zeroed(std::size_t bytes) { return hak::allocate_zeroed<W>(hit_heap(), bytes); }
     // Precondition: alignment is a power of two.
     static HAK_INLINE void* allocate_aligned(std::size_t alignment, std::size_t bytes, Origin) {
-        return hak::allocate_aligned<RealWorld>(tls_heap, alignment, bytes);
+        return hak::allocate_aligned<W>(hit_heap(), alignment, bytes);
     }
-    static HAK_INLINE void* reallocate(void* p, std::size_t bytes) { return hak::reallocate<RealWorld>(tls_heap, p, bytes); }
-    static HAK_INLINE void deallocate(void* p, const Claim&) { hak::deallocate<RealWorld>(tls_heap, p); }
-    static HAK_INLINE std::size_t usable_size(const void* p) { return hak::usable_size<RealWorld>(p); }
-    static bool trim() { return hak::trim<RealWorld>(true); }
+    static HAK_INLINE void* reallocate(void* p, std::size_t bytes) { return hak::reallocate<W>(hit_heap(), p, bytes); }
+    static HAK_INLINE void deallocate(void* p, const Claim&) { hak::deallocate<W>(hit_heap(), p); }
+    static HAK_INLINE std::size_t usable_size(const void* p) { return hak::usable_size<W>(p); }
+    // True if memory went back to the system meanwhile: on the way to what trim() gathers, what is due goes by itself.
+    static bool trim() {
+        const std::uint64_t before = pool<W>.returns();
+        hak::trim<W>(true);
+        return pool<W>.returns() != before;
+    }
     // Looks at all blocks, in the name of `function`; false where there is nothing to look at.
     static bool check_all(const char*) { return false; }
     // Around the heap's own fork handlers.
     static void before_fork() {}
     static void after_fork(bool /*is_child*/) {}
+
+private:
+    static HAK_INLINE Heap<W>* hit_heap() { return static_cast<Heap<W>*>(W::hit_heap()); }
 };
 
 }  // namespace hak

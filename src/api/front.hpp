@@ -5,6 +5,7 @@
 #include "api/checked.hpp"
 #else
 #include "api/direct.hpp"
+#include "api/real_world.hpp"
 #endif
 
 namespace hak {
@@ -12,7 +13,7 @@ namespace hak {
 #if HAKMEM_DEBUG
 using Front = Checked;
 #else
-using Front = Direct;
+using Front = Direct<RealWorld>;
 #endif
 
 inline void RealWorld::before_fork() { Front::before_fork(); }

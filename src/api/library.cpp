@@ -4,12 +4,21 @@
 
 #include <malloc.h>
 
+#include "api/front.hpp"
 #include "api/new_delete.hpp"
 #if !HAKMEM_DEBUG
 #include "api/profile_dump.hpp"
 #endif
 
+// The symbols behind try and catch, and behind the tables of functions with destructors, stay weak as well.
+asm(".weak __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch, _ZTISt9bad_alloc, _ZSt9terminatev, _Unwind_Resume");
+#if defined(__clang__)
+asm(".weak __cxa_call_terminate");
+#endif
+
 namespace {
+
+using C = hak::api::CFamily<hak::Front>;
 
 // Before other constructors, as far as the loader's order allows. What happens earlier still is served: the first call opens the
 // window by itself.
@@ -31,7 +40,7 @@ namespace {
     hak::dump_profile_at_exit();
 #endif
     if (!hak::options.verbose) return;
-    hak::describe(hak::collect_stats()).print();
+    hak::describe(hak::collect_stats<hak::RealWorld>()).print();
 #if HAKMEM_WITH_ELO
     hak::print_leaderboard<hak::RealWorld>();
 #endif
@@ -43,24 +52,24 @@ namespace {
 
 extern "C" {
 
-HAK_EXPORT void* hak_malloc(size_t size) { return hak::api::malloc(size); }
-HAK_EXPORT void hak_free(void* p) { hak::api::free(p); }
-HAK_EXPORT void* hak_calloc(size_t count, size_t size) { return hak::api::calloc(count, size); }
-HAK_EXPORT void* hak_realloc(void* p, size_t size) { return hak::api::realloc(p, size); }
-HAK_EXPORT void* hak_reallocarray(void* p, size_t count, size_t size) { return hak::api::reallocarray(p, count, size); }
-HAK_EXPORT int hak_posix_memalign(void** out, size_t alignment, size_t size) { return hak::api::posix_memalign(out, alignment, size); }
-HAK_EXPORT void* hak_aligned_alloc(size_t alignment, size_t size) { return hak::api::memalign(alignment, size); }
-HAK_EXPORT void* hak_memalign(size_t alignment, size_t size) { return hak::api::memalign(alignment, size); }
-HAK_EXPORT void* hak_valloc(size_t size) { return hak::api::valloc(size); }
-HAK_EXPORT void* hak_pvalloc(size_t size) { return hak::api::pvalloc(size); }
-HAK_EXPORT size_t hak_malloc_usable_size(void* p) { return hak::api::malloc_usable_size(p); }
-HAK_EXPORT void hak_free_sized(void* p, size_t size) { hak::api::free_sized(p, size); }
-HAK_EXPORT void hak_free_aligned_sized(void* p, size_t alignment, size_t size) { hak::api::free_aligned_sized(p, alignment, size); }
-HAK_EXPORT void* hak_alloc_at(size_t size, const void* site) { return hak::api::alloc_at(size, site); }
-HAK_EXPORT void hak_free_at(void* p, const void*) { hak::api::free(p); }
-HAK_EXPORT int hak_trim(size_t keep) { return hak::api::malloc_trim(keep); }
+HAK_EXPORT void* hak_malloc(size_t size) { return C::malloc(size); }
+HAK_EXPORT void hak_free(void* p) { C::free(p); }
+HAK_EXPORT void* hak_calloc(size_t count, size_t size) { return C::calloc(count, size); }
+HAK_EXPORT void* hak_realloc(void* p, size_t size) { return C::realloc(p, size); }
+HAK_EXPORT void* hak_reallocarray(void* p, size_t count, size_t size) { return C::reallocarray(p, count, size); }
+HAK_EXPORT int hak_posix_memalign(void** out, size_t alignment, size_t size) { return C::posix_memalign(out, alignment, size); }
+HAK_EXPORT void* hak_aligned_alloc(size_t alignment, size_t size) { return C::memalign(alignment, size); }
+HAK_EXPORT void* hak_memalign(size_t alignment, size_t size) { return C::memalign(alignment, size); }
+HAK_EXPORT void* hak_valloc(size_t size) { return C::valloc(size); }
+HAK_EXPORT void* hak_pvalloc(size_t size) { return C::pvalloc(size); }
+HAK_EXPORT size_t hak_malloc_usable_size(void* p) { return C::malloc_usable_size(p); }
+HAK_EXPORT void hak_free_sized(void* p, size_t size) { C::free_sized(p, size); }
+HAK_EXPORT void hak_free_aligned_sized(void* p, size_t alignment, size_t size) { C::free_aligned_sized(p, alignment, size); }
+HAK_EXPORT void* hak_alloc_at(size_t size, const void* site) { return C::alloc_at(size, site); }
+HAK_EXPORT void hak_free_at(void* p, const void*) { C::free(p); }
+HAK_EXPORT int hak_trim(size_t keep) { return C::malloc_trim(keep); }
 HAK_EXPORT int hak_check_all(void) { return hak::Front::check_all("hak_check_all") ? 1 : 0; }
-HAK_EXPORT int hak_stats(struct hak_stats* out, size_t bytes) { return hak::api::stats(out, bytes); }
+HAK_EXPORT int hak_stats(struct hak_stats* out, size_t bytes) { return C::stats(out, bytes); }
 HAK_EXPORT const char* hak_version(void) {
 #define HAK_TEXT_(x) #x
 #define HAK_TEXT(x) HAK_TEXT_(x)

@@ -1,118 +1,121 @@
-// malloc.hpp: the C family, as functions of namespace hak::api with the semantics of glibc 2.36. What is exported under which name
-// is said once, in library.cpp.
+// malloc.hpp: the C family with the semantics of glibc 2.36, on any front. What is exported under which name is said once, in library.cpp.
 #pragma once
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 
-#include "api/front.hpp"
 #include "api/statistics.hpp"
+#include "base/claim.hpp"
 
 namespace hak::api {
 
-HAK_COLD inline void* out_of_memory() {
-    errno = ENOMEM;
-    return nullptr;
-}
-
-HAK_NOINLINE inline void* malloc_missed(std::size_t size) {
-    void* const p = Front::allocate_missed(size, Origin::malloc);
-    if (p == nullptr) [[unlikely]] return out_of_memory();
-    return p;
-}
-
-HAK_INLINE void* malloc(std::size_t size) {
-    void* const p = Front::allocate_hit(size);
-    if (p != nullptr) [[likely]] return p;
-    return malloc_missed(size);
-}
-
-HAK_NOINLINE inline void* alloc_at_missed(std::size_t size, const void* site) {
-    void* const p = Front::allocate_missed_at(size, site);
-    if (p == nullptr) [[unlikely]] return out_of_memory();
-    return p;
-}
-
-HAK_INLINE void* alloc_at(std::size_t size, const void* site) {
-    void* const p = Front::allocate_hit(size);
-    if (p != nullptr) [[likely]] return p;
-    return alloc_at_missed(size, site);
-}
-
-HAK_INLINE void free(void* p, const Claim& claim = {"free"}) { Front::deallocate(p, claim); }
-
-// An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at most SIZE_MAX / 2 + 1.
-inline std::size_t rounded(std::size_t alignment) { return is_power_of_two(alignment) ? alignment : std::bit_ceil(alignment); }
-
-inline void free_sized(void* p, std::size_t size) { free(p, {"free_sized", Origin::malloc, size, 0}); }
-inline void free_aligned_sized(void* p, std::size_t alignment, std::size_t size) {
-    free(p, {"free_aligned_sized", Origin::malloc, size, alignment > SIZE_MAX / 2 + 1 ? alignment : rounded(alignment)});
-}
-
-HAK_INLINE void* calloc(std::size_t count, std::size_t size) {
-    std::size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) [[unlikely]] return out_of_memory();
-    void* const p = Front::allocate_zeroed(bytes);
-    if (p == nullptr) [[unlikely]] return out_of_memory();
-    return p;
-}
-
-HAK_INLINE void* realloc(void* p, std::size_t size) {
-    if (p == nullptr) [[unlikely]] return malloc(size);
-    if (size == 0) [[unlikely]] {
-        free(p, {"realloc"});
+template <class Front>
+struct CFamily {
+    static HAK_COLD void* out_of_memory() {
+        errno = ENOMEM;
         return nullptr;
     }
-    void* const q = Front::reallocate(p, size);
-    if (q == nullptr) [[unlikely]] return out_of_memory();
-    return q;
-}
 
-inline void* reallocarray(void* p, std::size_t count, std::size_t size) {
-    std::size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) return out_of_memory();
-    return realloc(p, bytes);
-}
+    static HAK_NOINLINE void* malloc_missed(std::size_t size) {
+        void* const p = Front::allocate_missed(size, Origin::malloc);
+        if (p == nullptr) [[unlikely]] return out_of_memory();
+        return p;
+    }
 
-// memalign and aligned_alloc.
-HAK_INLINE void* memalign(std::size_t alignment, std::size_t size) {
-    if (!is_power_of_two(alignment)) [[unlikely]] {
-        if (alignment > SIZE_MAX / 2 + 1) {
-            errno = EINVAL;
+    static HAK_INLINE void* malloc(std::size_t size) {
+        void* const p = Front::allocate_hit(size);
+        if (p != nullptr) [[likely]] return p;
+        return malloc_missed(size);
+    }
+
+    static HAK_NOINLINE void* alloc_at_missed(std::size_t size, const void* site) {
+        void* const p = Front::allocate_missed_at(size, site);
+        if (p == nullptr) [[unlikely]] return out_of_memory();
+        return p;
+    }
+
+    static HAK_INLINE void* alloc_at(std::size_t size, const void* site) {
+        void* const p = Front::allocate_hit(size);
+        if (p != nullptr) [[likely]] return p;
+        return alloc_at_missed(size, site);
+    }
+
+    static HAK_INLINE void free(void* p, const Claim& claim = {"free"}) { Front::deallocate(p, claim); }
+
+    // An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at most SIZE_MAX / 2 + 1.
+    static std::size_t rounded(std::size_t alignment) { return is_power_of_two(alignment) ? alignment : std::bit_ceil(alignment); }
+
+    static void free_sized(void* p, std::size_t size) { free(p, {"free_sized", Origin::malloc, size, 0}); }
+    static void free_aligned_sized(void* p, std::size_t alignment, std::size_t size) {
+        free(p, {"free_aligned_sized", Origin::malloc, size, alignment > SIZE_MAX / 2 + 1 ? alignment : rounded(alignment)});
+    }
+
+    static HAK_INLINE void* calloc(std::size_t count, std::size_t size) {
+        std::size_t bytes;
+        if (__builtin_mul_overflow(count, size, &bytes)) [[unlikely]] return out_of_memory();
+        void* const p = Front::allocate_zeroed(bytes);
+        if (p == nullptr) [[unlikely]] return out_of_memory();
+        return p;
+    }
+
+    static HAK_INLINE void* realloc(void* p, std::size_t size) {
+        if (p == nullptr) [[unlikely]] return malloc(size);
+        if (size == 0) [[unlikely]] {
+            free(p, {"realloc"});
             return nullptr;
         }
-        alignment = std::bit_ceil(alignment);
+        void* const q = Front::reallocate(p, size);
+        if (q == nullptr) [[unlikely]] return out_of_memory();
+        return q;
     }
-    void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
-    if (p == nullptr) [[unlikely]] return out_of_memory();
-    return p;
-}
 
-inline int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
-    if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-    void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
-    if (p == nullptr) return ENOMEM;
-    *out = p;
-    return 0;
-}
+    static void* reallocarray(void* p, std::size_t count, std::size_t size) {
+        std::size_t bytes;
+        if (__builtin_mul_overflow(count, size, &bytes)) return out_of_memory();
+        return realloc(p, bytes);
+    }
 
-inline void* valloc(std::size_t size) { return memalign(LinuxPal::page_bytes(), size); }
+    // memalign and aligned_alloc.
+    static HAK_INLINE void* memalign(std::size_t alignment, std::size_t size) {
+        if (!is_power_of_two(alignment)) [[unlikely]] {
+            if (alignment > SIZE_MAX / 2 + 1) {
+                errno = EINVAL;
+                return nullptr;
+            }
+            alignment = std::bit_ceil(alignment);
+        }
+        void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
+        if (p == nullptr) [[unlikely]] return out_of_memory();
+        return p;
+    }
 
-inline void* pvalloc(std::size_t size) {
-    const std::size_t page = LinuxPal::page_bytes();
-    if (size > SIZE_MAX - page) return out_of_memory();
-    return memalign(page, align_up(size, page));
-}
+    static int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
+        if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
+        void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
+        if (p == nullptr) return ENOMEM;
+        *out = p;
+        return 0;
+    }
 
-inline std::size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : Front::usable_size(p); }
+    static void* valloc(std::size_t size) { return memalign(Front::World::Pal::page_bytes(), size); }
 
-inline int malloc_trim(std::size_t /*keep*/) { return Front::trim() ? 1 : 0; }
+    static void* pvalloc(std::size_t size) {
+        const std::size_t page = Front::World::Pal::page_bytes();
+        if (size > SIZE_MAX - page) return out_of_memory();
+        return memalign(page, align_up(size, page));
+    }
 
-inline int stats(struct hak_stats* out, std::size_t bytes) {
-    if (out == nullptr) return EINVAL;
-    const struct hak_stats s = collect_stats();
-    std::memcpy(out, &s, bytes < sizeof s ? bytes : sizeof s);
-    return 0;
-}
+    static std::size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : Front::usable_size(p); }
+
+    static int malloc_trim(std::size_t /*keep*/) { return Front::trim() ? 1 : 0; }
+
+    static int stats(struct hak_stats* out, std::size_t bytes) {
+        if (out == nullptr) return EINVAL;
+        const struct hak_stats s = collect_stats<typename Front::World>();
+        std::memcpy(out, &s, bytes < sizeof s ? bytes : sizeof s);
+        return 0;
+    }
+};
 
 }  // namespace hak::api

@@ -6,12 +6,6 @@
 
 #include "api/malloc.hpp"
 
-// The symbols behind try and catch, and behind the tables of functions with destructors, stay weak as well.
-asm(".weak __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch, _ZTISt9bad_alloc, _ZSt9terminatev, _Unwind_Resume");
-#if defined(__clang__)
-asm(".weak __cxa_call_terminate");
-#endif
-
 namespace std {
 [[gnu::weak]] new_handler get_new_handler() noexcept;
 [[gnu::weak]] void __throw_bad_alloc();
@@ -19,57 +13,61 @@ namespace std {
 
 namespace hak::api {
 
-// [new.delete.single]: call the new-handler and try again, until there is none. The handler may throw. Alignment 0: the forms without one.
-HAK_COLD inline void* new_or_throw(std::size_t size, std::size_t alignment, Origin origin) {
-    while (true) {
-        const std::new_handler handler = std::get_new_handler != nullptr ? std::get_new_handler() : nullptr;
-        if (handler == nullptr) {
-            if (std::__throw_bad_alloc != nullptr) std::__throw_bad_alloc();
-            Text text;
-            text << "hakmem: operator new(" << static_cast<std::uint64_t>(size) << "): out of memory, and no C++ runtime to throw\n";
-            text.print();
-            std::abort();
+template <class Front>
+struct OperatorNew {
+    // [new.delete.single]: call the new-handler and try again, until there is none. The handler may throw. Alignment 0: the forms without one.
+    static HAK_COLD void* new_or_throw(std::size_t size, std::size_t alignment, Origin origin) {
+        while (true) {
+            const std::new_handler handler = std::get_new_handler != nullptr ? std::get_new_handler() : nullptr;
+            if (handler == nullptr) {
+                if (std::__throw_bad_alloc != nullptr) std::__throw_bad_alloc();
+                Text text;
+                text << "hakmem: operator new(" << static_cast<std::uint64_t>(size) << "): out of memory, and no C++ runtime to throw\n";
+                text.print();
+                std::abort();
+            }
+            handler();
+            void* const p = alignment == 0 ? Front::allocate_missed(size, origin) : Front::allocate_aligned(alignment, size, origin);
+            if (p != nullptr) return p;
         }
-        handler();
-        void* const p = alignment == 0 ? Front::allocate_missed(size, origin) : Front::allocate_aligned(alignment, size, origin);
-        if (p != nullptr) return p;
     }
-}
 
-// The same for the nothrow forms: null where the throwing form throws bad_alloc.
-HAK_COLD inline void* new_or_null(std::size_t size, std::size_t alignment, Origin origin) {
-    // Without a handler nothing is thrown, so that a program without a C++ runtime never gets to the catch.
-    if (std::get_new_handler == nullptr || std::get_new_handler() == nullptr) return nullptr;
-    try {
-        return new_or_throw(size, alignment, origin);
-    } catch (const std::bad_alloc&) {
-        return nullptr;
+    // The same for the nothrow forms: null where the throwing form throws bad_alloc.
+    static HAK_COLD void* new_or_null(std::size_t size, std::size_t alignment, Origin origin) {
+        // Without a handler nothing is thrown, so that a program without a C++ runtime never gets to the catch.
+        if (std::get_new_handler == nullptr || std::get_new_handler() == nullptr) return nullptr;
+        try {
+            return new_or_throw(size, alignment, origin);
+        } catch (const std::bad_alloc&) {
+            return nullptr;
+        }
     }
-}
 
-HAK_COLD inline void* new_again(std::size_t size, std::size_t alignment, Origin origin, bool may_throw) {
-    return may_throw ? new_or_throw(size, alignment, origin) : new_or_null(size, alignment, origin);
-}
+    static HAK_COLD void* new_again(std::size_t size, std::size_t alignment, Origin origin, bool may_throw) {
+        return may_throw ? new_or_throw(size, alignment, origin) : new_or_null(size, alignment, origin);
+    }
 
-HAK_NOINLINE inline void* operator_new_missed(std::size_t size, Origin origin, bool may_throw) {
-    void* const p = Front::allocate_missed(size, origin);
-    if (p == nullptr) [[unlikely]] return new_again(size, 0, origin, may_throw);
-    return p;
-}
-HAK_INLINE void* operator_new(std::size_t size, Origin origin, bool may_throw) {
-    void* const p = Front::allocate_hit(size);
-    if (p != nullptr) [[likely]] return p;
-    return operator_new_missed(size, origin, may_throw);
-}
-HAK_INLINE void* operator_new(std::size_t size, std::align_val_t alignment, Origin origin, bool may_throw) {
-    const auto align = static_cast<std::size_t>(alignment);
-    void* const p = Front::allocate_aligned(align, size, origin);
-    if (p == nullptr) [[unlikely]] return new_again(size, align, origin, may_throw);
-    return p;
-}
+    static HAK_NOINLINE void* new_missed(std::size_t size, Origin origin, bool may_throw) {
+        void* const p = Front::allocate_missed(size, origin);
+        if (p == nullptr) [[unlikely]] return new_again(size, 0, origin, may_throw);
+        return p;
+    }
+    static HAK_INLINE void* allocate(std::size_t size, Origin origin, bool may_throw) {
+        void* const p = Front::allocate_hit(size);
+        if (p != nullptr) [[likely]] return p;
+        return new_missed(size, origin, may_throw);
+    }
+    static HAK_INLINE void* allocate(std::size_t size, std::align_val_t alignment, Origin origin, bool may_throw) {
+        const auto align = static_cast<std::size_t>(alignment);
+        void* const p = Front::allocate_aligned(align, size, origin);
+        if (p == nullptr) [[unlikely]] return new_again(size, align, origin, may_throw);
+        return p;
+    }
+};
 
 // The six forms of operator delete and of operator delete[].
-struct Delete {
+template <class Front>
+struct OperatorDelete {
     const char* function;
     Origin origin;
 
@@ -82,7 +80,5 @@ struct Delete {
         Front::deallocate(p, {function, origin, size, static_cast<std::size_t>(alignment)});
     }
 };
-inline constexpr Delete operator_delete{"operator delete", Origin::operator_new};
-inline constexpr Delete operator_delete_array{"operator delete[]", Origin::operator_new_array};
 
 }  // namespace hak::api

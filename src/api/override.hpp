@@ -3,35 +3,27 @@
 
 extern "C" {
 
-HAK_EXPORT void* malloc(size_t size) noexcept { return hak::api::malloc(size); }
-HAK_EXPORT void free(void* p) noexcept { hak::api::free(p); }
-HAK_EXPORT void* calloc(size_t count, size_t size) noexcept { return hak::api::calloc(count, size); }
-HAK_EXPORT void* realloc(void* p, size_t size) noexcept { return hak::api::realloc(p, size); }
-HAK_EXPORT void* reallocarray(void* p, size_t count, size_t size) noexcept { return hak::api::reallocarray(p, count, size); }
-HAK_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) noexcept { return hak::api::posix_memalign(out, alignment, size); }
-HAK_EXPORT void* aligned_alloc(size_t alignment, size_t size) noexcept { return hak::api::memalign(alignment, size); }
-HAK_EXPORT void* memalign(size_t alignment, size_t size) noexcept { return hak::api::memalign(alignment, size); }
-HAK_EXPORT void* valloc(size_t size) noexcept { return hak::api::valloc(size); }
-HAK_EXPORT void* pvalloc(size_t size) noexcept { return hak::api::pvalloc(size); }
-HAK_EXPORT size_t malloc_usable_size(void* p) noexcept { return hak::api::malloc_usable_size(p); }
-HAK_EXPORT int malloc_trim(size_t keep) noexcept { return hak::api::malloc_trim(keep); }
+HAK_EXPORT void* malloc(size_t size) noexcept { return C::malloc(size); }
+HAK_EXPORT void free(void* p) noexcept { C::free(p); }
+HAK_EXPORT void* calloc(size_t count, size_t size) noexcept { return C::calloc(count, size); }
+HAK_EXPORT void* realloc(void* p, size_t size) noexcept { return C::realloc(p, size); }
+HAK_EXPORT void* reallocarray(void* p, size_t count, size_t size) noexcept { return C::reallocarray(p, count, size); }
+HAK_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) noexcept { return C::posix_memalign(out, alignment, size); }
+HAK_EXPORT void* aligned_alloc(size_t alignment, size_t size) noexcept { return C::memalign(alignment, size); }
+HAK_EXPORT void* memalign(size_t alignment, size_t size) noexcept { return C::memalign(alignment, size); }
+HAK_EXPORT void* valloc(size_t size) noexcept { return C::valloc(size); }
+HAK_EXPORT void* pvalloc(size_t size) noexcept { return C::pvalloc(size); }
+HAK_EXPORT size_t malloc_usable_size(void* p) noexcept { return C::malloc_usable_size(p); }
+HAK_EXPORT int malloc_trim(size_t keep) noexcept { return C::malloc_trim(keep); }
 // C23; this libc's headers do not declare them.
-HAK_EXPORT void free_sized(void* p, size_t size) noexcept { hak::api::free_sized(p, size); }
-HAK_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t size) noexcept { hak::api::free_aligned_sized(p, alignment, size); }
+HAK_EXPORT void free_sized(void* p, size_t size) noexcept { C::free_sized(p, size); }
+HAK_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t size) noexcept { C::free_aligned_sized(p, alignment, size); }
 
 // glibc's parameters describe its own arenas. They are accepted, as by glibc for parameters it does not know, and change nothing.
 HAK_EXPORT int mallopt(int, int) noexcept { return 1; }
 
 HAK_EXPORT struct mallinfo2 mallinfo2(void) noexcept {
-    const struct hak_stats s = hak::collect_stats();
-    struct mallinfo2 m {};
-    m.arena = s.units_bytes + s.cached_bytes;
-    m.hblks = s.big_bytes / hak::RealWorld::kConfig.superslab_bytes();
-    m.hblkhd = s.big_bytes;
-    m.uordblks = s.used_units_bytes + s.big_bytes;
-    m.fordblks = s.committed_bytes - m.uordblks;
-    m.keepcost = s.cached_bytes;
-    return m;
+    return hak::info_of<hak::RealWorld>(hak::collect_stats<hak::RealWorld>());
 }
 
 HAK_EXPORT struct mallinfo mallinfo(void) noexcept {
@@ -47,12 +39,12 @@ HAK_EXPORT struct mallinfo mallinfo(void) noexcept {
     return old;
 }
 
-HAK_EXPORT void malloc_stats(void) noexcept { hak::describe(hak::collect_stats()).print(); }
+HAK_EXPORT void malloc_stats(void) noexcept { hak::describe(hak::collect_stats<hak::RealWorld>()).print(); }
 
 // EINVAL for options != 0, as the manual says; else an XML document on `stream`.
 HAK_EXPORT int malloc_info(int info_options, FILE* stream) noexcept {
     if (info_options != 0) return EINVAL;
-    const struct hak_stats s = hak::collect_stats();
+    const struct hak_stats s = hak::collect_stats<hak::RealWorld>();
     const auto u = [](size_t x) { return static_cast<std::uint64_t>(x); };
     hak::Text text;
     text << "<malloc version=\"hakmem-1\">\n"
@@ -68,24 +60,30 @@ HAK_EXPORT int malloc_info(int info_options, FILE* stream) noexcept {
 
 }  // extern "C"
 
-HAK_EXPORT void* operator new(std::size_t n) { return hak::api::operator_new(n, hak::Origin::operator_new, true); }
-HAK_EXPORT void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, hak::Origin::operator_new, false); }
-HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, hak::Origin::operator_new, true); }
-HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, hak::Origin::operator_new, false); }
-HAK_EXPORT void* operator new[](std::size_t n) { return hak::api::operator_new(n, hak::Origin::operator_new_array, true); }
-HAK_EXPORT void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, hak::Origin::operator_new_array, false); }
-HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a) { return hak::api::operator_new(n, a, hak::Origin::operator_new_array, true); }
-HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return hak::api::operator_new(n, a, hak::Origin::operator_new_array, false); }
+namespace {
+using New = hak::api::OperatorNew<hak::Front>;
+constexpr hak::api::OperatorDelete<hak::Front> kDelete{"operator delete", hak::Origin::operator_new};
+constexpr hak::api::OperatorDelete<hak::Front> kDeleteArray{"operator delete[]", hak::Origin::operator_new_array};
+}  // namespace
 
-HAK_EXPORT void operator delete(void* p) noexcept { hak::api::operator_delete(p); }
-HAK_EXPORT void operator delete(void* p, std::size_t n) noexcept { hak::api::operator_delete(p, n); }
-HAK_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { hak::api::operator_delete(p); }
-HAK_EXPORT void operator delete(void* p, std::align_val_t a) noexcept { hak::api::operator_delete(p, a); }
-HAK_EXPORT void operator delete(void* p, std::size_t n, std::align_val_t a) noexcept { hak::api::operator_delete(p, n, a); }
-HAK_EXPORT void operator delete(void* p, std::align_val_t a, const std::nothrow_t&) noexcept { hak::api::operator_delete(p, a); }
-HAK_EXPORT void operator delete[](void* p) noexcept { hak::api::operator_delete_array(p); }
-HAK_EXPORT void operator delete[](void* p, std::size_t n) noexcept { hak::api::operator_delete_array(p, n); }
-HAK_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { hak::api::operator_delete_array(p); }
-HAK_EXPORT void operator delete[](void* p, std::align_val_t a) noexcept { hak::api::operator_delete_array(p, a); }
-HAK_EXPORT void operator delete[](void* p, std::size_t n, std::align_val_t a) noexcept { hak::api::operator_delete_array(p, n, a); }
-HAK_EXPORT void operator delete[](void* p, std::align_val_t a, const std::nothrow_t&) noexcept { hak::api::operator_delete_array(p, a); }
+HAK_EXPORT void* operator new(std::size_t n) { return New::allocate(n, hak::Origin::operator_new, true); }
+HAK_EXPORT void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return New::allocate(n, hak::Origin::operator_new, false); }
+HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a) { return New::allocate(n, a, hak::Origin::operator_new, true); }
+HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return New::allocate(n, a, hak::Origin::operator_new, false); }
+HAK_EXPORT void* operator new[](std::size_t n) { return New::allocate(n, hak::Origin::operator_new_array, true); }
+HAK_EXPORT void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return New::allocate(n, hak::Origin::operator_new_array, false); }
+HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a) { return New::allocate(n, a, hak::Origin::operator_new_array, true); }
+HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return New::allocate(n, a, hak::Origin::operator_new_array, false); }
+
+HAK_EXPORT void operator delete(void* p) noexcept { kDelete(p); }
+HAK_EXPORT void operator delete(void* p, std::size_t n) noexcept { kDelete(p, n); }
+HAK_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { kDelete(p); }
+HAK_EXPORT void operator delete(void* p, std::align_val_t a) noexcept { kDelete(p, a); }
+HAK_EXPORT void operator delete(void* p, std::size_t n, std::align_val_t a) noexcept { kDelete(p, n, a); }
+HAK_EXPORT void operator delete(void* p, std::align_val_t a, const std::nothrow_t&) noexcept { kDelete(p, a); }
+HAK_EXPORT void operator delete[](void* p) noexcept { kDeleteArray(p); }
+HAK_EXPORT void operator delete[](void* p, std::size_t n) noexcept { kDeleteArray(p, n); }
+HAK_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { kDeleteArray(p); }
+HAK_EXPORT void operator delete[](void* p, std::align_val_t a) noexcept { kDeleteArray(p, a); }
+HAK_EXPORT void operator delete[](void* p, std::size_t n, std::align_val_t a) noexcept { kDeleteArray(p, n, a); }
+HAK_EXPORT void operator delete[](void* p, std::align_val_t a, const std::nothrow_t&) noexcept { kDeleteArray(p, a); }

@@ -41,6 +41,7 @@ struct RealWorld {
     static constexpr Config kConfig{};
 
     static void* current_heap();
+    static void* hit_heap();
     static void set_current_heap(void* heap);
     static bool arm_exit_hook(void* heap);
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
@@ -81,6 +82,7 @@ using RealHeap = Heap<RealWorld>;
 // It starts at a heap whose lists are empty, so that no hit asks whether the thread was initialised.
 inline constinit thread_local RealHeap* tls_heap [[gnu::tls_model("initial-exec")]] = &empty_heap<RealWorld>;
 
+HAK_INLINE void* RealWorld::hit_heap() { return tls_heap; }
 #if HAKMEM_DEBUG
 inline void* RealWorld::current_heap() { return tls_heap; }
 inline void RealWorld::set_current_heap(void* heap) { tls_heap = static_cast<RealHeap*>(heap); }

@@ -1,17 +1,21 @@
 // statistics.hpp: one snapshot of the allocator's state, for hak_stats, mallinfo, malloc_stats, malloc_info and the line at exit.
 #pragma once
 
-#include "api/real_world.hpp"
+#include <malloc.h>
+
+#include "api/text.hpp"
+#include "heap/heaps.hpp"
 #include "hakmem/hakmem.h"
 
 namespace hak {
 
-inline struct hak_stats collect_stats() {
+template <World W>
+struct hak_stats collect_stats() {
     struct hak_stats s {};
-    if (!window<RealWorld>.is_open()) return s;
-    const Config& c = RealWorld::kConfig;
-    const PoolCounters p = pool<RealWorld>.counters();
-    s.window_bytes = window<RealWorld>.bytes();
+    if (!window<W>.is_open()) return s;
+    const Config& c = W::kConfig;
+    const PoolCounters p = pool<W>.counters();
+    s.window_bytes = window<W>.bytes();
     s.committed_bytes = p.committed_slots * c.superslab_bytes();
     s.units_bytes = p.units_slots * c.superslab_bytes();
     s.used_units_bytes = p.used_units * c.unit_bytes;
@@ -23,9 +27,9 @@ inline struct hak_stats collect_stats() {
     s.purges = p.purges;
     s.purged_bytes = p.purged_bytes;
     s.above_small = p.above_small;
-    s.heaps = heaps<RealWorld>.count();
+    s.heaps = heaps<W>.count();
     for (unsigned i = 0; i < s.heaps; ++i) {
-        const RealHeap& heap = heaps<RealWorld>.at(i);
+        const Heap<W>& heap = heaps<W>.at(i);
         // relaxed, all of these: each is a counter of its own
         const Token token = heap.token.load(order::relaxed);
         s.heaps_orphan += token == Token::orphan;
@@ -39,6 +43,20 @@ inline struct hak_stats collect_stats() {
         s.above_small += heap.kept_taken.load(order::relaxed);
     }
     return s;
+}
+
+// As glibc's fields, where something corresponds to them: arena and hblkhd are what is committed for blocks up to 1 MiB and above, uordblks what
+// of both is in use.
+template <World W>
+struct mallinfo2 info_of(const struct hak_stats& s) {
+    struct mallinfo2 m {};
+    m.arena = s.units_bytes + s.cached_bytes;
+    m.hblks = s.big_bytes / W::kConfig.superslab_bytes();
+    m.hblkhd = s.big_bytes;
+    m.uordblks = s.used_units_bytes + s.big_bytes;
+    m.fordblks = s.committed_bytes - m.uordblks;
+    m.keepcost = s.cached_bytes;
+    return m;
 }
 
 inline Text describe(const struct hak_stats& s) {

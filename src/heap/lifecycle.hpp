@@ -23,27 +23,27 @@ HAK_INLINE bool start() {
 }
 
 // Everything that is free goes from this heap, which the caller holds, and from those that can be tended to the pool, and from there to
-// the system; true if the system got any of it.
+// the system.
 template <World W>
-HAK_COLD bool return_all_free(Heap<W>& heap, bool decommit) {
+HAK_COLD void return_all_free(Heap<W>& heap, bool decommit) {
     if (has_pending(heap)) collect_pending(heap);
     flush_all(heap);
     release_empty_slabs(heap);
     tend_all<W>(true);
-    return reclaim<W>.everything(decommit);
+    reclaim<W>.everything(decommit);
 }
 
-// Returns what can be returned to the system now; true if anything was.
+// Returns what can be returned to the system now.
 template <World W>
-HAK_COLD bool trim(bool decommit) {
-    if (!window<W>.is_open()) return false;
+HAK_COLD void trim(bool decommit) {
+    if (!window<W>.is_open()) return;
     auto* const heap = static_cast<Heap<W>*>(W::current_heap());
     if (has_heap(heap)) {
         const Held<W> held(*heap);
         return return_all_free(*heap, decommit);
     }
     tend_all<W>(true);
-    return reclaim<W>.everything(decommit);
+    reclaim<W>.everything(decommit);
 }
 
 // A heap for one call. `borrowed`: it goes back when the call ends, because this thread cannot promise to give it up later.

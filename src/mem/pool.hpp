@@ -82,6 +82,11 @@ public:
         LockGuard<W> guard(lock_);
         return counters_;
     }
+    // How often memory went back to the system.
+    std::uint64_t returns() {
+        LockGuard<W> guard(lock_);
+        return counters_.purges + counters_.decommits;
+    }
     // Dirty free bytes in cached runs: what the cache limit bounds. Read without the lock as a hint.
     std::size_t cached_dirty_slots() const { return cached_dirty_.load(order::relaxed); }
     // Superslabs in the purge batch, and all free dirty bytes. Hints, like the other.
@@ -111,7 +116,7 @@ private:
     // Buckets of superslabs with free units. All under the lock.
     void link_bucket(std::uint32_t i);
     void unlink_bucket(std::uint32_t i);
-    Range take_units(std::uint32_t i, unsigned count);
+    Range take_units(std::uint32_t i, unsigned count, Use use);
     std::uint32_t find_units(unsigned count) const;
     void wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait = Wait::decay);
     void enter_batch(std::uint32_t i, std::uint64_t now_ms);

@@ -47,7 +47,7 @@ std::uint32_t Pool<W>::find_units(unsigned count) const {
 }
 
 template <World W>
-Range Pool<W>::take_units(std::uint32_t i, unsigned count) {
+Range Pool<W>::take_units(std::uint32_t i, unsigned count, Use use) {
     SuperSlab<W>& s = slot(i);
     unlink_bucket(i);
     // Dirty units first: they are resident already.
@@ -60,6 +60,7 @@ Range Pool<W>::take_units(std::uint32_t i, unsigned count) {
     s.used_units.set(s.used_units.get() | mask);
     s.dirty_units.set(s.dirty_units.get() | mask);
     counters_.used_units += count;
+    counters_.above_small += use == Use::block;
     link_bucket(i);
     return {address_of_slot(i) + first * kConfig.unit_bytes, zero};
 }
@@ -68,8 +69,7 @@ template <World W>
 Range Pool<W>::acquire_units(unsigned count, Use use) {
     {
         LockGuard<W> guard(lock_);
-        counters_.above_small += use == Use::block;
-        if (const std::uint32_t i = find_units(count); i != kNone) return take_units(i, count);
+        if (const std::uint32_t i = find_units(count); i != kNone) return take_units(i, count, use);
     }
     const Range fresh = acquire_slots(1, Window<W>::kSuperSlabBytes, Use::slab);
     if (fresh.address == 0) return {};
@@ -82,7 +82,7 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
     counters_.big_slots -= 1;
     counters_.units_slots += 1;
     link_bucket(i);
-    const Range taken = take_units(i, count);
+    const Range taken = take_units(i, count, use);
     if (s.purgeable_units() != 0) wait_for_purge(i, W::Pal::now_ms());
     return taken;
 }
