@@ -1,11 +1,12 @@
-// api_table_props.cpp: every allocating function of hakmem.h with every edge size and every alignment, against what the manual pages
-// promise: null or not, the error, where errno may change, alignment, usable size, zero bytes, blocks that do not overlap. The blocks go
+// api_table_props.cpp: every allocating function of hakmem.h and every operator new, with every edge size and every alignment, against what the
+// manual pages and the standard promise: null or not, the error, where errno may change, alignment, usable size, zero bytes, blocks that do not overlap. The blocks go
 // back through every freeing function in turn, and the audit finds none left. Lastly the table must refuse functions that are wrong.
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ constexpr size_t kServed = 64 * kit::kMiB, kServedAlignment = 1024 * kit::kMiB; 
 constexpr size_t kNever = size_t{1} << 47;                                       // the address space of a process
 constexpr int kUntouched = 12345;
 const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+size_t window = 0;
 
 struct Answer {
     void* p;
@@ -31,8 +33,11 @@ struct Answer {
 
 struct Entry {
     const char* name;
-    enum Kind : std::uint8_t { plain, zeroed, paged, whole_pages, aligned, posix } kind;
+    enum Kind : std::uint8_t { plain, zeroed, paged, whole_pages, aligned, posix, aligned_new } kind;
     Answer (*call)(size_t n, size_t alignment);
+    enum Family : std::uint8_t { c, object, array } family = c;  // of the functions that may free the block
+
+    bool has_alignment() const { return kind == aligned || kind == posix || kind == aligned_new; }
 };
 
 // What errno says; `errno unchanged` is part of the answer.
@@ -53,6 +58,17 @@ Answer by_result(int (*call)(void**, size_t, size_t), size_t alignment, size_t n
     return {error == 0 ? out : nullptr, error};
 }
 
+// bad_alloc counts as ENOMEM, and so does null from a form that does not throw.
+template <bool kIsArray, bool kIsNothrow, bool kIsAligned>
+Answer by_new(size_t n, size_t a) {
+    int thrown = 0;
+    errno = kUntouched;
+    void* const p = hak_operator_new(n, kIsAligned ? a : 0, kIsArray, kIsNothrow, &thrown);
+    require(errno == kUntouched, "operator new(", n, ") changed errno");
+    require((thrown != 0) == (p == nullptr && !kIsNothrow), "operator new(", n, thrown != 0 ? ") threw" : ") did not throw");
+    return {p, p == nullptr ? ENOMEM : 0};
+}
+
 constexpr std::array kEntries = {
     Entry{"malloc(n)", Entry::plain, [](size_t n, size_t) { return by_errno([&] { return hak_malloc(n); }); }},
     Entry{"alloc_at(n)", Entry::plain, [](size_t n, size_t) { return by_errno([&] { return hak_alloc_at(n, &errno); }); }},
@@ -67,6 +83,14 @@ constexpr std::array kEntries = {
     Entry{"aligned_alloc(a, n)", Entry::aligned, [](size_t n, size_t a) { return by_errno([&] { return hak_aligned_alloc(a, n); }); }},
     Entry{"memalign(a, n)", Entry::aligned, [](size_t n, size_t a) { return by_errno([&] { return hak_memalign(a, n); }); }},
     Entry{"posix_memalign(a, n)", Entry::posix, [](size_t n, size_t a) { return by_result(hak_posix_memalign, a, n); }},
+    Entry{"operator new(n)", Entry::plain, by_new<false, false, false>, Entry::object},
+    Entry{"operator new(n, nothrow)", Entry::plain, by_new<false, true, false>, Entry::object},
+    Entry{"operator new[](n)", Entry::plain, by_new<true, false, false>, Entry::array},
+    Entry{"operator new[](n, nothrow)", Entry::plain, by_new<true, true, false>, Entry::array},
+    Entry{"operator new(n, a)", Entry::aligned_new, by_new<false, false, true>, Entry::object},
+    Entry{"operator new(n, a, nothrow)", Entry::aligned_new, by_new<false, true, true>, Entry::object},
+    Entry{"operator new[](n, a)", Entry::aligned_new, by_new<true, false, true>, Entry::array},
+    Entry{"operator new[](n, a, nothrow)", Entry::aligned_new, by_new<true, true, true>, Entry::array},
 };
 
 // The promise: an error, a block, or either where it depends on the machine.
@@ -78,11 +102,14 @@ Promise promise(const Entry& entry, size_t n, size_t a) {
     if (entry.kind == Entry::posix && (!std::has_single_bit(a) || a % sizeof(void*) != 0)) return {EINVAL};
     if (entry.kind == Entry::aligned && a > SIZE_MAX / 2 + 1) return {EINVAL};
     size_t alignment = 16, bytes = n;
-    if (entry.kind == Entry::aligned || entry.kind == Entry::posix) alignment = std::max(alignment, std::bit_ceil(a));
+    if (entry.has_alignment()) alignment = std::max(alignment, std::bit_ceil(a));
     if (entry.kind == Entry::paged || entry.kind == Entry::whole_pages) alignment = page;
     if (n >= kNever || alignment >= kNever) return {ENOMEM};
     if (entry.kind == Entry::whole_pages) bytes = (n + page - 1) / page * page;
-    const bool must = n <= kServed && alignment <= kServedAlignment;
+    if (n > window || alignment > window) return {ENOMEM};
+    // The slabs take a superslab of the window or two, which lie at its beginning.
+    const bool has_place = n + (alignment > kit::kSlot ? alignment : 0) <= window - 3 * kit::kSlot;
+    const bool must = n <= kServed && alignment <= kServedAlignment && has_place;
     return {must ? std::optional<int>(0) : std::nullopt, alignment, bytes};
 }
 
@@ -95,10 +122,10 @@ public:
     ~Live() {
         for (const Block& b : blocks_) hak_free(b.p);
     }
-    void add(void* p, size_t n, size_t alignment, size_t usable) {
+    void add(const Entry& entry, void* p, size_t n, size_t alignment, size_t usable) {
         Block& b = blocks_[++count_ % blocks_.size()];
         release(b);
-        b = {static_cast<unsigned char*>(p), n, alignment, usable, static_cast<unsigned char>(count_ % 255 + 1)};
+        b = {static_cast<unsigned char*>(p), n, alignment, usable, static_cast<unsigned char>(count_ % 255 + 1), entry.family, entry.has_alignment()};
         std::memset(b.p, b.mark, ends(b));
         std::memset(b.p + b.usable - ends(b), b.mark, ends(b));
     }
@@ -111,6 +138,8 @@ private:
         unsigned char* p = nullptr;
         size_t n = 0, alignment = 16, usable = 0;
         unsigned char mark = 0;
+        Entry::Family family = Entry::c;
+        bool is_aligned = false;
     };
     static size_t ends(const Block& b) { return std::min<size_t>(b.usable, 2 * kit::kUnit); }
     void release(Block& b) {
@@ -122,11 +151,17 @@ private:
         unsigned char* const p = b.p;
         b.p = nullptr;
         errno = kUntouched;
-        switch (count_ / 3 % 4) {
-            case 0: hak_free(p); break;
-            case 1: hak_free_sized(p, b.n); break;
-            case 2: hak_free_aligned_sized(p, b.alignment, b.n); break;
-            default: hak_free_at(p, &count_);
+        const size_t way = count_ / 3 % 4;
+        if (b.family != Entry::c) {
+            hak_operator_delete(p, way % 2 == 0 ? SIZE_MAX : b.n, b.is_aligned ? b.alignment : 0, b.family == Entry::array);
+        } else if (way == 0) {
+            hak_free(p);
+        } else if (way == 1) {
+            hak_free_sized(p, b.n);
+        } else if (way == 2) {
+            hak_free_aligned_sized(p, b.alignment, b.n);
+        } else {
+            hak_free_at(p, &count_);
         }
         require(errno == kUntouched, "a free of ", b.n, " bytes changed errno");
     }
@@ -167,7 +202,7 @@ void check_row(const Entry& entry, size_t n, size_t a, Live& live) {
     fail_unless(usable >= want.bytes, "the usable size is", usable);
     fail_unless(!small || usable == documented_usable(n), "the documented classes say that the usable size is not", usable);
     fail_unless(entry.kind != Entry::zeroed || is_zero(static_cast<const unsigned char*>(got.p), n), "not zero; bytes:", n);
-    live.add(got.p, n, want.alignment, usable);
+    live.add(entry, got.p, n, want.alignment, usable);
 }
 
 std::vector<size_t> alignments() {
@@ -176,15 +211,33 @@ std::vector<size_t> alignments() {
     return all;
 }
 
+// Rows where a size or an alignment meets the window's. One block lives at a time, and nothing waits in a cache.
+size_t check_window(const Entry& entry) {
+    size_t rows = 0;
+    std::vector<size_t> aligned = {16};
+    if (entry.has_alignment()) aligned.insert(aligned.end(), {kit::kUnit, kit::kSlot, window / 4, window / 2, window, 2 * window});
+    for (const size_t a : aligned) {
+        for (const size_t edge : {window / 2, window - 4 * kit::kSlot, window - 3 * kit::kSlot, window - 2 * kit::kSlot, window - kit::kSlot, window, window + kit::kSlot, 2 * window}) {
+            for (const size_t n : {edge - 1, edge, edge + 1}) {
+                Live live;
+                check_row(entry, n, a, live), ++rows;
+                live.release_all();
+                hak_trim(0);
+            }
+        }
+    }
+    return rows;
+}
+
 size_t check_table(const Entry& entry) {
-    const bool has_alignment = entry.kind == Entry::aligned || entry.kind == Entry::posix;
     std::vector<size_t> sizes = kit::edge_sizes();
     for (const size_t n : kit::impossible_sizes()) sizes.push_back(n);
     for (unsigned bit = 47; bit < 64; ++bit) sizes.push_back(size_t{1} << bit);
     sizes.push_back(kServed);
     Live live;
     size_t rows = 0;
-    for (const size_t a : has_alignment ? alignments() : std::vector<size_t>{16}) {
+    for (const size_t a : entry.has_alignment() ? alignments() : std::vector<size_t>{16}) {
+        if (entry.kind == Entry::aligned_new && !std::has_single_bit(a)) continue;  // undefined
         for (const size_t n : sizes) check_row(entry, n, a, live), ++rows;
     }
     live.release_all();
@@ -222,14 +275,25 @@ void require_refused(const Entry& wrong) {
 
 }  // namespace
 
-int main(int, char** argv) {
+// props_api_table [--window]: the second with a window of 64 MiB, by HAKMEM_OPTIONS.
+int main(int argc, char** argv) {
     try {
+        hak_free(hak_malloc(1));
+        struct hak_stats stats;
+        require(hak_stats(&stats, sizeof stats) == 0, "no statistics");
+        window = stats.window_bytes;
+        if (argc > 1) {
+            require(argv[1] == std::string_view("--window") && window == 64 * kit::kMiB, "the window has ", window, " bytes");
+            for (const Entry& entry : kEntries) std::printf("OK: %s, %zu rows\n", entry.name, check_window(entry));
+            require_none_left();
+            return 0;
+        }
         for (const Entry& entry : kEntries) std::printf("OK: %s, %zu rows\n", entry.name, check_table(entry));
         require_none_left();
         for (const Entry& wrong : kWrong) require_refused(wrong);
         return 0;
     } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "%s\nreproduce: %s\n", e.what(), argv[0]);
+        std::fprintf(stderr, "%s\nreproduce: %s%s%s\n", e.what(), argc > 1 ? "HAKMEM_OPTIONS=window=64M " : "", argv[0], argc > 1 ? " --window" : "");
         return 1;
     }
 }

@@ -25,3 +25,23 @@ extern "C" int hak_audit(struct hak_audit_result* out) {
     if (scratch != nullptr) ::munmap(scratch, bytes);
     return v ? 1 : 0;
 }
+
+extern "C" void* hak_operator_new(std::size_t size, std::size_t alignment, int is_array, int is_nothrow, int* thrown) {
+    using New = hak::api::OperatorNew<hak::Front>;
+    const hak::Origin origin = is_array != 0 ? hak::Origin::operator_new_array : hak::Origin::operator_new;
+    try {
+        *thrown = 0;
+        if (alignment == 0) return New::allocate(size, origin, is_nothrow == 0);
+        return New::allocate(size, static_cast<std::align_val_t>(alignment), origin, is_nothrow == 0);
+    } catch (const std::bad_alloc&) {
+        *thrown = 1;
+        return nullptr;
+    }
+}
+
+extern "C" void hak_operator_delete(void* p, std::size_t size, std::size_t alignment, int is_array) {
+    const hak::api::OperatorDelete<hak::Front> release{"operator delete", is_array != 0 ? hak::Origin::operator_new_array : hak::Origin::operator_new};
+    const auto aligned = static_cast<std::align_val_t>(alignment);
+    if (size == SIZE_MAX) return alignment == 0 ? release(p) : release(p, aligned);
+    return alignment == 0 ? release(p, size) : release(p, size, aligned);
+}

@@ -18,6 +18,11 @@ struct hak_audit_result {
 // Precondition: no other thread is inside the allocator, nor will be until this returns. 0 if all invariants hold.
 __attribute__((visibility("default"))) int hak_audit(struct hak_audit_result* out);
 
+// The source of the operators new and delete, which a build without overriding has no names for. Alignment 0 and, for delete, size SIZE_MAX: a
+// form without one. *thrown: whether bad_alloc was.
+void* hak_operator_new(size_t size, size_t alignment, int is_array, int is_nothrow, int* thrown);
+void hak_operator_delete(void* p, size_t size, size_t alignment, int is_array);
+
 // Which locks the calling thread holds: bit r for the lock of rank r, start 0, registry 1, reclaim 2, pool 3. A call that returned holds none; those
 // that fork holds from prepare to parent or child do not count.
 unsigned hak_held_locks(void);

@@ -202,11 +202,13 @@ private:
     // A run of free slots of one kind right behind, or the untouched slots, long enough.
     static bool can_extend(std::size_t next, std::size_t more) {
         bool found = false;
+        std::size_t open = next;
         const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
             const auto kind = hak::window<W>.superslab(i).kind.get();
             found |= i == next && (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) && length >= more;
+            if (i == next && kind == hak::SlotKind::reserved) open = i + length;
         });
-        return found || (next == frontier && next + more <= hak::window<W>.slot_count());
+        return found || (open == frontier && next + more <= hak::window<W>.slot_count());
     }
     void apply(const ExtendSlots& c) {
         if (!have(c.h.v) || !have_[c.h.v].slots) return;

@@ -21,7 +21,7 @@ std::size_t each_slot(Visit visit) {
     return i;
 }
 
-// Whether some free run of one kind has room for `count` slots.
+// Whether some free run of one kind has room for `count` slots. What was reserved again before the frontier is one run with what lies behind.
 template <hak::World W>
 bool has_slots(std::size_t count, std::size_t alignment) {
     bool found = false;
@@ -30,11 +30,14 @@ bool has_slots(std::size_t count, std::size_t alignment) {
         const hak::Address start = hak::align_up(begin, std::max(alignment, kTinyConfig.superslab_bytes()));
         return (start - begin) / kTinyConfig.superslab_bytes() + count <= length;
     };
+    std::size_t open = SIZE_MAX;
     const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
         const auto kind = hak::window<W>.superslab(i).kind.get();
         if (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) found |= fits(i, length);
+        open = kind == hak::SlotKind::reserved ? i : SIZE_MAX;
     });
-    return found || fits(frontier, hak::window<W>.slot_count() - frontier);
+    open = std::min(open, frontier);
+    return found || fits(open, hak::window<W>.slot_count() - open);
 }
 
 template <hak::World W>

@@ -133,6 +133,11 @@ private:
     void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);
     void put_reserved(std::uint32_t first, std::uint32_t count);
+    // Where the reserved slots begin that end at the frontier: together with those behind it they are one run.
+    std::uint32_t open_end() const {
+        const std::uint32_t frontier = frontier_.get();
+        return frontier != 0 && slot(frontier - 1).kind.get() == SlotKind::reserved ? slot(frontier - 1).run_first.get() : frontier;
+    }
     std::uint32_t choose_reserved(std::uint32_t count, std::size_t alignment_bytes);
     bool is_reserved_at(std::uint32_t i) const { return i >= frontier_.get() || slot(i).kind.get() == SlotKind::reserved; }
     unsigned neighbours_committed(std::uint32_t first, std::uint32_t count) const {

@@ -75,23 +75,19 @@ void Pool<W>::put_reserved(std::uint32_t first, std::uint32_t count) {
 // the slots whose records are ready (the caller makes them ready and asks again).
 template <World W>
 std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes) {
-    std::uint32_t at = 0;
-    if (const std::uint32_t run = reserved_.find(count, alignment_bytes, &at); run != kNone) {
-        const std::uint32_t length = slot(run).run_slots.get();
-        reserved_.remove(run);
-        if (at > run) reserved_.insert(run, at - run, at, [](std::uint32_t) {});
-        Runs<W, SlotKind::reserved>::form(at, count, SlotKind::transit);
-        if (const std::uint32_t end = at + count; end < run + length) {
-            reserved_.insert(end, run + length - end, frontier_.get(), [](std::uint32_t) {});
-        }
-    } else {
-        at = Runs<W, SlotKind::reserved>::aligned_slot(frontier_.get(), alignment_bytes);
+    std::uint32_t at = 0, run = reserved_.find(count, alignment_bytes, &at);
+    if (run == kNone) {
+        run = open_end();
+        at = Runs<W, SlotKind::reserved>::aligned_slot(run, alignment_bytes);
         if (at + std::size_t{count} > window<W>.slots_ready()) return kNone;
-        const std::uint32_t gap = frontier_.get();
-        frontier_.set(at + count);
-        Runs<W, SlotKind::reserved>::form(at, count, SlotKind::transit);
-        if (at > gap) reserved_.insert(gap, at - gap, at, [](std::uint32_t) {});
     }
+    const std::uint32_t frontier = frontier_.get(), end = at + count;
+    const std::uint32_t run_end = run < frontier ? run + slot(run).run_slots.get() : frontier;
+    if (run < frontier) reserved_.remove(run);
+    if (end > frontier) frontier_.set(end);
+    Runs<W, SlotKind::reserved>::form(at, count, SlotKind::transit);
+    if (at > run) reserved_.insert(run, at - run, at, [](std::uint32_t) {});
+    if (end < run_end) reserved_.insert(end, run_end - end, frontier, [](std::uint32_t) {});
     islands_.set(islands_.get() + 1 - neighbours_committed(at, count));
     counters_.committed_slots += count;
     return at;
@@ -133,7 +129,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 counters_.commits += 1;
                 break;
             }
-            needed = Runs<W, SlotKind::reserved>::aligned_slot(frontier_.get(), alignment_bytes) + std::size_t{count};
+            needed = Runs<W, SlotKind::reserved>::aligned_slot(open_end(), alignment_bytes) + std::size_t{count};
         }
         if (needed > window<W>.slot_count() || !window<W>.make_ready(needed)) return {};
     }
@@ -189,17 +185,14 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
             counters_.big_slots += more;
             return true;
         }
-        if (next == frontier_.get()) {
-            frontier_.set(next + more);
-        } else if (slot(next).kind.get() == SlotKind::reserved && slot(next).run_slots.get() >= more) {
-            const std::uint32_t length = slot(next).run_slots.get();
-            reserved_.remove(next);
-            Runs<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
-            if (length > more) reserved_.insert(next + more, length - more, frontier_.get(), [](std::uint32_t) {});
-        } else {
-            return false;
-        }
+        const std::uint32_t frontier = frontier_.get();
+        const bool is_reserved = next < frontier && slot(next).kind.get() == SlotKind::reserved;
+        const std::uint32_t length = is_reserved ? slot(next).run_slots.get() : 0;
+        if (length < more && next + length != frontier) return false;
+        if (is_reserved) reserved_.remove(next);
+        if (next + more > frontier) frontier_.set(next + more);
         Runs<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
+        if (length > more) reserved_.insert(next + more, length - more, frontier, [](std::uint32_t) {});
         islands_.set(islands_.get() + 1 - neighbours_committed(next, more));
         counters_.committed_slots += more;
         counters_.commits += 1;
