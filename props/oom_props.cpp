@@ -59,6 +59,39 @@ void full_window() {
     }
 }
 
+// Each refill counts as what it was: a slab of a heap without a thread, a fresh slab, nothing, or room of the heap's own.
+void refills_by_end() {
+    kit::Machine<W> machine;
+    constexpr std::size_t kBytes = 100;
+    const auto count = [](const auto& counter) { return counter.load(hak::order::relaxed); };
+    kit::threads.current = 0;
+    std::vector<void*> blocks{hak::allocate<W>(kit::heap_of<W>(0), 16)};  // so that the thread has a heap, and adopts none
+    const hak::Heap<W>& heap = *kit::heap_of<W>(0);
+    kit::threads.current = 1;
+    void* const held = hak::allocate<W>(kit::heap_of<W>(1), kBytes);
+    hak::give_up<W>();
+    kit::threads.current = 0;
+
+    blocks.push_back(hak::allocate<W>(kit::heap_of<W>(0), kBytes));
+    require(count(heap.refills_others) == 1 && count(heap.refills_opened) == 1, "room in the orphan's slab counts as ", count(heap.refills_others),
+            " refills from others, after ", count(heap.refills_opened), " fresh slabs, ", count(heap.refills_own), " own, ", count(heap.refills_failed), " failed, ", count(heap.refills_total), " in all");
+    while (void* const p = hak::allocate<W>(kit::heap_of<W>(0), kBytes)) blocks.push_back(p);
+    require(count(heap.refills_opened) == count(heap.slab_opens), count(heap.refills_opened), " refills from fresh slabs, ", count(heap.slab_opens), " slabs opened");
+    require(count(heap.refills_failed) == 1, count(heap.refills_failed), " failed refills, and one allocation returned null");
+
+    // Nothing more can be opened or taken over, so what comes back and is flushed serves the next refill.
+    const std::uint64_t own = count(heap.refills_own);
+    hak::deallocate<W>(kit::heap_of<W>(0), blocks.back());
+    hak::flush_all(*kit::heap_of<W>(0));
+    blocks.back() = hak::allocate<W>(kit::heap_of<W>(0), kBytes);
+    require(blocks.back() != nullptr && count(heap.refills_own) == own + 1, count(heap.refills_own) - own, " refills from the heap's own slabs, not one");
+    require(count(heap.refills_total) == count(heap.refills_own) + count(heap.refills_others) + count(heap.refills_opened) + count(heap.refills_failed),
+            "the refills are not the sum of their ends");
+    for (void* const p : blocks) hak::deallocate<W>(kit::heap_of<W>(0), p);
+    hak::deallocate<W>(kit::heap_of<W>(0), held);
+    machine.finish();
+}
+
 // The window is full of blocks of one size; all come back, from the thread that had them or from another, and any other size finds
 // as much room as if nothing had been there: no list, no kept slab and no posted block stands in its way.
 void full_window_of_another_size() {
@@ -123,6 +156,7 @@ void impossible_sizes() {
 int main() {
     const std::pair<const char*, void (*)()> groups[] = {{"reserve fails", reserve_failures}, {"the window is full", full_window},
                                                          {"the window is full, then of another size", full_window_of_another_size},
+                                                         {"refills by how they end", refills_by_end},
                                                          {"impossible sizes", impossible_sizes}};
     for (const auto& [name, run] : groups) {
         try {

@@ -112,6 +112,8 @@ const Sight kSights[] = {
     {"queued without a push", "INV remote.1", [](Scene& s) { s.slab->remote.store(hak::kQueued, relaxed); }},
     {"the hint says no room", "INV heap.partial", [](Scene&) { heap()->partial_classes.store(heap()->partial_classes.load(relaxed) ^ 2u, relaxed); }},
     {"the count of slabs drifts", "INV heap.slabs", [](Scene&) { hak::bump_counter<W>(heap()->slabs); }},
+    {"a refill is counted and its end is not", "INV heap.6", [](Scene&) { hak::bump_counter<W>(heap()->refills_total); }},
+    {"the end of a refill is counted twice", "INV heap.6", [](Scene&) { hak::bump_counter<W>(heap()->refills_own); }},
     {"the count of orphans drifts", "INV heap.orphans", [](Scene&) { hak::heaps<W>.note_orphan(1); }},
     {"a heap stays busy", "INV heap.1", [](Scene&) { heap()->token.store(hak::Token::busy, relaxed); }},
     {"nobody's heap gets a block", "INV heap.nobody", [](Scene&) { hak::empty_heap<W>.bins[0].list.set(16); }},

@@ -2,6 +2,7 @@
 // allocator counts as handed out are exactly those that the program has.
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -108,6 +109,12 @@ int main(int argc, char** argv) {
     hak_stats(&s, sizeof s);
     if (s.used_units_bytes + s.big_bytes != 0) {
         std::fprintf(stderr, "%zu bytes of units and %zu of Big blocks are in use though all is freed\n", s.used_units_bytes, s.big_bytes);
+        failed = 1;
+    }
+    // Every thread has been joined, so no refill is under way.
+    if (s.refills == 0 || s.refills_own + s.refills_others + s.refills_opened + s.refills_failed != s.refills || s.refills_opened != s.slab_opens) {
+        std::fprintf(stderr, "%ju refills: %ju own, %ju others, %ju opened, %ju failed; %ju slabs opened\n", std::uintmax_t{s.refills}, std::uintmax_t{s.refills_own},
+                     std::uintmax_t{s.refills_others}, std::uintmax_t{s.refills_opened}, std::uintmax_t{s.refills_failed}, std::uintmax_t{s.slab_opens});
         failed = 1;
     }
     if (failed != 0) std::fprintf(stderr, "reproduce: %s %u %u\n", argv[0], rounds, steps);

@@ -75,6 +75,12 @@ struct hak_stats {
     uint64_t decommits;       /* gave memory back with its commit charge, */
     uint64_t purges;          /* gave pages back */
     uint64_t purged_bytes;
+    /* How each refill ended: while no thread refills, the four add up to `refills`. In the child of a fork they may be less by one for
+     * each of heaps_frozen. */
+    uint64_t refills_own;     /* room in a slab of the thread's heap, what others gave back included */
+    uint64_t refills_others;  /* in a slab taken over from another heap */
+    uint64_t refills_opened;  /* in a fresh slab */
+    uint64_t refills_failed;  /* no memory */
 };
 
 /* Fills the first `bytes` bytes of *out, so that a program built with an older, shorter struct keeps working. 0, or EINVAL if out is

@@ -36,6 +36,10 @@ struct hak_stats collect_stats() {
         s.heaps_frozen += token == Token::frozen;
         s.slabs += heap.slabs.load(order::relaxed);
         s.refills += heap.refills_total.load(order::relaxed);
+        s.refills_own += heap.refills_own.load(order::relaxed);
+        s.refills_others += heap.refills_others.load(order::relaxed);
+        s.refills_opened += heap.refills_opened.load(order::relaxed);
+        s.refills_failed += heap.refills_failed.load(order::relaxed);
         s.slab_opens += heap.slab_opens.load(order::relaxed);
         s.slab_releases += heap.slab_releases.load(order::relaxed);
         s.remote_drains += heap.remote_drained.load(order::relaxed);

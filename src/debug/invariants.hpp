@@ -200,7 +200,12 @@ bool Audit<W>::check_heap(Heap<W>& heap) {
     }
     slabs_of_heaps_ += heap.slabs.load(order::relaxed);
     const std::uint64_t hint = heap.partial_classes.load(order::relaxed);
-    return expect(hint == classes, "heap.partial", "partial_classes against the partial lists", where, hint, classes);
+    if (!expect(hint == classes, "heap.partial", "partial_classes against the partial lists", where, hint, classes)) return false;
+    // relaxed, all of these: quiescence
+    const std::uint64_t refills = heap.refills_total.load(order::relaxed);
+    const std::uint64_t ended = heap.refills_own.load(order::relaxed) + heap.refills_others.load(order::relaxed) +
+                                heap.refills_opened.load(order::relaxed) + heap.refills_failed.load(order::relaxed);
+    return expect(ended == refills, "heap.6", "how refills ended against refills", where, ended, refills);
 }
 
 template <World W>

@@ -54,15 +54,22 @@ HAK_COLD void housekeep(Heap<W>& heap) {
     Observer<W>::tick();
 }
 
-// Room for class c from this heap's slabs, another heap's, or a fresh one. False if there is no memory.
+// Room for class c from this heap's slabs, another heap's, or a fresh one, which is counted. False if there is no memory.
 template <World W>
 HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
-    if (take_own_partial(heap, c)) return true;
+    if (take_own_partial(heap, c)) {
+        bump_counter<W>(heap.refills_own);
+        return true;
+    }
     // What was taken over is empty perhaps, and went to the pool.
-    if (take_from_others(heap, c) && take_own_partial(heap, c)) return true;
+    if (take_from_others(heap, c) && take_own_partial(heap, c)) {
+        bump_counter<W>(heap.refills_others);
+        return true;
+    }
     Slab<W>* const slab = open_slab(heap, c);
     if (slab == nullptr) return false;
     join_partial(heap, slab, c);
+    bump_counter<W>(heap.refills_opened);
     return take_own_partial(heap, c);
 }
 
@@ -80,7 +87,9 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     // Other classes' lists, other heaps and the pool may keep what this class needs; and if nothing comes together here, another thread may
     // just have returned it.
     return_all_free(heap, true);
-    return find_room(heap, c);
+    if (find_room(heap, c)) return true;
+    bump_counter<W>(heap.refills_failed);
+    return false;
 }
 
 // A block from the bin without a refill; null if the bin is empty.

@@ -16,6 +16,7 @@
 //             which is bump_slab
 // INV heap.4  an ORPHAN's bins are empty: all its free blocks are in slabs or on their remote lists; it keeps no run
 // INV heap.5  a run in state `kept` is kept by exactly one heap, and what a heap keeps is in that state
+// INV heap.6  refills_total == refills_own + refills_others + refills_opened + refills_failed, of a heap whose token is OWNED or ORPHAN
 #pragma once
 
 #include "mem/remote_list.hpp"
@@ -53,6 +54,7 @@ struct Heap {
 
     // Slow-path counters, holder only; read by statistics as hints.
     Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, slabs_tended, refills_total;
+    Atomic<W, std::uint64_t> refills_own, refills_others, refills_opened, refills_failed;  // how each of refills_total ended
     Atomic<W, std::uint64_t> kept_taken;             // Large blocks that came from a kept run; the pool counts the others
     Atomic<W, std::uint64_t> slabs;                  // slabs of this heap
     Atomic<W, std::uint64_t> partial_classes;        // bit c: partial[c] is not empty; a hint for tenders
