@@ -6,8 +6,8 @@ target_compile_options(hakmem_warnings INTERFACE -Wall -Wextra $<$<BOOL:${HAKMEM
 # hakmem_source: include path of the header-only core (src/ and include/), for suites that instantiate it in worlds of their own.
 add_library(hakmem_source INTERFACE)
 target_include_directories(hakmem_source INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
-# Which parts of the learning layer are compiled in: 0 or 1 each.
-set(HAKMEM_FEATURES HAKMEM_WITH_EVOLUTION=$<BOOL:${HAKMEM_FEATURE_EVOLUTION}> HAKMEM_WITH_ELO=$<BOOL:${HAKMEM_FEATURE_ELO}>)
+# Which parts of the learning layer, and whether timing, are compiled in: 0 or 1 each.
+set(HAKMEM_FEATURES HAKMEM_DEBUG_TIMING=$<BOOL:${HAKMEM_DEBUG_TIMING}> HAKMEM_WITH_EVOLUTION=$<BOOL:${HAKMEM_FEATURE_EVOLUTION}> HAKMEM_WITH_ELO=$<BOOL:${HAKMEM_FEATURE_ELO}>)
 target_compile_definitions(hakmem_source INTERFACE ${HAKMEM_FEATURES})
 
 # hakmem_test(NAME <suite.name> COMMAND <target or program> [arguments...] LABELS <label...> TIMEOUT <seconds>

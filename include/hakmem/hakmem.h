@@ -81,11 +81,19 @@ struct hak_stats {
     uint64_t refills_others;  /* in a slab taken over from another heap */
     uint64_t refills_opened;  /* in a fresh slab */
     uint64_t refills_failed;  /* no memory */
+    /* Blocks that came back to slabs past the threads' lists: freed by the slab's own thread with a full list, and collected after other
+     * threads freed them. */
+    uint64_t frees_local;
+    uint64_t frees_remote;
 };
 
 /* Fills the first `bytes` bytes of *out, so that a program built with an older, shorter struct keeps working. 0, or EINVAL if out is
  * null. */
 int hak_stats(struct hak_stats* out, size_t bytes);
+
+/* The same as one JSON object: {"version": ..., "stats": {field: value, ...}}; a library built with HAKMEM_DEBUG_TIMING adds "timing". Writes at
+ * most `bytes` bytes, the ending zero included, and returns the length of the whole text, as snprintf does. `out` may be null if `bytes` is 0. */
+size_t hak_stats_json(char* out, size_t bytes);
 
 /* "major.minor.patch" of the library that runs. */
 const char* hak_version(void);

@@ -44,6 +44,8 @@ private:
 
 struct Checked {
     using World = RealWorld;
+    template <Activity kActivity>
+    using Timed = hak::Timed<RealWorld, kActivity>;
     using Blocks = CheckedHeap<RealWorld, Reporter>;
 
     static void* allocate_hit(std::size_t) { return nullptr; }

@@ -12,6 +12,8 @@ namespace hak {
 template <class W>
 struct Direct {
     using World = W;
+    template <Activity kActivity>
+    using Timed = hak::Timed<W, kActivity>;
 
     static HAK_INLINE void* allocate_hit(std::size_t bytes) { return hak::allocate_hit<W>(hit_heap(), bytes); }
     static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) { return hak::allocate_missed<W>(hit_heap(), bytes).block; }
@@ -22,13 +24,23 @@ struct Direct {
         }
         return hak::allocate_missed<W>(hit_heap(), bytes).block;
     }
-    static HAK_INLINE void* allocate_zeroed(std::size_t bytes) { return hak::allocate_zeroed<W>(hit_heap(), bytes); }
+    static HAK_INLINE void* allocate_zeroed(std::size_t bytes) {
+        const Timed<Activity::allocate> timed;
+        return hak::allocate_zeroed<W>(hit_heap(), bytes);
+    }
     // Precondition: alignment is a power of two.
     static HAK_INLINE void* allocate_aligned(std::size_t alignment, std::size_t bytes, Origin) {
+        const Timed<Activity::allocate> timed;
         return hak::allocate_aligned<W>(hit_heap(), alignment, bytes);
     }
-    static HAK_INLINE void* reallocate(void* p, std::size_t bytes) { return hak::reallocate<W>(hit_heap(), p, bytes); }
-    static HAK_INLINE void deallocate(void* p, const Claim&) { hak::deallocate<W>(hit_heap(), p); }
+    static HAK_INLINE void* reallocate(void* p, std::size_t bytes) {
+        const Timed<Activity::resize> timed;
+        return hak::reallocate<W>(hit_heap(), p, bytes);
+    }
+    static HAK_INLINE void deallocate(void* p, const Claim&) {
+        const Timed<Activity::free> timed;
+        hak::deallocate<W>(hit_heap(), p);
+    }
     static HAK_INLINE std::size_t usable_size(const void* p) { return hak::usable_size<W>(p); }
     // True if memory went back to the system meanwhile: on the way to what trim() gathers, what is due goes by itself.
     static bool trim() {

@@ -100,6 +100,7 @@ struct LearningObserver : PublishedThreshold<W> {
 
     private:
         HAK_COLD void end() const {
+            const typename W::Probe::template Timed<Activity::learner> timed;
             const policy::Strategy before = learner<W>.decision().confirmed;
             const std::uint64_t now = W::Pal::now_ns();
             const policy::Turn turn = learner<W>.note(now, bytes_, now - began_ns_, pool<W>.free_dirty_bytes(), read_process<W>);
@@ -111,6 +112,7 @@ struct LearningObserver : PublishedThreshold<W> {
     };
 
     static HAK_COLD policy::Turn tick_at(std::uint64_t now_ns) {
+        const typename W::Probe::template Timed<Activity::tick> timed;
         const policy::Strategy before = learner<W>.decision().confirmed;
         const policy::Turn turn = learner<W>.tick(now_ns, read_process<W>);
         report(turn, before, learner<W>.decision());

@@ -6,6 +6,7 @@
 
 #include "api/front.hpp"
 #include "api/new_delete.hpp"
+#include "api/report.hpp"
 #if !HAKMEM_DEBUG
 #include "api/profile_dump.hpp"
 #endif
@@ -20,11 +21,16 @@ namespace {
 
 using C = hak::api::CFamily<hak::Front>;
 
+#define HAK_TEXT_(x) #x
+#define HAK_TEXT(x) HAK_TEXT_(x)
+constexpr const char* kVersion = HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(HAKMEM_VERSION_MINOR) "." HAK_TEXT(HAKMEM_VERSION_PATCH);
+
 // Before other constructors, as far as the loader's order allows. What happens earlier still is served: the first call opens the
 // window by itself.
 [[gnu::constructor(101)]] void load(int, char**, char** environment) {
     hak::read_options(environment);
     hak::tunables<hak::RealWorld>.set(hak::options.tunables);
+    hak::start_timing();
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
     hak::start_learning<hak::RealWorld>();
 #endif
@@ -38,6 +44,9 @@ using C = hak::api::CFamily<hak::Front>;
     hak::Front::check_all("exit");
 #if !HAKMEM_DEBUG
     hak::dump_profile_at_exit();
+#endif
+#if HAKMEM_DEBUG_TIMING
+    if (hak::options.timing) hak::print_timing();
 #endif
     if (!hak::options.verbose) return;
     hak::describe(hak::collect_stats<hak::RealWorld>()).print();
@@ -70,11 +79,8 @@ HAK_EXPORT void hak_free_at(void* p, const void*) { C::free(p); }
 HAK_EXPORT int hak_trim(size_t keep) { return C::malloc_trim(keep); }
 HAK_EXPORT int hak_check_all(void) { return hak::Front::check_all("hak_check_all") ? 1 : 0; }
 HAK_EXPORT int hak_stats(struct hak_stats* out, size_t bytes) { return C::stats(out, bytes); }
-HAK_EXPORT const char* hak_version(void) {
-#define HAK_TEXT_(x) #x
-#define HAK_TEXT(x) HAK_TEXT_(x)
-    return HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(HAKMEM_VERSION_MINOR) "." HAK_TEXT(HAKMEM_VERSION_PATCH);
-}
+HAK_EXPORT size_t hak_stats_json(char* out, size_t bytes) { return hak::write_json<hak::RealWorld>(out, bytes, kVersion); }
+HAK_EXPORT const char* hak_version(void) { return kVersion; }
 
 }  // extern "C"
 

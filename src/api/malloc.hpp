@@ -24,6 +24,7 @@ struct CFamily {
     }
 
     static HAK_INLINE void* malloc(std::size_t size) {
+        const typename Front::template Timed<Activity::allocate> timed;
         void* const p = Front::allocate_hit(size);
         if (p != nullptr) [[likely]] return p;
         return malloc_missed(size);
@@ -36,6 +37,7 @@ struct CFamily {
     }
 
     static HAK_INLINE void* alloc_at(std::size_t size, const void* site) {
+        const typename Front::template Timed<Activity::allocate> timed;
         void* const p = Front::allocate_hit(size);
         if (p != nullptr) [[likely]] return p;
         return alloc_at_missed(size, site);

@@ -27,7 +27,8 @@ struct OperatorNew {
                 std::abort();
             }
             handler();
-            void* const p = alignment == 0 ? Front::allocate_missed(size, origin) : Front::allocate_aligned(alignment, size, origin);
+            void* p = alignment == 0 ? Front::allocate_hit(size) : Front::allocate_aligned(alignment, size, origin);
+            if (p == nullptr && alignment == 0) p = Front::allocate_missed(size, origin);
             if (p != nullptr) return p;
         }
     }
@@ -53,6 +54,7 @@ struct OperatorNew {
         return p;
     }
     static HAK_INLINE void* allocate(std::size_t size, Origin origin, bool may_throw) {
+        const typename Front::template Timed<Activity::allocate> timed;
         void* const p = Front::allocate_hit(size);
         if (p != nullptr) [[likely]] return p;
         return new_missed(size, origin, may_throw);

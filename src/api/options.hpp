@@ -38,6 +38,7 @@ struct Options {
     std::uint64_t profile_interval = 0;  // bytes between samples in the mean; 0: no profile
     char profile_path[256] = {};         // where it is written at exit; empty: nowhere
     bool verbose = false;                // one line at exit
+    bool timing = false;                 // a timing build counts cycles, and prints them at exit
     bool were_read = false;
 };
 inline constinit Options options{};
@@ -96,6 +97,10 @@ inline constexpr OptionRow kOptionRows[] = {
 #if !HAKMEM_DEBUG
     {"profile", OptionKind::bytes, 0, std::uint64_t{1} << 40, "samples the heap once in so many bytes, 512K for example; 0 is off",
      [](Options& o, std::uint64_t v) { o.profile_interval = v; }, [](const Options& o) { return o.profile_interval; }},
+#endif
+#if HAKMEM_DEBUG_TIMING
+    {"timing", OptionKind::flag, 0, 1, "count cycles, and print them at exit; HAKMEM_TIMING=1 in the environment does the same",
+     [](Options& o, std::uint64_t v) { o.timing = v != 0; }, [](const Options& o) -> std::uint64_t { return o.timing; }},
 #endif
     {"verbose", OptionKind::flag, 0, 1, "print a line of counters at exit",
      [](Options& o, std::uint64_t v) { o.verbose = v != 0; }, [](const Options& o) -> std::uint64_t { return o.verbose; }},
@@ -231,7 +236,18 @@ inline void read_options(char** environment = environ) {
         }
         return nullptr;
     };
-    constexpr char kMode[] = "HAKMEM_MODE=", kOptions[] = "HAKMEM_OPTIONS=";
+    constexpr char kMode[] = "HAKMEM_MODE=", kOptions[] = "HAKMEM_OPTIONS=", kTiming[] = "HAKMEM_TIMING=";
+    if (const char* timing = find(kTiming, sizeof kTiming - 1)) {
+        Text text;
+        if (timing[0] < '0' || timing[0] > '1' || timing[1] != '\0') {
+            quote(text << "hakmem: HAKMEM_TIMING: neither 0 nor 1: ", timing, std::strlen(timing)) << "\n";
+        } else if (HAKMEM_DEBUG_TIMING == 0 && timing[0] == '1') {
+            text << "hakmem: HAKMEM_TIMING: this library was built without HAKMEM_DEBUG_TIMING\n";
+        } else {
+            options.timing = timing[0] == '1';
+        }
+        text.print();
+    }
     if (const char* mode = find(kMode, sizeof kMode - 1)) {
         std::uint64_t value = 0;
         if (parse_value(mode, std::strlen(mode), OptionKind::mode, value)) {

@@ -39,7 +39,7 @@ HAK_EXPORT struct mallinfo mallinfo(void) noexcept {
     return old;
 }
 
-HAK_EXPORT void malloc_stats(void) noexcept { hak::describe(hak::collect_stats<hak::RealWorld>()).print(); }
+HAK_EXPORT void malloc_stats(void) noexcept { hak::print_report(hak::collect_stats<hak::RealWorld>()); }
 
 // EINVAL for options != 0, as the manual says; else an XML document on `stream`.
 HAK_EXPORT int malloc_info(int info_options, FILE* stream) noexcept {

@@ -22,6 +22,12 @@
 #define HAKMEM_PROBE ::hak::DebugProbe<RealWorld>
 #endif
 
+#if HAKMEM_DEBUG_TIMING
+#include "api/timing.hpp"
+#define HAKMEM_PROBE ::hak::TimingProbe
+#define HAKMEM_PAL ::hak::TimedPal<::hak::LinuxPal>
+#endif
+
 #ifndef HAKMEM_PROBE
 #define HAKMEM_PROBE ::hak::DefaultProbe
 #endif
@@ -33,6 +39,12 @@
 #endif
 
 namespace hak {
+
+inline void start_timing() {
+#if HAKMEM_DEBUG_TIMING
+    if (options.timing) Timings::start();
+#endif
+}
 
 struct RealWorld {
     using Sync = HAKMEM_SYNC;
@@ -62,6 +74,7 @@ struct RealWorld {
 #endif
     static Tunables read_tunables() {
         read_options();
+        start_timing();
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
         start_learning<RealWorld>();
 #endif

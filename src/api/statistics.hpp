@@ -1,4 +1,4 @@
-// statistics.hpp: one snapshot of the allocator's state, for hak_stats, mallinfo, malloc_stats, malloc_info and the line at exit.
+// statistics.hpp: one snapshot of the allocator's state, for hak_stats, mallinfo and the reports of report.hpp.
 #pragma once
 
 #include <malloc.h>
@@ -40,6 +40,8 @@ struct hak_stats collect_stats() {
         s.refills_others += heap.refills_others.load(order::relaxed);
         s.refills_opened += heap.refills_opened.load(order::relaxed);
         s.refills_failed += heap.refills_failed.load(order::relaxed);
+        s.frees_local += heap.frees_local.load(order::relaxed);
+        s.frees_remote += heap.frees_remote.load(order::relaxed);
         s.slab_opens += heap.slab_opens.load(order::relaxed);
         s.slab_releases += heap.slab_releases.load(order::relaxed);
         s.remote_drains += heap.remote_drained.load(order::relaxed);
@@ -61,14 +63,6 @@ struct mallinfo2 info_of(const struct hak_stats& s) {
     m.fordblks = s.committed_bytes - m.uordblks;
     m.keepcost = s.cached_bytes;
     return m;
-}
-
-inline Text describe(const struct hak_stats& s) {
-    Text text;
-    text << "hakmem: served " << s.refills << " refills of thread lists and " << s.above_small << " blocks above 32 KiB; "
-         << static_cast<std::uint64_t>(s.heaps) << " heaps, " << static_cast<std::uint64_t>(s.slabs) << " slabs, "
-         << static_cast<std::uint64_t>(s.committed_bytes >> 10) << " KiB committed, " << (s.purged_bytes >> 10) << " KiB purged\n";
-    return text;
 }
 
 }  // namespace hak

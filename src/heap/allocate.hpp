@@ -23,6 +23,7 @@ namespace hak {
 // Takes room from the heap's first slab of class c that has any: its free list as a batch, its untouched blocks as bump range.
 template <World W>
 HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
+    const Timed<W, Activity::refill_own> timed;
     Slab<W>* const slab = heap.partial[c].get();
     if (slab == nullptr) return false;
     Bin<W>& bin = heap.bins[c];
@@ -76,6 +77,7 @@ HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
 // Precondition: the bin of class c is empty. False if there is no memory.
 template <World W>
 HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
+    const Timed<W, Activity::refill> timed;
     constexpr std::uint32_t kHousekeepEvery = 64;
     const Held<W> held(heap);
     heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
@@ -106,23 +108,27 @@ HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
 // The bin had nothing, or the thread has no heap. `bytes` is what the client asked for.
 template <World W>
 HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t bytes) {
-    if (has_heap(heap)) [[likely]] return refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{};
+    if (has_heap(heap)) [[likely]] return served<W>(Event::refilled, refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{});
     if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) return Observer<W>::allocate_small(bytes, c);
     }
     const Borrowed<W> borrowed = heap_for_this_call<W>();
-    if (borrowed.heap == nullptr) return {};
+    if (borrowed.heap == nullptr) return served<W>(Event::refilled, {});
     Fresh fresh = take_from_bin(*borrowed.heap, c);
     if (fresh.block == nullptr && refill(*borrowed.heap, c)) fresh = take_from_bin(*borrowed.heap, c);
     finish_call(borrowed);
-    return fresh;
+    return served<W>(Event::refilled, fresh);
 }
 
 // A block of class c for `bytes`, which fit, whether the bin has one or not.
 template <World W>
 HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
     Fresh fresh = take_from_bin(*heap, c);
-    if (fresh.block == nullptr) [[unlikely]] fresh = allocate_after_refill(heap, c, bytes);
+    if (fresh.block == nullptr) [[unlikely]] {
+        fresh = allocate_after_refill(heap, c, bytes);
+    } else {
+        W::Probe::on_event(Event::untouched);
+    }
     if (fresh.block != nullptr) W::Probe::on_hand_out(fresh.block, bytes, Classes<W>::block_bytes(c));
     return fresh;
 }
@@ -130,10 +136,14 @@ HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
 // The hit: null if the size is not small, or if the class's list has nothing to give.
 template <World W>
 HAK_INLINE void* allocate_hit(Heap<W>* heap, std::size_t bytes) {
+    W::Probe::on_event(Event::request);
     if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return nullptr;
     const SizeClass c = Classes<W>::class_of(bytes);
     Block<W>* const b = pop<W>(heap->bins[c]);
-    if (b != nullptr) [[likely]] W::Probe::on_hand_out(b, bytes, Classes<W>::block_bytes(c));
+    if (b != nullptr) [[likely]] {
+        W::Probe::on_event(Event::popped);
+        W::Probe::on_hand_out(b, bytes, Classes<W>::block_bytes(c));
+    }
     return b;
 }
 
@@ -176,9 +186,11 @@ HAK_NOINLINE void* allocate_aligned_missed(Heap<W>* heap, std::size_t alignment,
 // Precondition: alignment is a power of two.
 template <World W>
 HAK_INLINE void* allocate_aligned(Heap<W>* heap, std::size_t alignment, std::size_t bytes) {
+    W::Probe::on_event(Event::request);
     const unsigned c = Classes<W>::class_of_aligned(bytes, alignment < kMinAlignment ? kMinAlignment : alignment);
     if (c < Classes<W>::kCount) [[likely]] {
         if (Block<W>* const b = pop<W>(heap->bins[c])) [[likely]] {
+            W::Probe::on_event(Event::popped);
             W::Probe::on_hand_out(b, bytes, Classes<W>::block_bytes(static_cast<SizeClass>(c)));
             return b;
         }

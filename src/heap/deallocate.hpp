@@ -44,6 +44,7 @@ HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) 
     if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::deallocate_above_small(slab, p);
     }
+    W::Probe::on_event(Event::above_small_freed);
     const UnitState state = slab->state.load(order::relaxed);  // relaxed: a live block's record does not change
     if ((state != UnitState::large && state != UnitState::big) || slab->start.load(order::relaxed) != address_of(p)) {
         bad_block<W>(p, Entry::free);
@@ -61,7 +62,7 @@ HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
 
 template <World W>
 HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>) {
-    if (p == nullptr) return;
+    if (p == nullptr) return W::Probe::on_event(Event::null_freed);
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
     if (slab == nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
@@ -78,7 +79,9 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
         W::fault(Fault::not_allocated, Entry::free, p);
     }
     W::Probe::on_retire(p, head->block_bytes());
-    if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b)) return;  // relaxed: the block was out, so its slab keeps its class
+    // relaxed: the block was out, so its slab keeps its class
+    if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b)) return W::Probe::on_event(Event::kept);
+    W::Probe::on_event(Event::posted);
     post_and_notify(head, b, secret);
 }
 
@@ -86,6 +89,7 @@ HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>
 template <World W>
 HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b, bool is_held) noexcept(kNothrow<W>) {
     if (!is_held) hold(*heap);
+    bump_counter<W>(heap->frees_local);
     give_back_or_post(*heap, window<W>.head_record(slab), b);
     let_go(*heap, Token::owned);
 }
@@ -93,6 +97,8 @@ HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>
 // Precondition: the block is out.
 template <World W>
 HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* record, Block<W>* b) noexcept(kNothrow<W>) {
+    const Timed<W, Activity::spill> timed;
+    W::Probe::on_event(Event::to_slab);
     if (!try_hold(*heap)) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, false);
     Slab<W>* const slab = window<W>.head_record(record);
     // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile. Where a block is free already, and another one out
@@ -100,12 +106,14 @@ HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* record, Block<W>* b
     const bool stays = slab->owner.load(order::relaxed) == heap && slab->free_count.get() != 0 && slab->used.get() != 1;
     if (!stays) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, true);
     slab->give(b, window<W>.secret());
+    bump_counter<W>(heap->frees_local);
     let_go(*heap, Token::owned);
 }
 
 // `p` may be null. Changes no errno.
 template <World W>
 HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
+    W::Probe::on_event(Event::free);
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
     // relaxed: only this thread makes a slab belong to this heap, so any other value, stale or not, says "not mine". A tender may take the
@@ -117,7 +125,7 @@ HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
         Block<W>* const b = block_at<W>(a);
         if (is_out<W>(bin, b)) [[likely]] {
             W::Probe::on_retire(p, Classes<W>::block_bytes(c));
-            if (push<W>(bin, b)) [[likely]] return;
+            if (push<W>(bin, b)) [[likely]] return W::Probe::on_event(Event::pushed);
             return deallocate_to_slab(heap, slab, b);
         }
     }

@@ -55,6 +55,7 @@ struct Heap {
     // Slow-path counters, holder only; read by statistics as hints.
     Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, slabs_tended, refills_total;
     Atomic<W, std::uint64_t> refills_own, refills_others, refills_opened, refills_failed;  // how each of refills_total ended
+    Atomic<W, std::uint64_t> frees_local, frees_remote;  // blocks that came back past the lists: from the heap's thread, and collected from others
     Atomic<W, std::uint64_t> kept_taken;             // Large blocks that came from a kept run; the pool counts the others
     Atomic<W, std::uint64_t> slabs;                  // slabs of this heap
     Atomic<W, std::uint64_t> partial_classes;        // bit c: partial[c] is not empty; a hint for tenders

@@ -16,6 +16,13 @@ struct Fresh {
     bool zero = false;
 };
 
+// What a request was served with, or that it was not.
+template <World W>
+HAK_INLINE Fresh served(Event how, Fresh fresh) {
+    W::Probe::on_event(fresh.block != nullptr ? how : Event::refused);
+    return fresh;
+}
+
 // Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do not all begin in one cache set.
 // A multiple of a cache line below 4096, spread by Fibonacci hashing over the run's position, and never in the sets of the run's own record:
 // a client that writes one byte in each page would evict what its free reads (twice the time of malloc, 16 writes and free of 64 KiB).
@@ -91,9 +98,11 @@ HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::s
     if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
     }
-    if (!start<W>()) return {};
-    if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) return allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment);
-    return allocate_big<W>(bytes, alignment);
+    if (!start<W>()) return served<W>(Event::above_small, {});
+    if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
+        return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
+    }
+    return served<W>(Event::above_small, allocate_big<W>(bytes, alignment));
 }
 
 // First byte of the run, and its length, of a Large or Big block.

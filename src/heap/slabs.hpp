@@ -35,6 +35,7 @@ inline void leave_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
 // A fresh slab of class c, all of it untouched, on no list. Null if there is no memory.
 template <World W>
 HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
+    const Timed<W, Activity::refill_open> timed;
     const auto& shape = Classes<W>::kShapes[c];
     const Range range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
     if (range.address == 0) return nullptr;
@@ -154,6 +155,7 @@ inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head, bool is_
         if (++count > slab->used.get() || !slab->holds(a) || is_in_bump_range(heap, slab, a) || !last->is_closed(secret)) [[unlikely]] bad_posted_block(heap, slab, a, is_tender);
     }
     const bool was_full = !slab->has_room();
+    bump_counter<W>(heap.frees_remote, count);
     slab->give_chain(head, last, count, secret);
     settle(heap, slab, was_full);
 }
@@ -161,6 +163,7 @@ inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head, bool is_
 // Takes what other threads posted to one slab, which was popped from the pending list.
 template <World W>
 inline void collect(Heap<W>& heap, Slab<W>* slab, bool is_tender) {
+    const Timed<W, Activity::drain> timed;
     bump_counter<W>(heap.remote_drained);
     give_back_chain(heap, slab, drain(*slab), is_tender);
 }

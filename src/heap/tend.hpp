@@ -169,6 +169,7 @@ inline unsigned collect_as_tender(Heap<W>& heap) {
 // True if a slab of class c with room was taken over from a heap that is an orphan or idle, within the bounded number of visits.
 template <World W>
 HAK_COLD bool take_from_others(Heap<W>& heap, SizeClass c) {
+    const Timed<W, Activity::refill_others> timed;
     const unsigned count = heaps<W>.count();
     if (count == 1 || !heaps<W>.begin_tending()) return false;
     bool taken = false;

@@ -105,6 +105,7 @@ bool Pool<W>::commit_slots(std::uint32_t first, std::uint32_t count) {
 
 template <World W>
 Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use) {
+    const Timed<W, Activity::pool> timed;
     std::uint32_t first = kNone;
     while (true) {
         std::size_t needed = 0;
@@ -148,6 +149,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
 
 template <World W>
 void Pool<W>::release_slots(Address address, Wait wait, std::uint64_t now_ms) {
+    const Timed<W, Activity::pool> timed;
     LockGuard<W> guard(lock_);
     const std::uint32_t first = slot_of(address), count = slot(first).run_slots.get();
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big);
@@ -169,6 +171,7 @@ void Pool<W>::shrink_slots(Address address, std::uint32_t new_count) {
 // Grows a Big block in place into the free slots behind it, cached or reserved.
 template <World W>
 bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32_t new_count) {
+    const Timed<W, Activity::pool> timed;
     const std::uint32_t first = slot_of(address), next = first + old_count, more = new_count - old_count;
     if (first + std::size_t{new_count} > window<W>.slot_count()) return false;
     if (!window<W>.make_ready(first + std::size_t{new_count})) return false;

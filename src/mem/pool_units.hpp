@@ -67,6 +67,7 @@ Range Pool<W>::take_units(std::uint32_t i, unsigned count, Use use) {
 
 template <World W>
 Range Pool<W>::acquire_units(unsigned count, Use use) {
+    const Timed<W, Activity::pool> timed;
     {
         LockGuard<W> guard(lock_);
         if (const std::uint32_t i = find_units(count); i != kNone) return take_units(i, count, use);
@@ -100,6 +101,7 @@ void Pool<W>::wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait) {
 
 template <World W>
 void Pool<W>::release_units(Address address, unsigned count, Wait wait, std::uint64_t now_ms) {
+    const Timed<W, Activity::pool> timed;
     LockGuard<W> guard(lock_);
     const std::uint32_t i = slot_of(address);
     SuperSlab<W>& s = slot(i);

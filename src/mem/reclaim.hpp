@@ -56,6 +56,7 @@ private:
     static SuperSlab<W>& slot(std::uint32_t i) { return window<W>.superslab(i); }
 
     bool work(std::uint64_t now, Mode mode) {
+        const Timed<W, Activity::reclaim> timed;
         bool any = false;
         while (true) {
             Item items[kBatch];

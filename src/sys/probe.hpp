@@ -1,4 +1,4 @@
-// probe.hpp: where observers see user bytes begin and end, and locks be taken. NoProbe ships and costs nothing.
+// probe.hpp: where observers see user bytes begin and end, locks be taken, and time pass. NoProbe ships and costs nothing.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,25 @@
 
 namespace hak {
 
+// What can be timed: calls, the ways of a refill, lists that overflow, what comes back from other threads, the runs of the pool and their return,
+// the learner, and each system call.
+enum class Activity : unsigned char {
+    allocate, free, resize, refill, refill_own, refill_others, refill_open, spill, drain, pool, reclaim, learner, tick,
+    reserve, unreserve, expose, commit, decommit, purge, advise, wait, wake,
+};
+// How each request for a block, and each block that comes back, is served.
+enum class Event : unsigned char {
+    request, popped, untouched, refilled, above_small, refused,
+    free, pushed, to_slab, kept, posted, above_small_freed, null_freed,
+};
+
 struct NoProbe {
+    // Lives as long as the activity.
+    template <Activity>
+    struct Timed {
+        HAK_INLINE Timed() {}
+    };
+    static HAK_INLINE void on_event(Event) {}
     // The block [p, p + usable) is about to be the client's, who asked for `requested` bytes of it.
     static HAK_INLINE void on_hand_out(void* /*p*/, std::size_t /*requested*/, std::size_t /*usable*/) {}
     // A live block, at whose place nothing moves: the client may use `requested` bytes of it from here on.
@@ -45,6 +63,8 @@ concept ProbePolicy = requires(void* p, std::size_t n) {
     P::on_unmap(p, n);
     P::on_lock(p);
     P::on_unlock(p);
+    P::on_event(Event{});
+    typename P::template Timed<Activity{}>;
 };
 
 }  // namespace hak

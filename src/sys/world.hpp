@@ -32,6 +32,10 @@ inline constexpr bool kNothrow = noexcept(W::fault(Fault{}, Entry{}, nullptr));
 template <World W>
 using Classes = SizeClasses<W::kConfig>;
 
+// Times the activity as long as it lives, where the world's probe does.
+template <World W, Activity kActivity>
+using Timed = typename W::Probe::template Timed<kActivity>;
+
 template <World W, class T>
 using Atomic = typename W::Sync::template Atomic<T>;
 template <World W, class T>
