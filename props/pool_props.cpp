@@ -15,6 +15,28 @@ constexpr std::pair<const char*, const char*> kWanted[] = {
     {"untouched", "reserved"}, {"units.clean", "cached.dirty"},
 };
 
+// What was decommitted just before the untouched slots is one run with them, for a block that grows and for a fresh one.
+void across_the_frontier() {
+    using W = kit::TinyWorld;
+    constexpr std::size_t kSlot = W::kConfig.superslab_bytes();
+    for (const bool grows : {true, false}) {
+        kit::reset_world<W>();
+        kit::require(hak::start<W>(), "no window");
+        const auto slots = static_cast<std::uint32_t>(hak::window<W>.slot_count());
+        auto& pool = hak::pool<W>;
+        const auto acquire = [&](std::uint32_t count) { return pool.acquire_slots(count, kSlot, hak::Pool<W>::Use::block).address; };
+        const hak::Address first = acquire(1), behind = acquire(2);
+        pool.release_slots(behind, hak::Pool<W>::Wait::decay, 0);
+        hak::reclaim<W>.everything(true);
+        if (grows) {
+            kit::require(pool.extend_slots(first, 1, slots), "a block did not grow across the frontier");
+        } else {
+            kit::require(acquire(slots - 1) == behind, "a block of all slots but one found no place");
+        }
+        kit::Auditor<W>().check(kit::Auditor<W>::Scope::pool, true);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -27,5 +49,6 @@ int main(int argc, char** argv) {
         if (!suite.is_full()) return;
         for (const auto& [from, to] : kWanted) kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
     });
+    suite.example("across the frontier", across_the_frontier);
     return suite.finish();
 }
