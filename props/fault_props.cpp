@@ -146,6 +146,22 @@ void never_handed_out_and_posted() {
     }
 }
 
+// Two threads free one block, and each looks at it before the other posts it: the chain is a circle, and its walk must end.
+void posted_twice_at_once() {
+    for (const unsigned others : {0u, 1u, 5u}) {
+        kit::reset_world<W>();
+        void* const p = take(0, 16);
+        for (unsigned i = 0; i < others; ++i) take(0, 16);
+        hak::Slab<W>* const slab = hak::window<W>.head_record(hak::window<W>.slab_of(hak::address_of(p)));
+        be(1);
+        auto* const b = static_cast<hak::Block<W>*>(p);
+        require(hak::post<W>(*slab, b, hak::window<W>.secret()), "the first to post owes no push");
+        require(!hak::post<W>(*slab, b, hak::window<W>.secret()), "the second to post owes a push too");
+        hak::push_pending(slab->owner.load(hak::order::relaxed)->pending, slab);
+        expect("two frees of one block at once", {Fault::overwritten}, Entry::free, p, [] { hak::collect_pending(*be(0)); }, true);
+    }
+}
+
 // The second free at each place that the first may have brought the block to.
 void double_free() {
     struct Way {
@@ -243,6 +259,7 @@ void contents_are_free() {
 int main() {
     const std::pair<const char*, void (*)()> groups[] = {{"foreign", foreign}, {"interior", interior}, {"never handed out", never_handed_out},
                                                          {"never handed out and posted", never_handed_out_and_posted},
+                                                         {"posted twice at once", posted_twice_at_once},
                                                          {"double free", double_free}, {"overwritten", overwritten}, {"contents", contents_are_free}};
     int failed = 0;
     for (const auto& [name, run] : groups) {
