@@ -241,10 +241,12 @@ inline void read_options(char** environment = environ) {
         Text text;
         if (timing[0] < '0' || timing[0] > '1' || timing[1] != '\0') {
             quote(text << "hakmem: HAKMEM_TIMING: neither 0 nor 1: ", timing, std::strlen(timing)) << "\n";
-        } else if (HAKMEM_DEBUG_TIMING == 0 && timing[0] == '1') {
+        } else if (timing[0] == '1') {
+#if HAKMEM_DEBUG_TIMING
+            options.timing = true;
+#else
             text << "hakmem: HAKMEM_TIMING: this library was built without HAKMEM_DEBUG_TIMING\n";
-        } else {
-            options.timing = timing[0] == '1';
+#endif
         }
         text.print();
     }
