@@ -107,6 +107,8 @@ void never_handed_out() {
         require(bin.bump_bytes.get() != 0, "no untouched block");
         void* const next = hak::pointer_to<void>(bin.bump.get());
         expect("free of a block that nobody has", {Fault::not_allocated}, Entry::free, next, [&] { give(0, next); });
+        expect("realloc of a block that nobody has", {Fault::not_allocated}, Entry::realloc, next, [&] { hak::reallocate<W>(be(0), next, n); });
+        expect("usable size of a block that nobody has", {Fault::not_allocated}, Entry::usable_size, next, [&] { be(0), hak::usable_size<W>(next); });
         hak::flush_all(*kit::heap_of<W>(0));
         for (unsigned t = 0; t < 2; ++t) expect_all("a block behind the slab's limit", {Fault::not_allocated}, t, next);
         give(0, p);

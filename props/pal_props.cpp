@@ -7,7 +7,9 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +68,13 @@ std::string flags_of(const void* p) {
     return "";
 }
 
+bool is_linux_at_least(int major, int minor) {
+    struct utsname system;
+    int have_major = 0, have_minor = 0;
+    const bool known = ::uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &have_major, &have_minor) == 2;
+    return known && (have_major > major || (have_major == major && have_minor >= minor));
+}
+
 void memory() {
     for (const std::size_t alignment : {kPage, 2 * kMiB, 64 * kMiB}) {
         void* const memory = keeping("reserve", [&] { return LinuxPal::reserve(4 * kMiB, alignment); });
@@ -88,6 +97,14 @@ void memory() {
         // A system without huge pages shows neither.
         if (huge.find(" hg ") != std::string::npos) require(flags_of(p).find(" nh ") != std::string::npos, "the advice against huge pages has no effect");
         else require(::access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0, "the advice for huge pages has no effect");
+        // Linux returns locked memory since 5.18; where it does not, nothing else has changed.
+        if (LinuxPal::commit(p, kPage) && ::mlock(p, kPage) == 0) {
+            p[0] = 'x';
+            const bool purged = keeping("purge of locked memory", [&] { return LinuxPal::purge(p, kPage); });
+            require(p[0] == (purged ? 0 : 'x'), "purge of locked memory does not tell what it did");
+            require(purged || !is_linux_at_least(5, 18), "locked memory stays");
+            ::munlock(p, kPage);
+        }
         keeping("unreserve", [&] { LinuxPal::unreserve(p, 4 * kMiB); });
         require(flags_of(p).empty() && flags_of(p + 4 * kMiB - 1).empty(), "something stays reserved");
     }
@@ -100,6 +117,8 @@ void refusals() {
     void* const p = keeping("reserve_sparse", [&] { return LinuxPal::reserve_sparse(kMiB); });
     require(p != nullptr && !is_readable(static_cast<char*>(p)), "reserved memory is readable");
     LinuxPal::unreserve(p, kMiB);
+    require(keeping("could_commit", [&] { return LinuxPal::could_commit(kMiB); }), "no MiB of memory");
+    require(!keeping("could_commit", [&] { return LinuxPal::could_commit(too_much); }), "more memory than addresses");
     require(!keeping("expose", [&] { return LinuxPal::expose(p, kPage); }), "pages without a mapping are exposed");
     require(!keeping("commit", [&] { return LinuxPal::commit(p, kPage); }), "pages without a mapping are committed");
     require(!keeping("purge", [&] { return LinuxPal::purge(p, kPage); }), "pages without a mapping are purged");
@@ -131,6 +150,7 @@ void limits() {
     limited(512 * kMiB, [] {
         const std::size_t left = keeping("address_space_left", LinuxPal::address_space_left);
         require(left <= 512 * kMiB && left > 500 * kMiB, left, " bytes left");
+        require(LinuxPal::could_commit(SIZE_MAX / 2), "a trial where there is no address space for it");
         void* const p = LinuxPal::reserve(100 * kMiB, kPage);
         const std::size_t then = LinuxPal::address_space_left();
         require(p != nullptr && then <= left - 100 * kMiB && then > left - 104 * kMiB, "100 MiB less are ", then, " of ", left);

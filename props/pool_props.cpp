@@ -37,6 +37,39 @@ void across_the_frontier() {
     }
 }
 
+// Two threads find no room at once, and both bring a superslab: one of them is cached, and not divided.
+void two_at_once() {
+    using W = kit::TinyWorld;
+    kit::reset_world<W>();
+    kit::require(hak::start<W>(), "no window");
+    auto& pool = hak::pool<W>;
+    hak::Address other = 0;
+    kit::os.set_meanwhile([&] { other = pool.acquire_units(1, hak::Pool<W>::Use::slab).address; });
+    const hak::Address mine = pool.acquire_units(1, hak::Pool<W>::Use::slab).address;
+    const hak::PoolCounters counters = pool.counters();
+    kit::require(mine != 0 && other != 0 && mine != other, "no units");
+    kit::require(counters.committed_slots == 2 && counters.units_slots == 1, counters.units_slots, " superslabs are divided for two units");
+    kit::Auditor<W>().check(kit::Auditor<W>::Scope::pool, true);
+}
+
+// Blocks whose alignment skips slots make no more mappings than the limit, and one that the system refuses leaves no slot behind.
+void aligned_blocks() {
+    using W = kit::TinyWorld;
+    constexpr std::size_t kSlot = W::kConfig.superslab_bytes();
+    kit::reset_world<W>();
+    kit::require(hak::start<W>(), "no window");
+    auto& pool = hak::pool<W>;
+    kit::Auditor<W> auditor;
+    const auto acquire = [&] { return pool.acquire_slots(1, 2 * kSlot, hak::Pool<W>::Use::block).address; };
+    for (unsigned n = 0; n < 20; ++n) {
+        if (n == 15) kit::os.fail(kit::Call::commit, 1, false);
+        kit::require((acquire() != 0) == (n != 15), "block ", n, " of twenty that are aligned to two slots");
+        auditor.check(kit::Auditor<W>::Scope::pool, true);
+        const std::uint64_t islands = auditor.audit().totals().islands;
+        kit::require(islands <= W::kConfig.islands_max, islands, " islands after ", n + 1, " aligned blocks");
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -50,5 +83,7 @@ int main(int argc, char** argv) {
         for (const auto& [from, to] : kWanted) kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
     });
     suite.example("across the frontier", across_the_frontier);
+    suite.example("aligned blocks", aligned_blocks);
+    suite.example("two at once", two_at_once);
     return suite.finish();
 }

@@ -54,6 +54,10 @@ public:
     constexpr bool operator==(const allocator<U>&) const noexcept {
         return true;
     }
+    template <class U>
+    constexpr bool operator!=(const allocator<U>&) const noexcept {  // C++20 would derive it
+        return false;
+    }
 };
 
 // A polymorphic memory resource over hakmem. All instances are equal.

@@ -28,11 +28,14 @@ unsigned hak_learning_features(void);
 /* Starts the allocator, which the first allocation does otherwise. 0, or ENOMEM if there is no address space. */
 int hak_init(void);
 
+/* A program whose own function has this name, or that is compiled without POSIX's names (-std=c11), defines HAKMEM_NO_GET_TIME_NS. */
+#if !defined(HAKMEM_NO_GET_TIME_NS) && defined(CLOCK_MONOTONIC)
 static inline uint64_t get_time_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+#endif
 
 /* Evolution. Windows close on the allocator's slow paths; a program in which nothing misses for long, and which wants the clock to close
  * them, calls hak_evo_tick(get_time_ns()) now and then. 1 if the phase changed, else 0. */

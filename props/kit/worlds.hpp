@@ -67,6 +67,7 @@ struct FakePal {
     static void unreserve(void* p, std::size_t n) { os.unreserve(p, n); }
     static bool expose(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.expose(p, n); }
     static bool commit(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.commit(p, n); }
+    static bool could_commit(std::size_t) { return true; }
     static bool decommit(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.decommit(p, n); }
     static bool purge(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.purge(p, n); }
     static void advise_huge(void* p, std::size_t n) { os.advise(p, n); }

@@ -22,22 +22,27 @@ namespace hak {
 template <World W>
 class ForkHandlers {
 public:
+    // In a process of one thread nobody has a lock but perhaps this thread, which then forks in a signal handler, inside a call of the allocator
+    // or a flush of libc. Both processes go on with that call, and have the thread that has the lock: nothing is to be done.
     static void prepare() {
-        // In a process of one thread nobody has the lock but perhaps this thread, which may be inside a flush; libc's fork does not take
-        // it either, and does not reset it in the child.
-        const bool takes_list = _IO_list_lock != nullptr && _IO_list_unlock != nullptr && _IO_list_resetlock != nullptr && !__libc_single_threaded;
+        is_alone_ = __libc_single_threaded;
+        if (is_alone_) return;
+        const bool takes_list = _IO_list_lock != nullptr && _IO_list_unlock != nullptr && _IO_list_resetlock != nullptr;
         if (takes_list) _IO_list_lock();
         W::before_fork();
         fork_prepare<W>();
         has_list_ = takes_list;
+        is_alone_ = false;  // forks of several threads take turns from here on
     }
     static void parent() {
+        if (is_alone_) return;
         const bool had_list = has_list_;
         fork_parent<W>();
         W::after_fork(false);
         if (had_list) _IO_list_unlock();
     }
     static void child() {
+        if (is_alone_) return;
         // libc has reset the lock before, if it counted several threads as well.
         if (has_list_) _IO_list_resetlock();
         fork_child<W>();
@@ -45,7 +50,8 @@ public:
     }
 
 private:
-    static inline constinit bool has_list_ = false;  // belongs to the fork that is under way, from prepare on
+    // Both belong to the fork that is under way, from prepare on.
+    static inline constinit bool has_list_ = false, is_alone_ = false;
 };
 
 }  // namespace hak

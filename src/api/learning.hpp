@@ -88,6 +88,7 @@ struct PublishedThreshold {
 // What RealWorld calls its Observer: named while that is not complete, so W is not asked to be a World.
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
+    static HAK_INLINE bool is_watching() { return learner<W>.decision().observes; }
     class Visit {
     public:
         HAK_INLINE Visit() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
@@ -127,6 +128,7 @@ struct LearningObserver : PublishedThreshold<W> {
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     using Visit = NoObserver::Visit;
+    static bool is_watching() { return false; }
     static void tick() {}
 };
 #endif

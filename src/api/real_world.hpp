@@ -23,6 +23,9 @@
 #endif
 
 #if HAKMEM_DEBUG_TIMING
+#if HAKMEM_DEBUG
+#error "HAKMEM_DEBUG and HAKMEM_DEBUG_TIMING exclude each other"
+#endif
 #include "api/timing.hpp"
 #define HAKMEM_PROBE ::hak::TimingProbe
 #define HAKMEM_PAL ::hak::TimedPal<::hak::LinuxPal>

@@ -92,7 +92,8 @@ struct TimingProbe : DefaultProbe {
         explicit Span(Activity activity) : activity_(activity) {
             Timings::add_call(activity);
             if (!Timings::is_on()) return;
-            outer_ = innermost;
+            // What lies below this frame was left by a longjmp.
+            outer_ = address_of(innermost) > address_of(this) ? innermost : nullptr;
             innermost = this;
             is_timed_ = true;
             begin_ = cycles_now();

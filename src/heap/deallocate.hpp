@@ -38,6 +38,12 @@ template <World W>
     W::fault(is_inside ? Fault::interior : Fault::not_allocated, entry, p);
 }
 
+template <World W>
+HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* slab, void* p) {
+    const UnitState state = slab->state.load(order::relaxed);  // relaxed: exactly-once is release_above_small()'s
+    if ((state != UnitState::large && state != UnitState::big) || !release_above_small(heap, slab, state)) W::fault(Fault::double_free, Entry::free, p);
+}
+
 // Precondition: the unit that `slab` describes is no slab.
 template <World W>
 HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) {
@@ -49,7 +55,8 @@ HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) 
     if ((state != UnitState::large && state != UnitState::big) || slab->start.load(order::relaxed) != address_of(p)) {
         bad_block<W>(p, Entry::free);
     }
-    if (!release_above_small(heap, slab, state)) W::fault(Fault::double_free, Entry::free, p);
+    if (keep_at_once(heap, slab, state)) return;
+    deallocate_run(heap, slab, p);
 }
 
 // A block of another heap's slab is handed out again here while this thread's list has room: it is in this processor's cache, and threads

@@ -50,21 +50,30 @@ inline void* publish_block(Address run, std::size_t offset, UnitState state, uns
     return p;
 }
 
+// Units of a run for so many bytes, at most large_bytes_max(). A page more for the color even where the size fills its units exactly: what lies
+// behind it in the last unit is never touched, so that it costs address space and commit charge, not memory.
+template <World W>
+HAK_INLINE unsigned units_for(std::size_t bytes, bool colored) {
+    const std::size_t with_color = bytes + W::kConfig.page_bytes;
+    const std::size_t room = colored && with_color <= W::kConfig.large_bytes_max() ? with_color : bytes;
+    return static_cast<unsigned>(divide_up(room, W::kConfig.unit_bytes));
+}
+
+// A block in the run that this thread freed last, if it keeps one of that length; else null.
+template <World W>
+HAK_INLINE void* allocate_kept(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+    if (bytes > W::kConfig.kept_units_max * W::kConfig.unit_bytes) return nullptr;
+    return take_kept(*heap, units_for<W>(bytes, alignment <= kCacheLine), bytes, alignment);
+}
+
 template <World W>
 HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
-    // A page more for the color even where the size fills its units exactly: what lies behind it in the last unit is never touched, so
-    // that it costs address space and commit charge, not memory.
     const bool colored = alignment <= kCacheLine;
-    const std::size_t room = colored && bytes + W::kConfig.page_bytes <= W::kConfig.large_bytes_max()
-                                 ? bytes + W::kConfig.page_bytes
-                                 : bytes;
-    const auto units = static_cast<unsigned>(divide_up(room, kUnit));
+    const unsigned units = units_for<W>(bytes, colored);
     typename Observer<W>::Visit visit;
     visit.set_bytes(bytes);
-    if (units <= W::kConfig.kept_units_max) {
-        if (void* const kept = take_kept(*heap_of_thread(heap), units, bytes, alignment)) return {kept, false};
-    }
+    if (void* const kept = allocate_kept(heap_of_thread(heap), bytes, alignment)) return {kept, false};
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
@@ -94,15 +103,24 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
-    if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
-    }
+HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if (!start<W>()) return served<W>(Event::above_small, {});
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
         return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
     }
     return served<W>(Event::above_small, allocate_big<W>(bytes, alignment));
+}
+
+// Only tail calls, so that a kept run is found without saving a register.
+template <World W>
+HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+    if constexpr (kProfiled<W>) {
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
+    }
+    if (!Observer<W>::is_watching()) [[likely]] {
+        if (void* const kept = allocate_kept(heap, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
+    }
+    return allocate_run(heap, bytes, alignment);
 }
 
 // First byte of the run, and its length, of a Large or Big block.
@@ -118,24 +136,52 @@ HAK_INLINE Run run_of(const Slab<W>* record, UnitState state) {
     return {run, pool<W>.big_slots(run) * Window<W>::kSuperSlabBytes};
 }
 
+// Whether a freed run of so many bytes goes into the purge batch.
+template <World W>
+HAK_INLINE bool is_batched(std::size_t bytes) {
+    return bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold);
+}
+
+template <World W>
+HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record, UnitState state) {
+    const unsigned units = record->units.get();
+    const bool is_short = units <= W::kConfig.kept_units_max && !is_batched<W>(units * W::kConfig.unit_bytes);
+    return state == UnitState::large && W::Sync::choose(Heuristic::keep_run, is_short) && has_heap(heap);
+}
+
+// The state's one change when the block is freed; false if somebody freed it already.
+template <World W>
+HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, const Run& run) {
+    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
+    if (!record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;
+    const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
+    W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
+    return true;
+}
+
+// Frees a block whose run this thread keeps where nobody watches and no other run must go for it. False if it is not such a block.
+template <World W>
+HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, UnitState state) {
+    if (Observer<W>::is_watching() || heap->kept.get() != nullptr || !is_kept_when_freed(heap, record, state)) return false;
+    if (!retire(record, state, UnitState::kept, run_of(record, UnitState::large))) return false;  // the slow path finds it freed
+    keep(*heap, record);
+    return true;
+}
+
 // False if the block was not large or big any more: somebody freed it already.
 template <World W>
 HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState state) {
     typename Observer<W>::Visit visit;
     const Run run = run_of(record, state);
     visit.set_bytes(run.bytes);
-    using Wait = typename Pool<W>::Wait;
-    const Wait wait = run.bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold) ? Wait::batch : Wait::decay;
-    const bool is_short = run.bytes <= W::kConfig.kept_units_max * W::kConfig.unit_bytes;
-    const bool keeps = state == UnitState::large && W::Sync::choose(Heuristic::keep_run, is_short && wait == Wait::decay) && has_heap(heap);
-    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
-    if (!record->state.cas_strong(state, keeps ? UnitState::kept : UnitState::free, order::relaxed, order::relaxed)) return false;
-    const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
-    W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
+    const bool keeps = is_kept_when_freed(heap, record, state);
+    if (!retire(record, state, keeps ? UnitState::kept : UnitState::free, run)) return false;
     if (keeps) {
         keep(*heap, record);
         return true;
     }
+    using Wait = typename Pool<W>::Wait;
+    const Wait wait = is_batched<W>(run.bytes) ? Wait::batch : Wait::decay;
     const std::uint64_t now_ms = W::Pal::now_ms();
     if (run.bytes < Window<W>::kSuperSlabBytes) {
         pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait, now_ms);

@@ -8,6 +8,13 @@
 
 namespace hak {
 
+// Whether the address is that of a block which this thread's heap has handed to nobody yet. Another heap's range cannot be seen.
+template <World W>
+HAK_INLINE bool is_untouched_here(const Heap<W>* heap, const Slab<W>* record, Address a) {
+    // relaxed, both: only this thread makes a slab belong to this heap, and wrote its class then.
+    return record->owner.load(order::relaxed) == heap && heap->bins[record->size_class.load(order::relaxed)].is_untouched(a);
+}
+
 // A live block, as far as its address can tell. Faults in the name of `entry` where no live block starts at p.
 template <World W>
 struct Located {
@@ -25,6 +32,7 @@ inline Located<W> locate(const void* p, Entry entry) {
     if (state == UnitState::slab) {
         if (!record->is_block_start(a)) [[unlikely]] bad_block<W>(p, entry);
         if (block_at<W>(a)->is_closed(window<W>.secret())) [[unlikely]] W::fault(Fault::double_free, entry, p);
+        if (is_untouched_here(static_cast<Heap<W>*>(W::current_heap()), record, a)) [[unlikely]] W::fault(Fault::not_allocated, entry, p);
         return {record, state, record->block_bytes()};
     }
     if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != a) [[unlikely]] bad_block<W>(p, entry);
@@ -85,7 +93,7 @@ HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
     const Slab<W>* const record = window<W>.find(a);
     // relaxed: a live block's record does not change. Whatever is not plainly a live small block is told apart by locate().
     if (record == nullptr || record->state.load(order::relaxed) != UnitState::slab || !record->is_block_start(a) ||
-        block_at<W>(a)->is_closed(window<W>.secret())) [[unlikely]] {
+        block_at<W>(a)->is_closed(window<W>.secret()) || is_untouched_here(heap, record, a)) [[unlikely]] {
         return reallocate_above_small(heap, p, bytes);
     }
     const std::size_t usable = record->block_bytes();

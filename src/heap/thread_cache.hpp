@@ -66,7 +66,6 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
 // posted, as any free of it would be. The untouched range goes back as it is. The caller holds the token.
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
-    const Timed<W, Activity::spill> timed;
     Bin<W>& bin = heap.bins[c];
     if (const std::size_t untouched = bin.bump_bytes.get(); untouched != 0) {
         Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(bin.bump.get()));
@@ -95,6 +94,7 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
 
 template <World W>
 HAK_COLD void flush_all(Heap<W>& heap) {
+    const Timed<W, Activity::spill> timed;
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) flush_bin(heap, static_cast<SizeClass>(c));
     release_kept(heap);
 }

@@ -138,7 +138,9 @@ private:
         const std::uint32_t frontier = frontier_.get();
         return frontier != 0 && slot(frontier - 1).kind.get() == SlotKind::reserved ? slot(frontier - 1).run_first.get() : frontier;
     }
-    std::uint32_t choose_reserved(std::uint32_t count, std::size_t alignment_bytes);
+    static constexpr std::uint32_t kLeadMax = 32;  // what is skipped for a larger alignment is worth a mapping
+    std::uint32_t choose_reserved(std::uint32_t count, std::size_t alignment_bytes, bool thorough, std::uint32_t& lead);
+    static bool is_worth_tables(std::uint32_t count);
     bool is_reserved_at(std::uint32_t i) const { return i >= frontier_.get() || slot(i).kind.get() == SlotKind::reserved; }
     unsigned neighbours_committed(std::uint32_t first, std::uint32_t count) const {
         return (first > 0 && !is_reserved_at(first - 1) ? 1u : 0u) + (!is_reserved_at(first + count) ? 1u : 0u);

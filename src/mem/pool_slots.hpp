@@ -71,11 +71,12 @@ void Pool<W>::put_reserved(std::uint32_t first, std::uint32_t count) {
     reserved_.insert(first, count, frontier_.get(), [](std::uint32_t) {});
 }
 
-// Picks `count` slots that are reserved and marks them in transit; kNone if the window has no room, or if the frontier would pass
+// Picks `count` slots that are reserved and marks them in transit, with the `lead` slots before them that only their alignment skips where a hole
+// would make one mapping more than islands_max allows; kNone if the window has no room, or if the frontier would pass
 // the slots whose records are ready (the caller makes them ready and asks again).
 template <World W>
-std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes) {
-    std::uint32_t at = 0, run = reserved_.find(count, alignment_bytes, &at);
+std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes, bool thorough, std::uint32_t& lead) {
+    std::uint32_t at = 0, run = reserved_.find(count, alignment_bytes, thorough, &at);
     if (run == kNone) {
         run = open_end();
         at = Runs<W, SlotKind::reserved>::aligned_slot(run, alignment_bytes);
@@ -85,11 +86,13 @@ std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignmen
     const std::uint32_t run_end = run < frontier ? run + slot(run).run_slots.get() : frontier;
     if (run < frontier) reserved_.remove(run);
     if (end > frontier) frontier_.set(end);
-    Runs<W, SlotKind::reserved>::form(at, count, SlotKind::transit);
-    if (at > run) reserved_.insert(run, at - run, at, [](std::uint32_t) {});
+    lead = islands_.get() >= W::kConfig.islands_max && at - run <= kLeadMax ? at - run : 0;
+    const std::uint32_t first = at - lead;
+    Runs<W, SlotKind::reserved>::form(first, end - first, SlotKind::transit);
+    if (first > run) reserved_.insert(run, first - run, first, [](std::uint32_t) {});
     if (end < run_end) reserved_.insert(end, run_end - end, frontier, [](std::uint32_t) {});
-    islands_.set(islands_.get() + 1 - neighbours_committed(at, count));
-    counters_.committed_slots += count;
+    islands_.set(islands_.get() + 1 - neighbours_committed(first, end - first));
+    counters_.committed_slots += end - first;
     return at;
 }
 
@@ -103,16 +106,23 @@ bool Pool<W>::commit_slots(std::uint32_t first, std::uint32_t count) {
     return true;
 }
 
+// The tables grow with the window's used part, one byte for 500, and never shrink: for memory that the system would refuse they must not.
+template <World W>
+bool Pool<W>::is_worth_tables(std::uint32_t count) {
+    constexpr std::uint32_t kManySlots = 256;  // a MiB of tables
+    return count < kManySlots || W::Pal::could_commit(count * Window<W>::kSuperSlabBytes);
+}
+
 template <World W>
 Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use) {
     const Timed<W, Activity::pool> timed;
-    std::uint32_t first = kNone;
-    while (true) {
+    std::uint32_t first = kNone, lead = 0;
+    for (bool thorough = false, tried = false;;) {
         std::size_t needed = 0;
         {
             LockGuard<W> guard(lock_);
             std::uint32_t at = 0;
-            if (const std::uint32_t run = cached_.find(count, alignment_bytes, &at); run != kNone) {
+            if (const std::uint32_t run = cached_.find(count, alignment_bytes, thorough, &at); run != kNone) {
                 const std::uint32_t length = slot(run).run_slots.get();
                 const bool dirty = slot(run).dirty.get();
                 const std::uint64_t since = slot(run).since_ms.get();
@@ -125,23 +135,32 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 counters_.above_small += use == Use::block;
                 return {address_of_slot(at), !dirty};
             }
-            first = choose_reserved(count, alignment_bytes);
+            first = choose_reserved(count, alignment_bytes, thorough, lead);
             if (first != kNone) {
                 counters_.commits += 1;
                 break;
             }
             needed = Runs<W, SlotKind::reserved>::aligned_slot(open_end(), alignment_bytes) + std::size_t{count};
         }
-        if (needed > window<W>.slot_count() || !window<W>.make_ready(needed)) return {};
+        if (needed > window<W>.slot_count()) {
+            if (thorough) return {};
+            thorough = true;
+            continue;
+        }
+        if (!tried && !is_worth_tables(count)) return {};
+        tried = true;
+        if (!window<W>.make_ready(needed)) return {};
     }
-    const bool committed = commit_slots(first, count);
+    const bool committed = commit_slots(first - lead, count + lead);
+    const std::uint64_t now_ms = lead != 0 ? W::Pal::now_ms() : 0;
     LockGuard<W> guard(lock_);
     if (!committed) {
         counters_.commit_failures += 1;
-        put_reserved(first, count);
+        put_reserved(first - lead, count + lead);
         return {};
     }
     Runs<W, SlotKind::reserved>::form(first, count, SlotKind::big);
+    if (lead != 0) put_cached(first - lead, lead, false, now_ms);
     counters_.big_slots += count;
     counters_.above_small += use == Use::block;
     return {address_of_slot(first), true};
@@ -159,6 +178,7 @@ void Pool<W>::release_slots(Address address, Wait wait, std::uint64_t now_ms) {
 
 template <World W>
 void Pool<W>::shrink_slots(Address address, std::uint32_t new_count) {
+    const Timed<W, Activity::pool> timed;
     const std::uint64_t now_ms = W::Pal::now_ms();
     LockGuard<W> guard(lock_);
     const std::uint32_t first = slot_of(address), rest = slot(first).run_slots.get() - new_count;
@@ -174,7 +194,15 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
     const Timed<W, Activity::pool> timed;
     const std::uint32_t first = slot_of(address), next = first + old_count, more = new_count - old_count;
     if (first + std::size_t{new_count} > window<W>.slot_count()) return false;
-    if (!window<W>.make_ready(first + std::size_t{new_count})) return false;
+    if (first + std::size_t{new_count} > window<W>.slots_ready()) {
+        {
+            LockGuard<W> guard(lock_);
+            const std::uint32_t frontier = frontier_.get();
+            const bool is_open = next >= frontier || (slot(next).kind.get() == SlotKind::reserved && next + slot(next).run_slots.get() == frontier);
+            if (!is_open) return false;
+        }
+        if (!is_worth_tables(more) || !window<W>.make_ready(first + std::size_t{new_count})) return false;
+    }
     {
         LockGuard<W> guard(lock_);
         if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached && slot(next).run_slots.get() >= more) {

@@ -74,6 +74,7 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
     }
     const Range fresh = acquire_slots(1, Window<W>::kSuperSlabBytes, Use::slab);
     if (fresh.address == 0) return {};
+    const std::uint64_t now_ms = W::Pal::now_ms();
     LockGuard<W> guard(lock_);
     const std::uint32_t i = slot_of(fresh.address);
     SuperSlab<W>& s = slot(i);
@@ -83,8 +84,16 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
     counters_.big_slots -= 1;
     counters_.units_slots += 1;
     link_bucket(i);
-    const Range taken = take_units(i, count, use);
-    if (s.purgeable_units() != 0) wait_for_purge(i, W::Pal::now_ms());
+    // Threads that found no room at once bring a superslab each: who comes second takes from the first one's.
+    const std::uint32_t fullest = find_units(count);
+    const Range taken = take_units(fullest, count, use);
+    if (fullest == i) {
+        if (s.purgeable_units() != 0) wait_for_purge(i, now_ms);
+    } else {
+        unlink_bucket(i);
+        counters_.units_slots -= 1;
+        put_cached(i, 1, !fresh.zero, now_ms);
+    }
     return taken;
 }
 
@@ -123,6 +132,7 @@ void Pool<W>::release_units(Address address, unsigned count, Wait wait, std::uin
 
 template <World W>
 bool Pool<W>::extend_units(Address address, unsigned old_count, unsigned new_count) {
+    const Timed<W, Activity::pool> timed;
     LockGuard<W> guard(lock_);
     const std::uint32_t i = slot_of(address);
     SuperSlab<W>& s = slot(i);

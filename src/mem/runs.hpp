@@ -5,6 +5,8 @@
 // INV runs.2  no two runs of this kind touch
 #pragma once
 
+#include <climits>
+
 #include "mem/window.hpp"
 
 namespace hak {
@@ -48,12 +50,14 @@ public:
         slots_.set(slots_.get() - s.run_slots.get());
     }
 
-    // A run with room for `count` slots at a multiple of `alignment_slots`; kNone if there is none. `*at` is where they begin.
-    std::uint32_t find(std::uint32_t count, std::size_t alignment_bytes, std::uint32_t* at) const {
+    // A run with room for `count` slots at a multiple of `alignment_bytes`; kNone if there is none. `*at` is where they begin. Of each bin a
+    // few runs are looked at, which keeps the lock's hold short; `thorough`: all of them.
+    std::uint32_t find(std::uint32_t count, std::size_t alignment_bytes, bool thorough, std::uint32_t* at) const {
+        const int most = thorough ? INT_MAX : kLookMax;
         for (unsigned bin = log2_floor(count); bin < kBins; ++bin) {
             std::uint32_t best = kNone;
             int looked = 0;
-            for (std::uint32_t i = heads_[bin].get(); i != 0 && looked < kLookMax; i = slot(i - 1).next.get(), ++looked) {
+            for (std::uint32_t i = heads_[bin].get(); i != 0 && looked < most; i = slot(i - 1).next.get(), ++looked) {
                 const std::uint32_t first = i - 1, length = slot(first).run_slots.get();
                 const std::uint32_t start = aligned_slot(first, alignment_bytes);
                 if (start + count > first + length) continue;
@@ -94,7 +98,7 @@ private:
     friend class Audit;
 
     static constexpr unsigned kBins = 32;
-    static constexpr int kLookMax = 64;  // a bin's runs differ by less than a factor of two; the bound keeps the lock's hold short
+    static constexpr int kLookMax = 64;  // a bin's runs differ by less than a factor of two
 
     static SuperSlab<W>& slot(std::uint32_t i) { return window<W>.superslab(i); }
 

@@ -9,6 +9,8 @@
 namespace hak {
 
 struct NoObserver {
+    // Whether visits are looked at: else a call may go without one.
+    static HAK_INLINE bool is_watching() { return false; }
     // Lives as long as one call that allocates or frees a Large or Big block.
     class Visit {
     public:

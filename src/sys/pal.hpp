@@ -12,6 +12,7 @@ namespace hak {
 // expose      makes reserved pages readable as zeros, at no commit charge.
 // commit      makes reserved or exposed pages readable and writable, zero where they were never written; false: nothing changed.
 // decommit    back to no access, contents and commit charge gone; false: nothing changed. Opens no hole in the address space.
+// could_commit  whether the system would give so much memory now; a trial without effect, and a guess.
 // purge       contents gone, pages stay committed; true only if they are zero afterwards.
 // advise_*    hints; failure has no meaning.
 // sleep_while(word, value)  returns when woken, when *word != value, or spuriously.   wake_one(word).
@@ -26,6 +27,7 @@ concept PalPolicy = requires(void* p, std::size_t n, std::uint32_t* word) {
     { P::expose(p, n) } -> std::same_as<bool>;
     { P::commit(p, n) } -> std::same_as<bool>;
     { P::decommit(p, n) } -> std::same_as<bool>;
+    { P::could_commit(n) } -> std::same_as<bool>;
     { P::purge(p, n) } -> std::same_as<bool>;
     P::advise_huge(p, n);
     P::advise_no_huge(p, n);

@@ -79,6 +79,16 @@ struct LinuxPal {
         ErrnoKeeper keep;
         return ::mprotect(p, bytes, PROT_READ | PROT_WRITE) == 0;
     }
+    // Where address space is limited there is none for a trial, and the window is small.
+    static bool could_commit(std::size_t bytes) {
+        ErrnoKeeper keep;
+        struct rlimit limit;
+        if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY) return true;
+        void* const p = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED) return false;
+        ::munmap(p, bytes);
+        return true;
+    }
     // mprotect(PROT_NONE) would keep the commit charge; a fresh mapping over the range returns it and is one call.
     static bool decommit(void* p, std::size_t bytes) {
         ErrnoKeeper keep;
@@ -86,7 +96,10 @@ struct LinuxPal {
     }
     static bool purge(void* p, std::size_t bytes) {
         ErrnoKeeper keep;
-        return ::madvise(p, bytes, MADV_DONTNEED) == 0;
+        if (::madvise(p, bytes, MADV_DONTNEED) == 0) return true;
+        // Locked memory (mlockall): Linux 5.18 returns it when it is asked for by name. The system's header may be older.
+        constexpr int kDontNeedLocked = 24;
+        return errno == EINVAL && ::madvise(p, bytes, kDontNeedLocked) == 0;
     }
     static void advise_huge(void* p, std::size_t bytes) {
         ErrnoKeeper keep;

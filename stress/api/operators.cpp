@@ -185,6 +185,13 @@ TEST(an_exception_of_the_handler_passes_through) {
         EXPECT_EQUAL(form(), nullptr);
         EXPECT_EQUAL(handler_calls, 1);
     });
+    // Whatever else it throws does not leave a function that is noexcept.
+    std::set_new_handler(throw_surrender);
+    with_each_nothrow_form([](auto&& form) {
+        handler_calls = 0;
+        EXPECT_EQUAL(form(), nullptr);
+        EXPECT_EQUAL(handler_calls, 1);
+    });
     std::set_new_handler(nullptr);
 }
 

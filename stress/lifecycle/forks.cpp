@@ -2,7 +2,9 @@
 // and ends through exit. One scenario per run, because each needs a process of its own.
 #include <atomic>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <thread>
 #include <vector>
@@ -178,7 +180,38 @@ void hundred_fresh_processes() {
     }
 }
 
+// POSIX lets a handler fork that interrupts malloc, if its child calls nothing but async-signal-safe functions.
+volatile sig_atomic_t handler_forks;
+void fork_in_handler(int) {
+    const int saved = errno;
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    if (child > 0) {
+        waitpid(child, nullptr, 0);
+        handler_forks = handler_forks + 1;
+    }
+    errno = saved;
+}
+void fork_in_a_handler() {
+    struct sigaction action {};
+    action.sa_handler = fork_in_handler;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGALRM, &action, nullptr);
+    const struct itimerval often = {{0, 700}, {0, 700}}, never = {};
+    setitimer(ITIMER_REAL, &often, nullptr);
+    stress::Random random(29);
+    void* blocks[64] = {};
+    while (handler_forks < 200) {
+        void*& block = blocks[random.next() % 64];
+        free(block);
+        block = malloc(random.next() % 2000000);
+    }
+    setitimer(ITIMER_REAL, &never, nullptr);
+    for (void* block : blocks) free(block);
+}
+
 constexpr Scenario kScenarios[] = {
+    {"fork_in_a_handler", fork_in_a_handler},
     {"hundred_fresh_processes", hundred_fresh_processes},
     {"fork_from_main", fork_from_main},
     {"fork_from_main_busy", fork_from_main_busy},

@@ -2,7 +2,7 @@
 """Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
 
 usage: run.py first_op|ends|forks|streams PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
-       run.py loader PROGRAM LIBRARY PLUGIN
+       run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY
 """
 import concurrent.futures
@@ -57,7 +57,7 @@ def thread_local_bytes(library):
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "loader", "elder"):
+    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "loader", "cxx_loader", "elder"):
         print(__doc__, file=sys.stderr)
         return 2
     family, program, library = sys.argv[1:4]
@@ -68,6 +68,8 @@ def main():
     elif family in ("ends", "forks", "streams"):
         names = sys.argv[4:] or listed(program)
         commands = [([program, name], preload) for name in names]
+    elif family == "cxx_loader":
+        commands = [([program, sys.argv[4]], preload)]
     elif family == "elder":
         commands = [([program, case], preload) for case in ("keeps", "forks")]
     else:

@@ -59,6 +59,14 @@ size_t pick_size(uint64_t fixed, stress::Random& random) { return fixed != 0 ? f
 
 int run_child(uint64_t fixed, size_t limit) {
     stress::Random random(stress::seed_of_run);
+    // For these there are addresses and no memory; to refuse them must cost nothing, or what follows fails.
+    for (const size_t gib : {size_t{40}, size_t{80}, size_t{120}}) {
+        void* const block = subject::malloc(3u << 20);
+        for (void* const p : {subject::malloc(gib << 30), block == nullptr ? nullptr : subject::realloc(block, gib << 30)}) {
+            if (p != nullptr) stress::fail("%zu GiB were handed out", gib);
+        }
+        subject::free(block);
+    }
     Node* head = nullptr;
     size_t count = 0, bytes = 0;
     while (Node* n = allocate_node(pick_size(fixed, random), random)) {

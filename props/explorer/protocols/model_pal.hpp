@@ -69,6 +69,7 @@ struct ModelPal {
     static std::size_t address_space_left() { return SIZE_MAX; }
     static void* reserve(std::size_t bytes, std::size_t alignment) { return explorer::reserve(bytes, alignment); }
     static void unreserve(void*, std::size_t) {}
+    static bool could_commit(std::size_t) { return true; }
     static bool expose(void* p, std::size_t bytes) { return commit(p, bytes); }
     static bool commit(void* p, std::size_t bytes) {
         const InKernel guard;

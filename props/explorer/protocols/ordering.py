@@ -28,7 +28,7 @@ ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \|")
 
 HEAD = """# Memory orders
 
-Made by `props/explorer/protocols/ordering.py --write`; a test checks that it is up to date. Every atomic operation of `src/` stands here
+Made by `props/explorer/protocols/ordering.py --write`; a test checks that it is up to date. Every atomic operation of `src/` but the debug build's stands here
 with the order that the source gives it, and with what the source says about it. The explorer has run each one with every order that is
 one step weaker: the last column names the scenario that breaks then, and how. So no order is stronger than it must be, and none is
 weaker than what the scenarios can show. `relaxed` has no weaker order.
