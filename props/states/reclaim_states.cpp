@@ -1,5 +1,6 @@
 // reclaim_states.cpp: the way of a free run of slots back to the system, and when it may be taken. It is seen whenever the pool's lock is
 // given back and at each call of the system.
+#include <algorithm>
 #include <iostream>
 #include <vector>
 
@@ -20,12 +21,15 @@ public:
         chart_.allow<State>({
             {away, committing}, {committing, out}, {committing, away},
             {out, dirty}, {dirty, out}, {clean, out},
+            {committing, clean},                              // what an alignment skips is cached
+            {out, clean},                                     // two threads committed at once, and one is enough
             {clean, dirty},                                   // joined with a dirty neighbour
             {dirty, batch}, {clean, batch},
             {batch, purging}, {purging, clean}, {purging, dirty},
             {batch, decommitting}, {decommitting, away}, {decommitting, clean},
             {decommitting, purging},                          // the system keeps the charge, and takes the pages
         });
+        chart_.allow_rare(committing, dirty);                 // and joins a dirty neighbour
         chart_.allow_rare(decommitting, dirty);               // the system refuses, and meanwhile a neighbour was freed
     }
     void on_world() override {
@@ -55,6 +59,8 @@ public:
         for (std::size_t u = window.unit_index(begin); u < window.unit_index(begin + bytes - 1) + 1; ++u) {
             kit::require(window.record(u)->state.load(hak::order::relaxed) == hak::UnitState::free || u >= units_ready(), "unit ", u, " is in use and is ", kit::kCallNames[static_cast<unsigned>(call)], "ed");
         }
+        std::uint64_t oldest_ms = 0;
+        bool is_run = false;
         for (std::size_t i = window.slot_of(begin); i < window.slot_of(begin + bytes - 1) + 1; ++i) {
             const bool is_divided = slots_[i].state == out;
             kit::require(!is_divided || call == kit::Call::purge, "slot ", i, " is divided and is ", kit::kCallNames[static_cast<unsigned>(call)], "ed");
@@ -62,9 +68,12 @@ public:
                 kit::require(slots_[i].state == committing, "slot ", i, " is committed and nobody took it");
                 continue;
             }
-            judge_delay(i, call);
-            if (!is_divided) change(i, call == kit::Call::purge ? purging : decommitting);
+            if (is_divided) continue;
+            oldest_ms = std::max(oldest_ms, kit::os.now_ms() - slots_[i].since_ms);
+            is_run = true;
+            change(i, call == kit::Call::purge ? purging : decommitting);
         }
+        if (is_run) judge_delay(window.slot_of(begin), oldest_ms, call);
     }
     // Memory is known to be zero only after the system said so.
     void on_called(kit::Call call, const void* p, std::size_t bytes, bool works) override {
@@ -117,12 +126,13 @@ private:
         }
         slot.state = to;
     }
-    // No earlier than the delay after it became free; a divided slot is judged by superslab_states.cpp's machine and by the properties.
-    void judge_delay(std::size_t i, kit::Call call) {
+    // No earlier than the delay after the first of its slots became free: a joined run is as old as its slots in the mean (props/reclaim). A divided
+    // slot is judged by superslab_states.cpp's machine and by the properties.
+    void judge_delay(std::size_t i, std::uint64_t age, kit::Call call) {
         // A pass puts back what it took with the time at which it began, so that a neighbour which was freed meanwhile goes with it.
-        if (slots_[i].state == out || is_disturbed_) return;
+        if (is_disturbed_) return;
         const auto tunables = hak::tunables<Observed>.get();
-        const std::uint64_t age = kit::os.now_ms() - slots_[i].since_ms, delay = call == kit::Call::purge ? tunables.purge_delay_ms : tunables.decommit_delay_ms;
+        const std::uint64_t delay = call == kit::Call::purge ? tunables.purge_delay_ms : tunables.decommit_delay_ms;
         const bool has_waited = age >= delay;
         ++(has_waited ? waited_ : hurried_);
         kit::require(has_waited || is_over_ || !is_free_ || kit::os.failed() != 0, "slot ", i, " goes back ", age, " ms after it was freed, before its delay of ", delay);

@@ -23,7 +23,7 @@ public:
             {big, units_clean}, {big, units_dirty},  // divided
             {units_clean, units_full}, {units_dirty, units_full}, {units_full, units_clean}, {units_full, units_dirty}, {units_clean, units_dirty}, {units_dirty, units_clean},
             {units_clean, cached_dirty}, {units_dirty, cached_dirty},  // the last unit comes back
-            {big, cached_dirty},
+            {big, cached_dirty}, {big, cached_clean},                  // freed; committed by two threads where one is enough
             {cached_dirty, big}, {cached_clean, big},
             {cached_clean, cached_dirty},                               // joined with a dirty neighbour
             {cached_dirty, transit}, {cached_clean, transit}, {transit, cached_dirty}, {transit, cached_clean},
