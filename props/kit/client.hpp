@@ -66,24 +66,26 @@ public:
 
     // By the o-th of sixteen ways, a size or an alignment that no system has; `block` is what a realloc gets. Must give null, and leave the block.
     static void* ask_too_much(unsigned o, void* block) {
-        constexpr std::size_t kMost = SIZE_MAX, kHalf = SIZE_MAX / 2 + 1;
+        // volatile: g++ 12 follows a constant through calloc to a memset of SIZE_MAX bytes, and warns about what is never run.
+        const volatile std::size_t unseen = SIZE_MAX;
+        const std::size_t most = unseen, half = most / 2 + 1;
         switch (o) {
-            case 0: return get(ENOMEM, [] { return C::malloc(kMost); });
-            case 1: return get(ENOMEM, [] { return C::malloc(kHalf); });
-            case 2: return get(ENOMEM, [] { return C::calloc(1, kMost); });
-            case 3: return get(ENOMEM, [] { return C::calloc(kHalf, 2); });
-            case 4: return get(ENOMEM, [&] { return C::realloc(block, kMost); });
-            case 5: return get(ENOMEM, [&] { return C::reallocarray(block, kMost / 16 + 1, 16); });
-            case 6: return get(ENOMEM, [] { return C::memalign(64, kMost); });
-            case 7: return get(ENOMEM, [] { return C::memalign(kHalf, 1); });
-            case 8: return get(EINVAL, [] { return C::memalign(kHalf + 1, 1); });
-            case 9: return get_posix(64, kMost);
-            case 10: return get_posix(kHalf, 1);
-            case 11: return get(ENOMEM, [] { return C::valloc(kMost); });
-            case 12: return get(ENOMEM, [] { return C::pvalloc(kMost); });
-            case 13: return get_new(kMost, 0, hak::Origin::operator_new, true);
-            case 14: return get_new(kHalf, 0, hak::Origin::operator_new_array, false);
-            default: return get_new(kMost, 4096, hak::Origin::operator_new, false);
+            case 0: return get(ENOMEM, [&] { return C::malloc(most); });
+            case 1: return get(ENOMEM, [&] { return C::malloc(half); });
+            case 2: return get(ENOMEM, [&] { return C::calloc(1, most); });
+            case 3: return get(ENOMEM, [&] { return C::calloc(half, 2); });
+            case 4: return get(ENOMEM, [&] { return C::realloc(block, most); });
+            case 5: return get(ENOMEM, [&] { return C::reallocarray(block, most / 16 + 1, 16); });
+            case 6: return get(ENOMEM, [&] { return C::memalign(64, most); });
+            case 7: return get(ENOMEM, [&] { return C::memalign(half, 1); });
+            case 8: return get(EINVAL, [&] { return C::memalign(half + 1, 1); });
+            case 9: return get_posix(64, most);
+            case 10: return get_posix(half, 1);
+            case 11: return get(ENOMEM, [&] { return C::valloc(most); });
+            case 12: return get(ENOMEM, [&] { return C::pvalloc(most); });
+            case 13: return get_new(most, 0, hak::Origin::operator_new, true);
+            case 14: return get_new(half, 0, hak::Origin::operator_new_array, false);
+            default: return get_new(most, 4096, hak::Origin::operator_new, false);
         }
     }
 

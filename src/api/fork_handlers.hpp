@@ -25,14 +25,16 @@ public:
     // In a process of one thread nobody has a lock but perhaps this thread, which then forks in a signal handler, inside a call of the allocator
     // or a flush of libc. Both processes go on with that call, and have the thread that has the lock: nothing is to be done.
     static void prepare() {
-        is_alone_ = __libc_single_threaded;
-        if (is_alone_) return;
+        if (__libc_single_threaded) {
+            is_alone_ = true;
+            return;
+        }
         const bool takes_list = _IO_list_lock != nullptr && _IO_list_unlock != nullptr && _IO_list_resetlock != nullptr;
         if (takes_list) _IO_list_lock();
         W::before_fork();
         fork_prepare<W>();
         has_list_ = takes_list;
-        is_alone_ = false;  // forks of several threads take turns from here on
+        is_alone_ = false;
     }
     static void parent() {
         if (is_alone_) return;
@@ -50,7 +52,7 @@ public:
     }
 
 private:
-    // Both belong to the fork that is under way, from prepare on.
+    // Both belong to the fork that is under way: they are written where there is one thread, or by the thread that has the allocator's locks.
     static inline constinit bool has_list_ = false, is_alone_ = false;
 };
 
