@@ -339,13 +339,13 @@ STEPS = (
     ("callgrind", 100, True, step_callgrind),
     ("syscalls", 30, True, step_syscalls),
     ("tests", 1800, True, step_tests),
-    ("mutants", 720, True, step_mutants),
+    ("mutants", 850, True, step_mutants),
     ("explorer", 120, True, step_explorer),
-    ("stress", 500, True, step_stress),
-    ("fuzz", 500, True, step_fuzz),
-    ("coverage", 230, True, step_coverage),
-    ("engines", 220, True, step_engines),
-    ("wall", 330, False, step_wall),
+    ("stress", 470, True, step_stress),
+    ("fuzz", 480, True, step_fuzz),
+    ("coverage", 200, True, step_coverage),
+    ("engines", 200, True, step_engines),
+    ("wall", 320, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 LIMIT = 80 * 60

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -137,6 +138,10 @@ void calls() {
 void processes() {
     static const char site = 0;
     void* const p = hak_alloc_at(100, &site);
+    // A process of one thread would not take the profile's lock.
+    std::mutex end_of_second;
+    end_of_second.lock();
+    std::thread second([&] { const std::lock_guard waits(end_of_second); });
     const pid_t child = fork();
     if (child == 0) {
         std::thread([&] { hak_free(p); }).join();
@@ -147,6 +152,8 @@ void processes() {
     }
     int status = 0;
     expect(waitpid(child, &status, 0) == child && status == 0, "the child failed");
+    end_of_second.unlock();
+    second.join();
     expect(site_of(&site).allocations == 1, "the parent counts what the child did");
     expect(hak_profile_dump("/dev/full") == ENOSPC, "a full disk");
     expect(hak_profile_dump("/nowhere/at/all") == ENOENT, "no folder");
