@@ -84,7 +84,7 @@ void interior() {
     kit::reset_world<W>();
     void* const kept = take(0, 1000);
     give(0, kept);
-    require(kit::heap_of<W>(0)->kept.get() != nullptr, "nothing is kept");
+    require(kit::heap_of<W>(0)->kept[0].get() != nullptr, "nothing is kept");
     for (unsigned t = 0; t < 2; ++t) expect_all("an address inside a kept run", {Fault::interior}, t, inside(kept, 16));
     kit::reset_world<W>();
     take(0, 24);

@@ -1,4 +1,5 @@
-// kept_props.cpp: the Large run that a heap keeps: which one, who gets it, and when it goes.
+// kept_props.cpp: the Large runs that a heap keeps: which ones, who gets them, and when they go.
+#include <algorithm>
 #include <cstdio>
 
 #include "props/kit/worlds.hpp"
@@ -60,6 +61,44 @@ void goes_at_the_end() {
     expect_units(0, "after a trim");
 }
 
+// Each site has a way of its own, or shares one with few; what says no site has another one.
+void by_site() {
+    hak::Address a = 1, b = 2, same = 2;
+    while (hak::way_of<W>(b) == hak::way_of<W>(a)) ++b;
+    while (same == a || hak::way_of<W>(same) != hak::way_of<W>(a)) ++same;
+    const auto take_at = [](hak::Address site, std::size_t units) {
+        kit::threads.current = 0;
+        void* const p = hak::allocate_missed_at<W>(kit::heap_of<W>(0), units * kUnit - kit::kTinyConfig.page_bytes, site).block;
+        require(p != nullptr, "no memory");
+        require(hak::site_of<W>(p) == site, "a block says another site than that which asked for it");
+        return p;
+    };
+    give(0, take(0, 1));  // a heap is born
+    hak::trim<W>(false);
+    hak::Address runs[3];
+    for (unsigned round = 0; round < 3; ++round) {
+        void *const p = take_at(a, 1), *const q = take_at(b, 2), *const r = take(0, 1);
+        const hak::Address now[] = {run_of(p), run_of(q), run_of(r)};
+        if (round == 0) std::ranges::copy(now, runs);
+        require(std::ranges::equal(now, runs), "a site was not given the run that it freed last");
+        require(hak::site_of<W>(r) == 0 && hak::site_of<W>(hak::pointer_to<void>(hak::address_of(p) + 16)) == 0, "a site that nobody said");
+        give(0, r), give(0, p), give(0, q);
+        expect_units(4, "with three runs kept");
+    }
+    void* const p = take_at(same, 1);
+    expect_units(4, "with one of the three out");
+    give(0, p);
+    give(0, take_at(a, 2));
+    expect_units(5, "after a longer block of a site that has a run of one unit");
+    hak::trim<W>(false);
+    expect_units(0, "after a trim");
+    void* const big = take_at(a, kit::kTinyConfig.units_per_superslab + 1);
+    give(0, big);
+    void* const unsaid = take(0, kit::kTinyConfig.units_per_superslab + 1);
+    require(hak::site_of<W>(unsaid) == 0, "a Big block says who had its run before");
+    give(0, unsaid);
+}
+
 // Longer runs go to the pool, and so does what a thread without a heap frees.
 void is_not_kept() {
     give(0, take(0, kit::kTinyConfig.kept_units_max + 1));
@@ -116,7 +155,7 @@ int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"serves the next", serves_the_next}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"is free", is_free}, {"fits", fits}};
+    } cases[] = {{"serves the next", serves_the_next}, {"by site", by_site}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"is free", is_free}, {"fits", fits}};
     for (const auto& c : cases) {
         kit::reset_world<W>();
         try {

@@ -40,7 +40,9 @@ void hak_free(void* block);
 void hak_free_sized(void* block, size_t size);
 void hak_free_aligned_sized(void* block, size_t alignment, size_t size);
 
-/* As hak_malloc and hak_free, with the call site, any address that identifies it. The site is for profiles; it changes no result. */
+/* As hak_malloc and hak_free, with the call site, any address that identifies it. It is for profiles and hak_site_of, and for reuse: a
+ * block of more than 32 KiB and at most 512 KiB that was allocated with a site is, when it is freed, kept by the freeing thread for its
+ * next request of that length from that site. Three such blocks are kept for each thread, besides one without a site. */
 void* hak_alloc_at(size_t size, const void* site);
 void hak_free_at(void* block, const void* site);
 

@@ -53,7 +53,7 @@ struct hak_evo_stats {
     uint64_t relearns;
     uint64_t promotions; /* of a candidate */
     uint64_t rollbacks;
-    uint64_t noted;      /* calls for Large and Big blocks that were measured */
+    uint64_t noted;      /* calls for Large and Big blocks that were measured: all, until frozen; then of kept runs' one in 16 */
     uint64_t missed;     /* such calls that found the learner busy */
     uint64_t generation; /* decisions so far */
 };

@@ -22,7 +22,8 @@ extern "C" {
 
 /* Writes the profile to a file, for pprof: "google-pprof --text PROGRAM FILE". Of an executable or library linked with libhakmem.a the
  * allocator's own functions stand first in each stack. 0, ENODATA if there is no profile, else the error of the file, which may be
- * incomplete then. profile_path=FILE does the same at exit; in a forked child ".PID" is added to the name. */
+ * incomplete then, or EINVAL if path is null. profile_path=FILE does the same at exit, with the process id for %p; without %p a forked
+ * child adds ".PID" to the name, and a program that the process starts overwrites the file. */
 int hak_profile_dump(const char* path);
 
 struct hak_profile_stats {
@@ -52,6 +53,10 @@ size_t hak_site_count(void);
 int hak_site_get(size_t index, struct hak_site* out, size_t bytes);
 /* One line per site on stderr. */
 void hak_site_print(void);
+
+/* The site of a live block: of one above the largest size class (32 KiB) what hak_alloc_at was given, with or without a profile, as long as
+ * realloc leaves the block where it is; of one that the profile sampled, its site there. Null for all others, and in the debug build. */
+const void* hak_site_of(const void* block);
 
 #if defined(__cplusplus)
 }

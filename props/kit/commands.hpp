@@ -65,7 +65,7 @@ struct New { Thread t; Handle h; Bytes n; Log2 a; Form o; KIT_COMMAND(New, "new"
 // A free that says the size, and the alignment if one was asked for.
 struct FreeSized { Thread t; Handle h; KIT_COMMAND(FreeSized, "freesized", 5, t, h) };
 struct ReallocArray { Thread t; Handle h; Count x; Bytes n; KIT_COMMAND(ReallocArray, "reallocarray", 2, t, h, x, n) };
-// memalign, aligned_alloc, posix_memalign, valloc or pvalloc; any alignment.
+// memalign, aligned_alloc, posix_memalign, valloc or pvalloc; any alignment. From o = 12 on hak_alloc_at, from one of four sites.
 struct Placed { Thread t; Handle h; Form o; Alignment b; Bytes n; KIT_COMMAND(Placed, "placed", 4, t, h, o, b, n) };
 // A size or an alignment that no system has, by the o-th entry point; where that takes a block, it is block h.
 struct Wild { Thread t; Handle h; Form o; KIT_COMMAND(Wild, "wild", 2, t, h, o) };

@@ -130,6 +130,10 @@ private:
     void c_allocate(unsigned t, unsigned h, const Asked& asked, Call call) {
         allocate(t, h, asked, [&] { return Api::get(ENOMEM, call); });
     }
+    void allocate_at(unsigned t, unsigned h, std::size_t n, hak::Address site) {
+        c_allocate(t, h, {n}, [&] { return C::alloc_at(n, hak::pointer_to<const void>(site)); });
+        if (shadow_.is_live(h)) shadow_.say_site(h, site);
+    }
     // realloc of a block from malloc's family, and of null where there is none.
     template <class Call>
     void resize(unsigned t, unsigned h, std::size_t n, Call call) {
@@ -183,6 +187,7 @@ private:
     }
     void apply(const Placed& c) {
         const std::size_t n = c.n.v, page = FakeOs::kPage, b = c.b.v;
+        if (c.o.v >= 12) return allocate_at(c.t.v, c.h.v, n, c.o.v);
         switch (c.o.v % 4) {
             case 0: return c_allocate(c.t.v, c.h.v, {n, std::bit_ceil(b)}, [&] { return C::memalign(b, n); });
             case 1:

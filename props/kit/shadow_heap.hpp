@@ -59,6 +59,7 @@ struct ShadowBlock {
     std::uint32_t seed = 0;
     std::size_t alignment = 0;  // 0: by a call that says none
     hak::Origin origin = hak::Origin::malloc;
+    hak::Address site = 0;  // as its record holds it: of a Large or Big block alone
 };
 
 template <hak::World W>
@@ -92,6 +93,14 @@ public:
         const ShadowBlock& b = blocks_[h];
         const std::size_t usable = hak::usable_size<W>(hak::pointer_to<void>(b.p));
         require(usable == b.usable, "usable size of handle ", h, " was ", b.usable, " and is ", usable);
+        const hak::Address site = hak::site_of<W>(hak::pointer_to<void>(b.p));
+        require(site == b.site, "site of handle ", h, " was ", b.site, " and is ", site);
+    }
+    // The call that allocated the block said where it stands.
+    void say_site(unsigned h, hak::Address site) {
+        const hak::UnitState state = hak::window<W>.slab_of(blocks_[h].p)->state.load(hak::order::relaxed);
+        if (state != hak::UnitState::slab) blocks_[h].site = site;
+        verify_usable(h);
     }
     void verify_all() const {
         for (const auto& [p, h] : by_address_) verify(h), verify_usable(h);
@@ -112,6 +121,8 @@ public:
         by_address_.erase(old.p);
         blocks_[h] = {};
         add(h, block, requested, 0, false);
+        if (blocks_[h].p == old.p) blocks_[h].site = old.site;
+        verify_usable(h);
     }
 
     // Blocks with the client as the allocator counts them: per slab, and of the upper tiers.

@@ -88,7 +88,12 @@ struct PublishedThreshold {
 // What RealWorld calls its Observer: named while that is not complete, so W is not asked to be a World.
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
-    static HAK_INLINE bool is_watching() { return learner<W>.decision().observes; }
+    // While something is learned or tried, all calls are measured. A frozen strategy is only asked whether the workload is still the one that it was
+    // learned from: of what the kept runs serve, which is most where there are any, one block in 16 tells that.
+    static HAK_INLINE bool is_watching(std::uint32_t keeps) {
+        const policy::Decision d = learner<W>.decision();
+        return d.observes && (d.phase != policy::Phase::frozen || keeps % kFrozenSample == 0);
+    }
     class Visit {
     public:
         HAK_INLINE Visit() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
@@ -122,13 +127,16 @@ struct LearningObserver : PublishedThreshold<W> {
     static void tick() {
         if (learner<W>.decision().observes) [[unlikely]] tick_at(W::Pal::now_ns());
     }
+
+private:
+    static constexpr std::uint32_t kFrozenSample = 16;
 };
 #else
 // Nothing learns by itself; the caller of hak_elo_* does what it wants with the strategies.
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     using Visit = NoObserver::Visit;
-    static bool is_watching() { return false; }
+    static bool is_watching(std::uint32_t) { return false; }
     static void tick() {}
 };
 #endif

@@ -17,9 +17,18 @@ asm(".weak __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch, _ZTISt9bad_
 asm(".weak __cxa_call_terminate");
 #endif
 
-namespace {
+#define HAK_EXPORT __attribute__((visibility("default")))
 
+namespace {
 using C = hak::api::CFamily<hak::Front>;
+}
+
+#if HAKMEM_OVERRIDE
+#include "api/operators.hpp"
+#include "api/override.hpp"
+#endif
+
+namespace {
 
 #define HAK_TEXT_(x) #x
 #define HAK_TEXT(x) HAK_TEXT_(x)
@@ -36,6 +45,9 @@ constexpr const char* kVersion = HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(HAK
 #endif
 #if !HAKMEM_DEBUG
     hak::start_profile<hak::RealWorld>();
+#endif
+#if HAKMEM_OVERRIDE
+    find_replaced_operators();
 #endif
     hak::ExitHook::install();
 }
@@ -56,8 +68,6 @@ constexpr const char* kVersion = HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(HAK
 }
 
 }  // namespace
-
-#define HAK_EXPORT __attribute__((visibility("default")))
 
 extern "C" {
 
@@ -89,7 +99,3 @@ HAK_EXPORT const char* hak_version(void) { return kVersion; }
 #endif
 
 #include "api/profile_calls.hpp"
-
-#if HAKMEM_OVERRIDE
-#include "api/override.hpp"
-#endif

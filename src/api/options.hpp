@@ -160,7 +160,7 @@ inline void print_options_help() {
         add_value(text << "default ", row.kind, row.get(defaults)) << unit << "): " << row.help << "\n";
     }
 #if !HAKMEM_DEBUG
-    text << "  profile_path (a path without a colon, default none): where the profile is written at exit\n";
+    text << "  profile_path (a path without a colon, default none): where the profile is written at exit; %p is the process id\n";
 #endif
     text.print();
 }

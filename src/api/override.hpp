@@ -1,4 +1,4 @@
-// override.hpp: the names of libc's malloc family and of C++'s operators. Included by library.cpp alone, at global scope.
+// override.hpp: the names of libc's malloc family. Included by library.cpp alone, at global scope.
 #pragma once
 
 extern "C" {
@@ -59,31 +59,3 @@ HAK_EXPORT int malloc_info(int info_options, FILE* stream) noexcept {
 }
 
 }  // extern "C"
-
-namespace {
-using New = hak::api::OperatorNew<hak::Front>;
-constexpr hak::api::OperatorDelete<hak::Front> kDelete{"operator delete", hak::Origin::operator_new};
-constexpr hak::api::OperatorDelete<hak::Front> kDeleteArray{"operator delete[]", hak::Origin::operator_new_array};
-}  // namespace
-
-HAK_EXPORT void* operator new(std::size_t n) { return New::allocate(n, hak::Origin::operator_new, true); }
-HAK_EXPORT void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return New::allocate(n, hak::Origin::operator_new, false); }
-HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a) { return New::allocate(n, a, hak::Origin::operator_new, true); }
-HAK_EXPORT void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return New::allocate(n, a, hak::Origin::operator_new, false); }
-HAK_EXPORT void* operator new[](std::size_t n) { return New::allocate(n, hak::Origin::operator_new_array, true); }
-HAK_EXPORT void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return New::allocate(n, hak::Origin::operator_new_array, false); }
-HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a) { return New::allocate(n, a, hak::Origin::operator_new_array, true); }
-HAK_EXPORT void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return New::allocate(n, a, hak::Origin::operator_new_array, false); }
-
-HAK_EXPORT void operator delete(void* p) noexcept { kDelete(p); }
-HAK_EXPORT void operator delete(void* p, std::size_t n) noexcept { kDelete(p, n); }
-HAK_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { kDelete(p); }
-HAK_EXPORT void operator delete(void* p, std::align_val_t a) noexcept { kDelete(p, a); }
-HAK_EXPORT void operator delete(void* p, std::size_t n, std::align_val_t a) noexcept { kDelete(p, n, a); }
-HAK_EXPORT void operator delete(void* p, std::align_val_t a, const std::nothrow_t&) noexcept { kDelete(p, a); }
-HAK_EXPORT void operator delete[](void* p) noexcept { kDeleteArray(p); }
-HAK_EXPORT void operator delete[](void* p, std::size_t n) noexcept { kDeleteArray(p, n); }
-HAK_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { kDeleteArray(p); }
-HAK_EXPORT void operator delete[](void* p, std::align_val_t a) noexcept { kDeleteArray(p, a); }
-HAK_EXPORT void operator delete[](void* p, std::size_t n, std::align_val_t a) noexcept { kDeleteArray(p, n, a); }
-HAK_EXPORT void operator delete[](void* p, std::align_val_t a, const std::nothrow_t&) noexcept { kDeleteArray(p, a); }

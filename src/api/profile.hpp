@@ -13,10 +13,10 @@
 #include "profile/profile.hpp"
 #include "sys/pal_linux.hpp"
 
-// Of libc; it needs libgcc_s, which it loads when it is called first. Weak: a static program that does not use it has no stacks.
-extern "C" [[gnu::weak]] int backtrace(void** frames, int count);
 extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];
 extern "C" [[gnu::visibility("hidden")]] const char etext[];
+// Of libc; it needs libgcc_s, which it loads when it is called first. Weak: a static program that does not use it has no stacks.
+extern "C" [[gnu::weak]] int backtrace(void** frames, int count);
 
 namespace hak {
 
@@ -73,11 +73,15 @@ struct ProfilingObserver : Base {
 
     // hak_alloc_at.
     static HAK_NOINLINE Fresh allocate(std::size_t bytes, const void* site) {
-        if (bytes > W::kConfig.small_bytes_max) return above_small(bytes, kMinAlignment, site);
-        return small(bytes, Classes<W>::class_of(bytes), site);
+        if (bytes <= W::kConfig.small_bytes_max) return small(bytes, Classes<W>::class_of(bytes), site);
+        const Unmasked unmasked;
+        return sampled(allocate_missed_at<W>(heap(), bytes, address_of(site)), bytes, site);
     }
     static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, nullptr); }
-    static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) { return above_small(bytes, alignment, nullptr); }
+    static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment, unsigned way) {
+        const Unmasked unmasked;
+        return sampled(hak::allocate_above_small(heap(), bytes, alignment, way), bytes, nullptr);
+    }
     static HAK_NOINLINE void deallocate_above_small(Slab<W>* record, void* p) {
         // Before it is free: another thread may have it at once, and be sampled.
         forget(p);
@@ -121,7 +125,7 @@ private:
             // Whoever wants a higher alignment got a class whose blocks have it.
             const std::size_t block = Classes<W>::block_bytes(c), alignment = block & (~block + 1);
             Fresh fresh{};
-            if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
+            if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment, 0);
             if (fresh.block != nullptr) {
                 take(fresh.block, bytes, site);
                 return fresh;
@@ -129,9 +133,7 @@ private:
         }
         return hak::allocate_small(heap(), bytes, c);
     }
-    static Fresh above_small(std::size_t bytes, std::size_t alignment, const void* site) {
-        const Unmasked unmasked;
-        const Fresh fresh = hak::allocate_above_small(heap(), bytes, alignment);
+    static Fresh sampled(Fresh fresh, std::size_t bytes, const void* site) {
         if (fresh.block != nullptr && is_chosen(bytes)) take(fresh.block, bytes, site);
         return fresh;
     }

@@ -86,6 +86,11 @@ HAK_COLD inline int get_site(std::size_t index, struct hak_site* out, std::size_
     return 0;
 }
 inline int dump(const char* path) { return path == nullptr ? EINVAL : dump_profile<RealWorld>(path); }
+
+HAK_COLD inline Address site_of_block(const void* p) {
+    const Address said = hak::site_of<RealWorld>(p);
+    return said != 0 || the_profile.interval() == 0 ? said : the_profile.site_of(address_of(p));
+}
 #else
 inline std::size_t site_count() { return 0; }
 inline void print_sites() {}
@@ -96,6 +101,7 @@ inline int profile_stats(struct hak_profile_stats* out, std::size_t bytes) {
 }
 inline int get_site(std::size_t, struct hak_site*, std::size_t) { return EINVAL; }
 inline int dump(const char* path) { return path == nullptr ? EINVAL : ENODATA; }
+inline Address site_of_block(const void*) { return 0; }
 #endif
 
 }  // namespace hak::api
@@ -107,5 +113,6 @@ HAK_EXPORT int hak_profile_get_stats(struct hak_profile_stats* out, size_t bytes
 HAK_EXPORT size_t hak_site_count(void) { return hak::api::site_count(); }
 HAK_EXPORT int hak_site_get(size_t index, struct hak_site* out, size_t bytes) { return hak::api::get_site(index, out, bytes); }
 HAK_EXPORT void hak_site_print(void) { hak::api::print_sites(); }
+HAK_EXPORT const void* hak_site_of(const void* block) { return hak::pointer_to<const void>(hak::api::site_of_block(block)); }
 
 }  // extern "C"

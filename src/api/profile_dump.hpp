@@ -92,12 +92,23 @@ HAK_COLD int dump_profile(const char* path) {
     return out.close();
 }
 
-// At exit, if the user gave a path. A forked child writes a file of its own, which its process id is added to.
+// At exit, if the user gave a path. %p in it is the process's id, which tells the programs apart that a program starts; a forked child writes
+// a file of its own anyway, whose name ends with its id if that is not in the path.
 HAK_COLD inline void dump_profile_at_exit() {
     if (options.profile_path[0] == '\0' || heap_profile<RealWorld>.interval() == 0) return;
+    const auto pid = static_cast<std::uint64_t>(::getpid());
     Text path;
-    path << static_cast<const char*>(options.profile_path);
-    if (const int pid = ::getpid(); pid != first_process) path << "." << static_cast<std::uint64_t>(pid);
+    bool has_id = pid == static_cast<std::uint64_t>(first_process);
+    for (const char* c = options.profile_path; *c != '\0'; ++c) {
+        if (c[0] == '%' && c[1] == 'p') {
+            path << pid;
+            has_id = true;
+            c += 1;
+        } else {
+            path.add(c, 1);
+        }
+    }
+    if (!has_id) path << "." << pid;
     path.add("", 1);
     if (const int error = dump_profile<RealWorld>(path.data()); error != 0) {
         Text text;

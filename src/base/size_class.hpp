@@ -85,8 +85,7 @@ struct SizeClasses {
     // by multiples of the alignment, or the size is itself a class.
     static HAK_INLINE unsigned class_of_aligned(std::size_t bytes, std::size_t alignment) {
         if (bytes > C.small_bytes_max || alignment > C.small_bytes_max) [[unlikely]] return kCount;
-        const std::size_t rounded = align_up(bytes == 0 ? 1 : bytes, alignment);
-        return rounded > C.small_bytes_max ? kCount : class_of(rounded);
+        return class_of(align_up(bytes == 0 ? 1 : bytes, alignment));  // not above small_bytes_max, which is a multiple of the alignment
     }
 
     // Where the first block of a slab lies, counted from the slab's first byte. Slabs start at multiples of unit_bytes, so that

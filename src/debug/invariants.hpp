@@ -243,12 +243,16 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
 // What a heap keeps is lost with its thread where fork cut that off.
 template <World W>
 bool Audit<W>::check_kept(const Heap<W>& heap) {
-    const Slab<W>* const kept = heap.kept.get();
-    if (kept == nullptr) return true;
     const Token token = heap.token.load(order::relaxed);
-    runs_of_heaps_ += 1;
-    if (token == Token::frozen) totals_.frozen_units += kept->units.get();
-    return expect(token != Token::orphan && unit_of(kept) < scratch_words() && kept->state.load(order::relaxed) == UnitState::kept, "heap.5", "an orphan keeps a run, or a heap one that is not free", unit_of(kept));
+    for (unsigned way = 0; way < W::kConfig.kept_ways; ++way) {
+        const Slab<W>* const kept = heap.kept[way].get();
+        if (kept == nullptr) continue;
+        runs_of_heaps_ += 1;
+        if (token == Token::frozen) totals_.frozen_units += kept->units.get();
+        const bool is_kept = unit_of(kept) < scratch_words() && kept->state.load(order::relaxed) == UnitState::kept && kept->way.get() == way;
+        if (!expect(token != Token::orphan && is_kept, "heap.5", "an orphan keeps a run, or a heap one that is not free or not its way's", unit_of(kept), way)) return false;
+    }
+    return true;
 }
 
 // What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps that it lies in.

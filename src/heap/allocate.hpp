@@ -154,6 +154,15 @@ HAK_NOINLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
     return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
 }
 
+// The same for a client that says where it stands: a Large or Big block's record holds the site. Realloc in place leaves it there.
+template <World W>
+HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
+    if (bytes <= W::kConfig.small_bytes_max) return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
+    const Fresh fresh = allocate_above_small<W>(heap, bytes, kMinAlignment, way_of<W>(site));
+    if (fresh.block != nullptr) window<W>.slab_of(address_of(fresh.block))->site.set(site);
+    return fresh;
+}
+
 template <World W>
 HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
     void* const hit = allocate_hit(heap, bytes);

@@ -39,14 +39,14 @@ template <World W>
 }
 
 template <World W>
-HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* slab, void* p) {
+HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
     const UnitState state = slab->state.load(order::relaxed);  // relaxed: exactly-once is release_above_small()'s
     if ((state != UnitState::large && state != UnitState::big) || !release_above_small(heap, slab, state)) W::fault(Fault::double_free, Entry::free, p);
 }
 
 // Precondition: the unit that `slab` describes is no slab.
 template <World W>
-HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) {
+HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
     if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::deallocate_above_small(slab, p);
     }

@@ -15,7 +15,7 @@
 // INV heap.3  [bin.bump, bin.bump + bin.bump_bytes) is a whole number of untouched blocks of one slab of this heap, counted as used in that slab,
 //             which is bump_slab
 // INV heap.4  an ORPHAN's bins are empty: all its free blocks are in slabs or on their remote lists; it keeps no run
-// INV heap.5  a run in state `kept` is kept by exactly one heap, and what a heap keeps is in that state
+// INV heap.5  a run in state `kept` is kept by exactly one heap, and what a heap keeps is in that state, in the way that its record says
 // INV heap.6  refills_total == refills_own + refills_others + refills_opened + refills_failed, of a heap whose token is OWNED or ORPHAN
 #pragma once
 
@@ -44,7 +44,7 @@ struct Heap {
     // A slab leaves when it is full, joins when its first block comes back.
     Plain<W, Slab<W>*> partial[Classes<W>::kCount];  // slabs with room, most recently joined first
     Plain<W, Slab<W>*> bump_slab[Classes<W>::kCount];  // where the bin's bump range lies; it stays with the heap as long as there may be one
-    Plain<W, Slab<W>*> kept;                         // record of the Large run that was freed last; the heap's thread alone
+    Plain<W, Slab<W>*> kept[W::kConfig.kept_ways];   // records of the Large runs that were freed last (kept.hpp); the heap's thread alone
     Plain<W, std::uint32_t> keeps;
     Plain<W, std::uint64_t> flushed_ms;
     Plain<W, std::uint32_t> refills;

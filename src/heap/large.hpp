@@ -1,5 +1,5 @@
 // large.hpp: blocks above small_bytes_max. Large: a run of units; Big: a run of superslabs. Neither needs a heap; a thread that has one
-// keeps the Large run that it freed last (kept.hpp).
+// keeps the Large runs that it freed last (kept.hpp).
 //
 // INV large.1  the record of a Large or Big block's first unit says so and holds the block's address; no other record points at it
 // INV large.2  state leaves large/big by one CAS, so that of two frees of one block exactly one succeeds
@@ -38,9 +38,10 @@ inline std::size_t color_of(std::size_t position, std::size_t slack) {
 }
 
 template <World W>
-inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units, std::size_t bytes, std::size_t usable) {
+inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units, unsigned way, std::size_t bytes, std::size_t usable) {
     Slab<W>* const record = window<W>.slab_of(run);
     record->units.set(static_cast<std::uint8_t>(units));
+    record->way.set(static_cast<std::uint8_t>(way));
     // relaxed: whoever frees the block has it from us through the program's own synchronization
     record->start.store(run + offset, order::relaxed);
     record->owner.store(nullptr, order::relaxed);
@@ -59,21 +60,21 @@ HAK_INLINE unsigned units_for(std::size_t bytes, bool colored) {
     return static_cast<unsigned>(divide_up(room, W::kConfig.unit_bytes));
 }
 
-// A block in the run that this thread freed last, if it keeps one of that length; else null.
+// A block in the run that this thread keeps in a way, if that has the length; else null.
 template <World W>
-HAK_INLINE void* allocate_kept(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_INLINE void* allocate_kept(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way) {
     if (bytes > W::kConfig.kept_units_max * W::kConfig.unit_bytes) return nullptr;
-    return take_kept(*heap, units_for<W>(bytes, alignment <= kCacheLine), bytes, alignment);
+    return take_kept(*heap, way, units_for<W>(bytes, alignment <= kCacheLine), bytes, alignment);
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
     const bool colored = alignment <= kCacheLine;
     const unsigned units = units_for<W>(bytes, colored);
     typename Observer<W>::Visit visit;
     visit.set_bytes(bytes);
-    if (void* const kept = allocate_kept(heap_of_thread(heap), bytes, alignment)) return {kept, false};
+    if (void* const kept = allocate_kept(heap_of_thread(heap), bytes, alignment, way)) return {kept, false};
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
@@ -81,11 +82,11 @@ HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t 
     }
     if (run.address == 0) return {};
     const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
+    return {publish_block<W>(run.address, offset, UnitState::large, units, way, bytes, units * kUnit), run.zero};
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment, unsigned way) {
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
     if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
@@ -99,28 +100,38 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     if (run.address == 0) return {};
     const bool colored = alignment <= kCacheLine;
     const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), slots * kSlot - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot), run.zero};
+    return {publish_block<W>(run.address, offset, UnitState::big, 0, way, bytes, slots * kSlot), run.zero};
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way) {
     if (!start<W>()) return served<W>(Event::above_small, {});
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
-        return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
+        return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment, way));
     }
-    return served<W>(Event::above_small, allocate_big<W>(bytes, alignment));
+    return served<W>(Event::above_small, allocate_big<W>(bytes, alignment, way));
 }
 
 // Only tail calls, so that a kept run is found without saving a register.
 template <World W>
-HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way = 0) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment, way);
     }
-    if (!Observer<W>::is_watching()) [[likely]] {
-        if (void* const kept = allocate_kept(heap, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
+    if (!Observer<W>::is_watching(heap->keeps.get())) [[likely]] {
+        if (void* const kept = allocate_kept(heap, bytes, alignment, way)) return served<W>(Event::above_small, {kept, false});
     }
-    return allocate_run(heap, bytes, alignment);
+    return allocate_run(heap, bytes, alignment, way);
+}
+
+// The site of a live Large or Big block that allocate_missed_at() gave; 0 if nobody said one, or if it is not such a block.
+template <World W>
+HAK_COLD Address site_of(const void* p) {
+    const Slab<W>* const record = window<W>.find(address_of(p));
+    if (record == nullptr) return 0;
+    const UnitState state = record->state.load(order::relaxed);  // relaxed, both: a live block's record does not change
+    if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != address_of(p)) return 0;
+    return record->way.get() != 0 ? record->site.get() : 0;
 }
 
 // First byte of the run, and its length, of a Large or Big block.
@@ -162,9 +173,9 @@ HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, const Run&
 // Frees a block whose run this thread keeps where nobody watches and no other run must go for it. False if it is not such a block.
 template <World W>
 HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, UnitState state) {
-    if (Observer<W>::is_watching() || heap->kept.get() != nullptr || !is_kept_when_freed(heap, record, state)) return false;
+    if (Observer<W>::is_watching(heap->keeps.get()) || !is_kept_when_freed(heap, record, state) || heap->kept[record->way.get()].get() != nullptr) return false;
     if (!retire(record, state, UnitState::kept, run_of(record, UnitState::large))) return false;  // the slow path finds it freed
-    keep(*heap, record);
+    keep_in_empty_way(*heap, record);
     return true;
 }
 

@@ -96,7 +96,7 @@ template <World W>
 HAK_COLD void flush_all(Heap<W>& heap) {
     const Timed<W, Activity::spill> timed;
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) flush_bin(heap, static_cast<SizeClass>(c));
-    release_kept(heap);
+    for (unsigned way = 0; way < W::kConfig.kept_ways; ++way) release_kept(heap, way);
 }
 
 }  // namespace hak

@@ -34,7 +34,8 @@ struct alignas(2 * kCacheLine) Slab {
     Atomic<W, std::uint8_t> shift;
     Atomic<W, std::uint8_t> size_class;
 
-    // Holder of the owner's token only. For Large: `units` alone, under the pool's lock.
+    // Holder of the owner's token only. Of a Large block `units` alone, and of a Large or Big one `way` and `site`: they are its client's, who
+    // has the block from one that wrote them.
     Plain<W, Address> free_head;
     Plain<W, Slab*> next;                // partial list of the owner, per class
     Plain<W, Slab*> prev;
@@ -42,12 +43,14 @@ struct alignas(2 * kCacheLine) Slab {
     Plain<W, std::uint16_t> free_count;
     Plain<W, std::uint16_t> untouched;   // blocks behind limit
     Plain<W, std::uint8_t> units;
+    Plain<W, std::uint8_t> way;          // whose freed run this one replaces (kept.hpp); not 0: `site` is said
     Atomic<W, UnitState> state;          // any thread reads
     Plain<W, bool> zero_tail;            // the untouched blocks are known to be zero
 
     // Any thread writes.
     alignas(kCacheLine) Atomic<W, Address> remote;  // head of the remote list | queued bit
     Plain<W, Slab*> pending_next;        // written by the thread that set queued, read by the popper of the pending list
+    Plain<W, Address> site;              // who asked for a Large or Big block; here, so that what says no site touches the first line alone
 
     static constexpr std::uint32_t kNotABlock = UINT32_MAX;
 

@@ -43,13 +43,16 @@ public:
         return true;
     }
 
+    // Null if there is none.
+    const BlockSample* find(Address address) const {
+        const BlockSample& found = slots_[slot_of(address)];
+        return found.address == address ? &found : nullptr;
+    }
+
     // False if there is none.
     bool remove(Address address, BlockSample& out) {
-        std::size_t i = home(address);
-        while (slots_[i].address != address) {
-            if (slots_[i].address == 0) return false;
-            i = next(i);
-        }
+        std::size_t i = slot_of(address);
+        if (slots_[i].address == 0) return false;
         out = slots_[i];
         // What follows moves up where its home lies at the hole or before it (Knuth 6.4, algorithm R).
         for (std::size_t j = next(i); slots_[j].address != 0; j = next(j)) {
@@ -68,6 +71,12 @@ public:
 private:
     static std::size_t home(Address address) { return hash_of(address) & (kSlots - 1); }
     static std::size_t next(std::size_t i) { return (i + 1) & (kSlots - 1); }
+    // Where a sample of that address is, or the free slot that says that there is none.
+    std::size_t slot_of(Address address) const {
+        std::size_t i = home(address);
+        while (slots_[i].address != address && slots_[i].address != 0) i = next(i);
+        return i;
+    }
 
     std::size_t size_;
     BlockSample slots_[kSlots];

@@ -103,6 +103,13 @@ public:
         take_out(p, now_ms);
     }
 
+    // Of a sampled block that lives; else 0.
+    Address site_of(Address p) {
+        const LockGuard<W> guard(lock_);
+        const BlockSample* const sample = tables_->blocks.find(p);
+        return sample != nullptr ? tables_->sites.at(sample->site).site : 0;
+    }
+
     std::uint32_t stacks() {
         const LockGuard<W> guard(lock_);
         return tables_->stacks.count();

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/attrs.hpp"
 
 namespace hak {
 
 struct NoObserver {
-    // Whether visits are looked at: else a call may go without one.
-    static HAK_INLINE bool is_watching() { return false; }
+    // Whether a call that this heap's kept runs can serve shall be a visit: else it may go without one. `keeps`: how many runs it kept so far.
+    static HAK_INLINE bool is_watching(std::uint32_t /*keeps*/) { return false; }
     // Lives as long as one call that allocates or frees a Large or Big block.
     class Visit {
     public:

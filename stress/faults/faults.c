@@ -289,6 +289,8 @@ static const struct Scenario {
     {"threads", threads, "purge_delay=0"},
     {"many_keys", many_keys, ""},
     {"forks", forks, "cache=0"},
+    {"profiled", small, "profile=1"},
+    {"profiled_forks", forks, "profile=4K"},
     {"limited", large, "rlimit"}, /* run.py sets RLIMIT_AS: the library looks for what it leaves */
 };
 

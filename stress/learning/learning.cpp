@@ -57,7 +57,7 @@ struct hak_elo_entry place(unsigned rank) {
     expect(hak_elo_get_entry(rank, &e, sizeof e) == 0, "hak_elo_get_entry");
     return e;
 }
-// Every call for a Large or Big block was measured, or counted as missed. Only when all blocks are free again.
+// Every call for a Large or Big block was measured, or counted as missed. Only when all blocks are free again, and before anything is frozen.
 void check_equation() {
     const struct hak_evo_stats s = evolution();
     expect(s.noted + s.missed == 2 * above_small(), "noted + missed is not the number of allocations and frees");
@@ -109,8 +109,11 @@ void freezes() {
         if (hak_evo_is_canary()) expect(hak_evo_get_candidate_strategy() != hak_evo_get_confirmed_strategy(), "the candidate is the confirmed strategy");
         expect(get_time_ns() - began < uint64_t{60} * 1'000'000'000, "nothing was frozen");
     }
-    check_equation();
     const struct hak_evo_stats s = evolution();
+    // From here on one in 16 of the blocks that the thread keeps is measured, and all others: 16 calls in each round.
+    work(1600);
+    const uint64_t measured = evolution().noted + evolution().missed - s.noted - s.missed;
+    expect(hak_evo_is_frozen() && measured >= 1600 * 16 + 200 && measured < 1600 * 16 + 300, "a frozen learner measures more or less than it says");
     expect(s.freezes == 1 && s.promotions + s.rollbacks <= 1, "freezes");
     const int confirmed = hak_evo_get_confirmed_strategy();
     expect(s.promotions == 1 ? hak_elo_get_threshold(confirmed) > kBlock : confirmed == 4, "what was promoted purges what is used again at once");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
 
-usage: run.py first_op|ends|forks|streams PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
+usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
        run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY
 """
@@ -57,7 +57,7 @@ def thread_local_bytes(library):
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "loader", "cxx_loader", "elder"):
+    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "replaced", "loader", "cxx_loader", "elder"):
         print(__doc__, file=sys.stderr)
         return 2
     family, program, library = sys.argv[1:4]
@@ -65,7 +65,7 @@ def main():
     failures = []
     if family == "first_op":
         commands = [(command, preload) for command in first_op_commands(program)]
-    elif family in ("ends", "forks", "streams"):
+    elif family in ("ends", "forks", "streams", "replaced"):
         names = sys.argv[4:] or listed(program)
         commands = [([program, name], preload) for name in names]
     elif family == "cxx_loader":

@@ -161,6 +161,23 @@ void processes() {
     hak_free(p);
 }
 
+// A block says the site that it was asked for at.
+void sites_of_blocks() {
+    static const char site = 0;
+    for (const size_t n : {size_t{100}, size_t{100'000}, size_t{5'000'000}}) {
+        void* p = hak_alloc_at(n, &site);
+        const bool is_said = n > 32 * 1024 || stats().interval == 1;
+        expect(hak_site_of(p) == (is_said ? &site : nullptr), "a block does not say its site");
+        expect(hak_site_of(static_cast<char*>(p) + 8) == nullptr, "an address inside a block says a site");
+        hak_free(p);
+        p = hak_malloc(n);
+        expect(hak_site_of(p) != &site, "a block says the site of the one before");
+        hak_free(p);
+    }
+    int local = 0;
+    expect(hak_site_of(nullptr) == nullptr && hak_site_of(&local) == nullptr, "what is no block says a site");
+}
+
 // Without the option nothing is there.
 void rests() {
     struct hak_site s;
@@ -187,7 +204,8 @@ void overflow() {
 
 int main(int count, char** arguments) {
     const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
-                                                                 {"processes", processes}, {"rests", rests}, {"overflow", overflow}};
+                                                                 {"processes", processes}, {"rests", rests}, {"overflow", overflow},
+                                                                 {"sites_of_blocks", sites_of_blocks}};
     for (const auto& c : cases) {
         if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
     }

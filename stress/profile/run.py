@@ -60,6 +60,14 @@ def check_fork(library, program, folder):
     expect(total(folder / files[1]) > 16 * MIB and total(path) < MIB, "the parent waits, and its child allocates")
 
 
+def check_programs(library, program, folder):
+    done = run(library, f"profile=64K:profile_path={folder}/of.%p.%p.prof", "/bin/sh", "-c", f"{program}; {program} fork; true")
+    expect((done.returncode, done.stderr) == (0, ""), f"a shell ended with {done.returncode}: {done.stderr}")
+    names = sorted(file.name for file in folder.glob("of*"))
+    # The shell ends by _exit.
+    expect(len(names) == 3 and all(re.fullmatch(r"of\.(\d+)\.\1\.prof", name) for name in names), f"two programs and a child of one: {names}")
+
+
 def check_errors(library, program, _):
     for path, number in (("/dev/full", 28), ("/nowhere/at/all", 2)):
         done = run(library, f"profile=64K:profile_path={path}", program)
@@ -89,7 +97,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     failures = 0
-    for check in (check_known, check_fork, check_errors, check_environment, check_python):
+    for check in (check_known, check_fork, check_programs, check_errors, check_environment, check_python):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 check(sys.argv[1], sys.argv[2], Path(folder))

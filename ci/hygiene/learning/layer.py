@@ -58,7 +58,7 @@ def disassembly(given):
     extra = {name for name in exported ^ exported_without if not re.match(r"hak_(evo|elo|learning|init)", name)}
     expect(not extra, f"exported by one of them alone: {sorted(extra)}")
     # What reports on the allocator may differ: it may mention the layer.
-    reports = {"hak_stats", "malloc_stats", "malloc_info", "mallinfo", "mallinfo2", "hak_trim", "malloc_trim", "hak_site_count", "hak_site_get", "hak_site_print",
+    reports = {"hak_stats", "malloc_stats", "malloc_info", "mallinfo", "mallinfo2", "hak_trim", "malloc_trim", "hak_site_count", "hak_site_get", "hak_site_of", "hak_site_print",
                "hak_profile_dump", "hak_profile_get_stats"}
     hits = (exported & exported_without) - reports
     expect(objects.ENTRIES <= hits, f"not compared: {sorted(objects.ENTRIES - hits)}")

@@ -44,6 +44,7 @@ inline constexpr hak::Config kModelConfig{
     .window_bytes_min = 4 * kSlotBytes,
     .heaps_max = Kernel::kHeaps,
     .kept_units_max = kUnitsPerSlab,
+    .kept_ways = 2,
     .tend_visits_max = 2,
     .tend_slabs_max = 2,
     .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
