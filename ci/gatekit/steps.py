@@ -336,16 +336,16 @@ def step_wall(gate, step):
 STEPS = (
     ("build", 150, True, step_build),
     ("fast_path", 60, True, step_fast_path),
-    ("callgrind", 100, True, step_callgrind),
+    ("callgrind", 60, True, step_callgrind),
     ("syscalls", 30, True, step_syscalls),
     ("tests", 1800, True, step_tests),
-    ("mutants", 850, True, step_mutants),
-    ("explorer", 120, True, step_explorer),
+    ("mutants", 980, True, step_mutants),
+    ("explorer", 90, True, step_explorer),
     ("stress", 470, True, step_stress),
     ("fuzz", 480, True, step_fuzz),
     ("coverage", 200, True, step_coverage),
-    ("engines", 200, True, step_engines),
-    ("wall", 320, False, step_wall),
+    ("engines", 180, True, step_engines),
+    ("wall", 280, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 LIMIT = 80 * 60

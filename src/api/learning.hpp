@@ -90,9 +90,10 @@ template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     // While something is learned or tried, all calls are measured. A frozen strategy is only asked whether the workload is still the one that it was
     // learned from: of what the kept runs serve, which is most where there are any, one block in 16 tells that.
-    static HAK_INLINE bool is_watching(std::uint32_t keeps) {
+    static HAK_INLINE bool is_watching(const auto& keeps) {
         const policy::Decision d = learner<W>.decision();
-        return d.observes && (d.phase != policy::Phase::frozen || keeps % kFrozenSample == 0);
+        if (!d.observes) [[likely]] return false;
+        return d.phase != policy::Phase::frozen || keeps.get() % kFrozenSample == 0;
     }
     class Visit {
     public:
@@ -136,7 +137,7 @@ private:
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     using Visit = NoObserver::Visit;
-    static bool is_watching(std::uint32_t) { return false; }
+    static bool is_watching(const auto&) { return false; }
     static void tick() {}
 };
 #endif

@@ -78,9 +78,9 @@ struct ProfilingObserver : Base {
         return sampled(allocate_missed_at<W>(heap(), bytes, address_of(site)), bytes, site);
     }
     static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, nullptr); }
-    static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment, unsigned way) {
+    static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
         const Unmasked unmasked;
-        return sampled(hak::allocate_above_small(heap(), bytes, alignment, way), bytes, nullptr);
+        return sampled(hak::allocate_above_small(heap(), bytes, alignment), bytes, nullptr);
     }
     static HAK_NOINLINE void deallocate_above_small(Slab<W>* record, void* p) {
         // Before it is free: another thread may have it at once, and be sampled.
@@ -125,7 +125,7 @@ private:
             // Whoever wants a higher alignment got a class whose blocks have it.
             const std::size_t block = Classes<W>::block_bytes(c), alignment = block & (~block + 1);
             Fresh fresh{};
-            if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment, 0);
+            if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
             if (fresh.block != nullptr) {
                 take(fresh.block, bytes, site);
                 return fresh;

@@ -158,8 +158,18 @@ HAK_NOINLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
 template <World W>
 HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
     if (bytes <= W::kConfig.small_bytes_max) return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
-    const Fresh fresh = allocate_above_small<W>(heap, bytes, kMinAlignment, way_of<W>(site));
-    if (fresh.block != nullptr) window<W>.slab_of(address_of(fresh.block))->site.set(site);
+    const unsigned way = way_of<W>(site);
+    // No visit of an observer: what a site gets from its own way costs the same whatever is learned.
+    Fresh fresh{allocate_kept(heap, bytes, kMinAlignment, way), false};
+    if (fresh.block != nullptr) {
+        W::Probe::on_event(Event::above_small);
+    } else {
+        fresh = allocate_above_small<W>(heap, bytes, kMinAlignment);
+        if (fresh.block == nullptr) return {};
+    }
+    Slab<W>* const record = window<W>.slab_of(address_of(fresh.block));
+    record->way.set(static_cast<std::uint8_t>(way));
+    record->site.set(site);
     return fresh;
 }
 

@@ -2,8 +2,9 @@
 // allocates and frees a buffer in turn so meets neither the pool's lock nor the clock. Touched by the heap's thread alone, like the bins,
 // and flushed with them; the bound is kept_ways runs of kept_units_max units for each thread.
 //
-// A run has a place, its way: blocks that nobody said a site for share way 0, and each site (hak_alloc_at) has one of the others. So two
-// buffers of two sites that take turns both stay, where the second of two plain ones drives the first out.
+// A run has a place, its way: blocks that nobody said a site for share way 0, and each site (hak_alloc_at) has one of the others, and takes
+// from way 0 what that does not have. So two buffers of two sites that take turns both stay, where the second of two plain ones drives the
+// first out.
 #pragma once
 
 #include "heap/slabs.hpp"
@@ -65,7 +66,7 @@ HAK_INLINE void keep_in_empty_way(Heap<W>& heap, Slab<W>* record) {
 // The same in place of what is kept there.
 template <World W>
 HAK_INLINE void keep(Heap<W>& heap, Slab<W>* record) {
-    release_kept(heap, record->way.get());
+    if (heap.kept[record->way.get()].get() != nullptr) release_kept(heap, record->way.get());
     keep_in_empty_way(heap, record);
 }
 

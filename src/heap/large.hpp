@@ -38,10 +38,10 @@ inline std::size_t color_of(std::size_t position, std::size_t slack) {
 }
 
 template <World W>
-inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units, unsigned way, std::size_t bytes, std::size_t usable) {
+inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units, std::size_t bytes, std::size_t usable) {
     Slab<W>* const record = window<W>.slab_of(run);
     record->units.set(static_cast<std::uint8_t>(units));
-    record->way.set(static_cast<std::uint8_t>(way));
+    record->way.set(0);
     // relaxed: whoever frees the block has it from us through the program's own synchronization
     record->start.store(run + offset, order::relaxed);
     record->owner.store(nullptr, order::relaxed);
@@ -62,19 +62,19 @@ HAK_INLINE unsigned units_for(std::size_t bytes, bool colored) {
 
 // A block in the run that this thread keeps in a way, if that has the length; else null.
 template <World W>
-HAK_INLINE void* allocate_kept(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way) {
+HAK_INLINE void* allocate_kept(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way = 0) {
     if (bytes > W::kConfig.kept_units_max * W::kConfig.unit_bytes) return nullptr;
     return take_kept(*heap, way, units_for<W>(bytes, alignment <= kCacheLine), bytes, alignment);
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way) {
+HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
     const bool colored = alignment <= kCacheLine;
     const unsigned units = units_for<W>(bytes, colored);
     typename Observer<W>::Visit visit;
     visit.set_bytes(bytes);
-    if (void* const kept = allocate_kept(heap_of_thread(heap), bytes, alignment, way)) return {kept, false};
+    if (void* const kept = allocate_kept(heap_of_thread(heap), bytes, alignment)) return {kept, false};
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
@@ -82,11 +82,11 @@ HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t 
     }
     if (run.address == 0) return {};
     const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::large, units, way, bytes, units * kUnit), run.zero};
+    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment, unsigned way) {
+HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
     if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
@@ -100,28 +100,28 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment, unsign
     if (run.address == 0) return {};
     const bool colored = alignment <= kCacheLine;
     const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), slots * kSlot - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::big, 0, way, bytes, slots * kSlot), run.zero};
+    return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot), run.zero};
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way) {
+HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if (!start<W>()) return served<W>(Event::above_small, {});
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
-        return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment, way));
+        return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
     }
-    return served<W>(Event::above_small, allocate_big<W>(bytes, alignment, way));
+    return served<W>(Event::above_small, allocate_big<W>(bytes, alignment));
 }
 
 // Only tail calls, so that a kept run is found without saving a register.
 template <World W>
-HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way = 0) {
+HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment, way);
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
     }
-    if (!Observer<W>::is_watching(heap->keeps.get())) [[likely]] {
-        if (void* const kept = allocate_kept(heap, bytes, alignment, way)) return served<W>(Event::above_small, {kept, false});
+    if (!Observer<W>::is_watching(heap->keeps)) [[likely]] {
+        if (void* const kept = allocate_kept(heap, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
     }
-    return allocate_run(heap, bytes, alignment, way);
+    return allocate_run(heap, bytes, alignment);
 }
 
 // The site of a live Large or Big block that allocate_missed_at() gave; 0 if nobody said one, or if it is not such a block.
@@ -173,7 +173,7 @@ HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, const Run&
 // Frees a block whose run this thread keeps where nobody watches and no other run must go for it. False if it is not such a block.
 template <World W>
 HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, UnitState state) {
-    if (Observer<W>::is_watching(heap->keeps.get()) || !is_kept_when_freed(heap, record, state) || heap->kept[record->way.get()].get() != nullptr) return false;
+    if (Observer<W>::is_watching(heap->keeps) || heap->kept[record->way.get()].get() != nullptr || !is_kept_when_freed(heap, record, state)) return false;
     if (!retire(record, state, UnitState::kept, run_of(record, UnitState::large))) return false;  // the slow path finds it freed
     keep_in_empty_way(*heap, record);
     return true;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 #include "base/attrs.hpp"
 
@@ -11,7 +10,7 @@ namespace hak {
 
 struct NoObserver {
     // Whether a call that this heap's kept runs can serve shall be a visit: else it may go without one. `keeps`: how many runs it kept so far.
-    static HAK_INLINE bool is_watching(std::uint32_t /*keeps*/) { return false; }
+    static HAK_INLINE bool is_watching(const auto& /*keeps*/) { return false; }
     // Lives as long as one call that allocates or frees a Large or Big block.
     class Visit {
     public:
