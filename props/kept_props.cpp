@@ -92,6 +92,9 @@ void by_site() {
     expect_units(5, "after a longer block of a site that has a run of one unit");
     hak::trim<W>(false);
     expect_units(0, "after a trim");
+    give(0, take_at(0, 1));  // which is as if nobody had said a site
+    int local = 0;
+    require(hak::site_of<W>(&local) == 0, "what is no block says a site");
     void* const big = take_at(a, kit::kTinyConfig.units_per_superslab + 1);
     give(0, big);
     void* const unsaid = take(0, kit::kTinyConfig.units_per_superslab + 1);
