@@ -111,6 +111,40 @@ void is_not_kept() {
     expect_units(0, "after a thread without a heap freed a run");
 }
 
+// What would go into the purge batch is not kept either.
+void below_the_threshold() {
+    kit::reset_world<W>();
+    kit::options.batch_threshold = 2 * kUnit;
+    give(0, take(0, 2));
+    expect_units(0, "after a run at the threshold was freed");
+    give(0, take(0, 1));
+    expect_units(1, "after a run below the threshold was freed");
+    kit::reset_world<W>();
+    kit::options.batch_threshold = 0;
+    give(0, take(0, 1));
+    expect_units(0, "after a run was freed where all go into the batch");
+}
+
+// A thread whose frees are all kept notices all the same that other garbage has been free for long enough.
+void sees_the_time() {
+    const auto purged = [](auto&& frees) {
+        kit::reset_world<W>();
+        void* blocks[16];
+        for (void*& p : blocks) p = take(0, 1);
+        give(0, take(0, kit::kTinyConfig.kept_units_max + 1));
+        kit::os.advance(150);
+        const std::uint64_t before = hak::pool<W>.counters().purges;
+        frees(blocks);
+        return hak::pool<W>.counters().purges != before;
+    };
+    require(purged([](void** blocks) {
+                for (unsigned i = 0; i < 16; ++i) give(0, blocks[0]), blocks[0] = take(0, 1);
+            }), "nothing was purged while one block came and went");
+    require(purged([](void** blocks) {
+                for (unsigned i = 0; i < 16; ++i) give(0, blocks[i]);
+            }), "nothing was purged while each free drove out the run of the one before");
+}
+
 // What is kept is dirty, and free.
 void is_free() {
     kit::threads.current = 0;
@@ -158,7 +192,7 @@ int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"serves the next", serves_the_next}, {"by site", by_site}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"is free", is_free}, {"fits", fits}};
+    } cases[] = {{"serves the next", serves_the_next}, {"by site", by_site}, {"goes at the end", goes_at_the_end}, {"is not kept", is_not_kept}, {"stays below the threshold", below_the_threshold}, {"is seen to be old", sees_the_time}, {"is free", is_free}, {"fits", fits}};
     for (const auto& c : cases) {
         kit::reset_world<W>();
         try {

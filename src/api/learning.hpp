@@ -76,6 +76,7 @@ void start_learning() {
 template <class W>
 struct PublishedThreshold {
     static std::size_t batch_threshold(std::size_t by_option) {
+        static_assert(W::kConfig.kept_units_max * W::kConfig.unit_bytes < policy::kThresholds[0], "what a heap keeps depends on no strategy");
         const policy::Decision d = learner<W>.decision();
         return d.observes ? policy::threshold_of(d.strategy) : by_option;
     }
@@ -90,10 +91,10 @@ template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     // While something is learned or tried, all calls are measured. A frozen strategy is only asked whether the workload is still the one that it was
     // learned from: of what the kept runs serve, which is most where there are any, one block in 16 tells that.
-    static HAK_INLINE bool is_watching(const auto& keeps) {
+    static HAK_INLINE bool is_watching(const auto& kept_taken) {
         const policy::Decision d = learner<W>.decision();
         if (!d.observes) [[likely]] return false;
-        return d.phase != policy::Phase::frozen || keeps.get() % kFrozenSample == 0;
+        return d.phase != policy::Phase::frozen || kept_taken.load(order::relaxed) % kFrozenSample == kFrozenSample - 1;  // relaxed: this thread wrote it
     }
     class Visit {
     public:

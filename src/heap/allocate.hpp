@@ -147,11 +147,16 @@ HAK_INLINE void* allocate_hit(Heap<W>* heap, std::size_t bytes) {
     return b;
 }
 
+template <World W>
+HAK_NOINLINE Fresh allocate_small_missed(Heap<W>* heap, std::size_t bytes) {
+    return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
+}
+
 // What a hit could not serve.
 template <World W>
-HAK_NOINLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
-    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return allocate_above_small<W>(heap, bytes, kMinAlignment);
-    return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
+HAK_INLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
+    if (bytes <= W::kConfig.small_bytes_max) return allocate_small_missed(heap, bytes);
+    return allocate_above_small<W>(heap, bytes, kMinAlignment);
 }
 
 // The same for a client that says where it stands: a Large or Big block's record holds the site. Realloc in place leaves it there.
@@ -160,7 +165,7 @@ HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address 
     if (bytes <= W::kConfig.small_bytes_max) return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
     const unsigned way = way_of<W>(site);
     // No visit of an observer: what a site gets from its own way costs the same whatever is learned.
-    Fresh fresh{allocate_kept(heap, bytes, kMinAlignment, way), false};
+    Fresh fresh{take_kept(*heap, way, bytes, kMinAlignment), false};
     if (fresh.block != nullptr) {
         W::Probe::on_event(Event::above_small);
     } else {
@@ -179,20 +184,25 @@ HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
     return hit != nullptr ? hit : allocate_missed(heap, bytes).block;
 }
 
-// `bytes` zero bytes.
 template <World W>
-HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
-    Fresh fresh{allocate_hit(heap, bytes), false};
-    if (fresh.block == nullptr) [[unlikely]] {
-        fresh = allocate_missed(heap, bytes);
-        if (fresh.block == nullptr) return nullptr;
-    }
+HAK_NOINLINE void* allocate_zeroed_missed(Heap<W>* heap, std::size_t bytes) {
+    const Fresh fresh = allocate_missed(heap, bytes);
+    if (fresh.block == nullptr) return nullptr;
     if (!fresh.zero) {
         __builtin_memset(fresh.block, 0, bytes);
     } else {
         W::Probe::on_zero(fresh.block, bytes);
     }
     return fresh.block;
+}
+
+// `bytes` zero bytes.
+template <World W>
+HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
+    void* const hit = allocate_hit(heap, bytes);
+    if (hit == nullptr) [[unlikely]] return allocate_zeroed_missed(heap, bytes);
+    __builtin_memset(hit, 0, bytes);
+    return hit;
 }
 
 // What the list of class c could not serve; c may be kCount, for none.

@@ -2,11 +2,13 @@
 //
 //   deallocate(heap, p)           a hit: seal the block and push it onto the class's list         thread_cache.hpp  plain
 //     deallocate_to_slab          the list is full: the block goes to its slab                    slabs.hpp         token
-//     deallocate_missed           everything else, decided anew from the address:
-//       keeps_foreign             another heap's slab, while the class's list has room              here              plain
-//       post, push_pending        another heap's slab, else                                         remote_list.hpp   one CAS, or two
-//       release_above_small       Large or Big                                                    large.hpp         pool's lock
-//       fault                     no block starts here, or it is free already
+//     deallocate_foreign          another heap's slab:
+//       keeps_foreign             while the class's list has room                                   here              plain
+//       post, push_pending        else                                                              remote_list.hpp   one CAS, or two
+//     deallocate_above_small      Large or Big:
+//       keep_at_once              this thread's next block of its length                          large.hpp         one CAS
+//       release_above_small       else                                                            large.hpp         pool's lock
+//     bad_block                   no block starts here, or it is free already
 //
 // What is checked on a hit: the address lies in the window, its unit is a slab of this heap, a block starts there, and it is not
 // sealed, that is, not free already. A hit calls nothing and needs no token; a miss is one tail jump.
@@ -39,24 +41,23 @@ template <World W>
 }
 
 template <World W>
-HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
-    const UnitState state = slab->state.load(order::relaxed);  // relaxed: exactly-once is release_above_small()'s
-    if ((state != UnitState::large && state != UnitState::big) || !release_above_small(heap, slab, state)) W::fault(Fault::double_free, Entry::free, p);
-}
-
-// Precondition: the unit that `slab` describes is no slab.
-template <World W>
-HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
+HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* record, void* p) noexcept(kNothrow<W>) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::deallocate_above_small(slab, p);
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::deallocate_above_small(record, p);
     }
     W::Probe::on_event(Event::above_small_freed);
-    const UnitState state = slab->state.load(order::relaxed);  // relaxed: a live block's record does not change
-    if ((state != UnitState::large && state != UnitState::big) || slab->start.load(order::relaxed) != address_of(p)) {
+    const UnitState state = record->state.load(order::relaxed);  // relaxed, both: a live block's record does not change
+    if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != address_of(p)) {
         bad_block<W>(p, Entry::free);
     }
-    if (keep_at_once(heap, slab, state)) return;
-    deallocate_run(heap, slab, p);
+    if (!release_above_small(heap, record, state)) W::fault(Fault::double_free, Entry::free, p);
+}
+
+// Precondition: the unit that `record` describes is no slab.
+template <World W>
+HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* record, void* p) noexcept(kNothrow<W>) {
+    if (!keep_at_once(heap, record, p)) return deallocate_run(heap, record, p);
+    W::Probe::on_event(Event::above_small_freed);
 }
 
 // A block of another heap's slab is handed out again here while this thread's list has room: it is in this processor's cache, and threads
@@ -67,24 +68,23 @@ HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
     return W::Sync::choose(Heuristic::keep_foreign, c >= Classes<W>::class_of_aligned(kCacheLine, kMinAlignment)) && push<W>(heap->bins[c], b);
 }
 
+// Null, or an address outside the window.
 template <World W>
-HAK_NOINLINE void deallocate_missed(Heap<W>* heap, void* p) noexcept(kNothrow<W>) {
-    if (p == nullptr) return W::Probe::on_event(Event::null_freed);
-    const Address a = address_of(p);
-    Slab<W>* const slab = window<W>.find(a);
-    if (slab == nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
-    // relaxed: null or not cannot change while the block is live, and only this thread makes a slab belong to this heap.
-    Heap<W>* const owner = slab->owner.load(order::relaxed);
-    if (owner == nullptr) return deallocate_above_small(heap, slab, p);
-    if (!slab->is_block_start(a)) [[unlikely]] bad_block<W>(p, Entry::free);
+HAK_NOINLINE void deallocate_nothing(void* p) noexcept(kNothrow<W>) {
+    if (p != nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
+    W::Probe::on_event(Event::null_freed);
+}
+
+// A block of another heap's slab; or no block at all, of whatever heap.
+template <World W>
+HAK_NOINLINE void deallocate_foreign(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
+    if (!slab->is_block_start(address_of(p))) [[unlikely]] bad_block<W>(p, Entry::free);
     const Address secret = window<W>.secret();
-    Block<W>* const b = block_at<W>(a);
+    Block<W>* const b = block_at<W>(address_of(p));
     if (b->is_closed(secret)) [[unlikely]] W::fault(Fault::double_free, Entry::free, p);
+    // The hit refused it although it is not sealed: nobody has it. relaxed: as in deallocate()
+    if (slab->owner.load(order::relaxed) == heap) [[unlikely]] W::fault(Fault::not_allocated, Entry::free, p);
     Slab<W>* const head = window<W>.head_record(slab);
-    if (owner == heap) [[unlikely]] {
-        // The hit refused it although it is not sealed: nobody has it.
-        W::fault(Fault::not_allocated, Entry::free, p);
-    }
     W::Probe::on_retire(p, head->block_bytes());
     // relaxed: the block was out, so its slab keeps its class
     if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b)) return W::Probe::on_event(Event::kept);
@@ -123,10 +123,12 @@ HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
     W::Probe::on_event(Event::free);
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
-    // relaxed: only this thread makes a slab belong to this heap, so any other value, stale or not, says "not mine". A tender may take the
-    // slab away while we look or later: then the bin holds a block of somebody else's slab, which is as good to hand out, and is posted
-    // when the bin is flushed.
-    if (slab != nullptr && slab->owner.load(order::relaxed) == heap && slab->is_block_start(a)) [[likely]] {
+    if (slab == nullptr) [[unlikely]] return deallocate_nothing<W>(p);
+    // relaxed: null or not cannot change while the block is live, and only this thread makes a slab belong to this heap, so any other value,
+    // stale or not, says "not mine". A tender may take the slab away while we look or later: then the bin holds a block of somebody else's
+    // slab, which is as good to hand out, and is posted when the bin is flushed.
+    Heap<W>* const owner = slab->owner.load(order::relaxed);
+    if (owner == heap && slab->is_block_start(a)) [[likely]] {
         const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by this thread when it opened the slab
         Bin<W>& bin = heap->bins[c];
         Block<W>* const b = block_at<W>(a);
@@ -136,7 +138,8 @@ HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
             return deallocate_to_slab(heap, slab, b);
         }
     }
-    return deallocate_missed(heap, p);
+    if (owner == nullptr) return deallocate_above_small(heap, slab, p);
+    return deallocate_foreign(heap, slab, p);
 }
 
 }  // namespace hak

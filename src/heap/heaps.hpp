@@ -4,8 +4,18 @@
 #include <new>
 
 #include "heap/heap.hpp"
+#include "sys/observer.hpp"
 
 namespace hak {
+
+// In units: shorter than what goes into the purge batch, whatever the learner finds.
+template <World W>
+unsigned longest_kept_run() {
+    const std::size_t threshold = Observer<W>::batch_threshold(tunables<W>.get().batch_threshold);
+    unsigned units = W::kConfig.kept_units_max;
+    while (units != 0 && units * W::kConfig.unit_bytes >= threshold) --units;
+    return units;
+}
 
 template <World W>
 class Heaps {
@@ -61,6 +71,7 @@ public:
         if (i >= ready_.get()) return nullptr;
         Heap<W>* const heap = ::new (window<W>.heap_memory(i)) Heap<W>{};
         heap->reset_bins();
+        heap->kept_units_max.set(static_cast<std::uint8_t>(longest_kept_run<W>()));
         heap->token.store(Token::owned, order::relaxed);  // relaxed: published by the next store
         count_.store(i + 1, order::release);              // release: pairs with count()
         return heap;

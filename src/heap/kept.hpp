@@ -20,20 +20,27 @@ HAK_INLINE unsigned way_of(Address site) {
     return 1 + static_cast<unsigned>(wrapping_mul(std::uint64_t{site}, std::uint64_t{0x9e3779b97f4a7c15u}) >> 32) % kSited;
 }
 
-// A block of so many bytes in the way's kept run, if that has exactly so many units: where the last one began, with the record as it was.
-// Null if there is none.
+// Bytes from a Large block's start to the end of its run.
 template <World W>
-HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, unsigned units, std::size_t bytes, std::size_t alignment) {
+HAK_INLINE std::size_t room_of(const Slab<W>* record, Address start) {
+    return record->units.get() * W::kConfig.unit_bytes - start % W::kConfig.unit_bytes;
+}
+
+// A block of so many bytes in the way's kept run, if it fits behind the last one's start and would leave no unit unused; null if not.
+template <World W>
+HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, std::size_t bytes, std::size_t alignment) {
     Slab<W>* const record = heap.kept[way].get();
-    if (record == nullptr || record->units.get() != units) return nullptr;
+    if (record == nullptr) return nullptr;
     const Address start = record->start.load(order::relaxed);  // relaxed, both: the record is this thread's
-    const std::size_t front = start % W::kConfig.unit_bytes;
-    if ((start & (alignment - 1)) != 0 || front + bytes > units * W::kConfig.unit_bytes) return nullptr;
+    if (start == 0) __builtin_unreachable();                   // or callers ask again whether they got a block
+    const std::size_t room = room_of(record, start);
+    if (bytes > room || room - bytes >= W::kConfig.unit_bytes) return nullptr;
+    if (alignment > kMinAlignment && start % alignment != 0) return nullptr;
     heap.kept[way].set(nullptr);
-    bump_counter<W>(heap.kept_taken);
     record->state.store(UnitState::large, order::relaxed);
+    bump_counter<W>(heap.kept_taken);
     void* const p = pointer_to<void>(start);
-    W::Probe::on_hand_out(p, bytes, units * W::kConfig.unit_bytes - front);
+    W::Probe::on_hand_out(p, bytes, room);
     return p;
 }
 
@@ -48,26 +55,23 @@ HAK_NOINLINE void release_kept(Heap<W>& heap, unsigned way) {
     pool<W>.release_units(run, record->units.get(), Pool<W>::Wait::decay);
 }
 
+// Now and then a thread that frees a run which it keeps looks at the clock, or a program that allocates and frees nothing else would leave its
+// older garbage resident for ever: once in 16 runs.
 template <World W>
-HAK_NOINLINE void look_at_clock() noexcept(kNothrow<W>) {
-    reclaim<W>.tick();
+HAK_INLINE bool is_time_to_tick(const Heap<W>& heap) {
+    return heap.kept_taken.load(order::relaxed) % 16 == 15;  // relaxed: this thread wrote it
 }
 
-// Keeps a run whose state the caller has just changed from large to kept. Now and then the clock is looked at, or a program that allocates
-// and frees nothing else would leave its older garbage resident for ever. Precondition: nothing is kept in its way.
-template <World W>
-HAK_INLINE void keep_in_empty_way(Heap<W>& heap, Slab<W>* record) {
-    constexpr std::uint32_t kTickEvery = 16;
-    heap.kept[record->way.get()].set(record);
-    heap.keeps.set(heap.keeps.get() + 1);
-    if (heap.keeps.get() % kTickEvery == 0) [[unlikely]] look_at_clock<W>();
-}
-
-// The same in place of what is kept there.
+// Keeps a run whose state the caller has just changed from large to kept, in place of what is kept in its way.
 template <World W>
 HAK_INLINE void keep(Heap<W>& heap, Slab<W>* record) {
-    if (heap.kept[record->way.get()].get() != nullptr) release_kept(heap, record->way.get());
-    keep_in_empty_way(heap, record);
+    Plain<W, Slab<W>*>& place = heap.kept[record->way.get()];
+    if (place.get() != nullptr) {
+        release_kept(heap, record->way.get());
+        heap.driven_out.set(heap.driven_out.get() + 1);
+    }
+    place.set(record);
+    if (is_time_to_tick(heap) || heap.driven_out.get() % 16 == 15) reclaim<W>.tick();
 }
 
 }  // namespace hak

@@ -60,13 +60,6 @@ HAK_INLINE unsigned units_for(std::size_t bytes, bool colored) {
     return static_cast<unsigned>(divide_up(room, W::kConfig.unit_bytes));
 }
 
-// A block in the run that this thread keeps in a way, if that has the length; else null.
-template <World W>
-HAK_INLINE void* allocate_kept(Heap<W>* heap, std::size_t bytes, std::size_t alignment, unsigned way = 0) {
-    if (bytes > W::kConfig.kept_units_max * W::kConfig.unit_bytes) return nullptr;
-    return take_kept(*heap, way, units_for<W>(bytes, alignment <= kCacheLine), bytes, alignment);
-}
-
 template <World W>
 HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
@@ -74,7 +67,7 @@ HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t 
     const unsigned units = units_for<W>(bytes, colored);
     typename Observer<W>::Visit visit;
     visit.set_bytes(bytes);
-    if (void* const kept = allocate_kept(heap_of_thread(heap), bytes, alignment)) return {kept, false};
+    if (void* const kept = take_kept(*heap_of_thread(heap), 0, bytes, alignment)) return {kept, false};
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
@@ -105,6 +98,9 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 
 template <World W>
 HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+    if constexpr (kProfiled<W>) {
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
+    }
     if (!start<W>()) return served<W>(Event::above_small, {});
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
         return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
@@ -112,14 +108,11 @@ HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t al
     return served<W>(Event::above_small, allocate_big<W>(bytes, alignment));
 }
 
-// Only tail calls, so that a kept run is found without saving a register.
+// Large or Big. What the thread keeps is looked at first, and nothing else where it fits and nobody watches.
 template <World W>
-HAK_NOINLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
-    if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
-    }
-    if (!Observer<W>::is_watching(heap->keeps)) [[likely]] {
-        if (void* const kept = allocate_kept(heap, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
+HAK_INLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+    if (!Observer<W>::is_watching(heap->kept_taken)) [[likely]] {
+        if (void* const kept = take_kept(*heap, 0, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
     }
     return allocate_run(heap, bytes, alignment);
 }
@@ -153,29 +146,31 @@ HAK_INLINE bool is_batched(std::size_t bytes) {
     return bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold);
 }
 
+// Precondition: the record is a Large block's.
 template <World W>
-HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record, UnitState state) {
-    const unsigned units = record->units.get();
-    const bool is_short = units <= W::kConfig.kept_units_max && !is_batched<W>(units * W::kConfig.unit_bytes);
-    return state == UnitState::large && W::Sync::choose(Heuristic::keep_run, is_short) && has_heap(heap);
+HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record) {
+    return W::Sync::choose(Heuristic::keep_run, true) && record->units.get() <= heap->kept_units_max.get();
 }
 
-// The state's one change when the block is freed; false if somebody freed it already.
+// The state's one change when the block, whose client may use `usable` bytes, is freed; false if somebody freed it already.
 template <World W>
-HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, const Run& run) {
+HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, void* p, std::size_t usable) {
     // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
     if (!record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;
-    const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
-    W::Probe::on_retire(pointer_to<void>(p), run.address + run.bytes - p);
+    W::Probe::on_retire(p, usable);
     return true;
 }
 
-// Frees a block whose run this thread keeps where nobody watches and no other run must go for it. False if it is not such a block.
+// Frees a Large block whose run this thread keeps where nobody watches and no other run must go for it. False if `p` is not such a block.
 template <World W>
-HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, UnitState state) {
-    if (Observer<W>::is_watching(heap->keeps) || heap->kept[record->way.get()].get() != nullptr || !is_kept_when_freed(heap, record, state)) return false;
-    if (!retire(record, state, UnitState::kept, run_of(record, UnitState::large))) return false;  // the slow path finds it freed
-    keep_in_empty_way(*heap, record);
+HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, void* p) {
+    // relaxed, both: a live block's record does not change
+    if (record->state.load(order::relaxed) != UnitState::large || record->start.load(order::relaxed) != address_of(p)) return false;
+    Plain<W, Slab<W>*>& place = heap->kept[record->way.get()];
+    if (!is_kept_when_freed(heap, record) || place.get() != nullptr) return false;
+    if (is_time_to_tick(*heap) || Observer<W>::is_watching(heap->kept_taken)) return false;
+    if (!retire(record, UnitState::large, UnitState::kept, p, room_of(record, address_of(p)))) return false;  // the slow path finds it freed
+    place.set(record);
     return true;
 }
 
@@ -185,8 +180,9 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
     typename Observer<W>::Visit visit;
     const Run run = run_of(record, state);
     visit.set_bytes(run.bytes);
-    const bool keeps = is_kept_when_freed(heap, record, state);
-    if (!retire(record, state, keeps ? UnitState::kept : UnitState::free, run)) return false;
+    const bool keeps = state == UnitState::large && is_kept_when_freed(heap, record);
+    const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
+    if (!retire(record, state, keeps ? UnitState::kept : UnitState::free, pointer_to<void>(p), run.address + run.bytes - p)) return false;
     if (keeps) {
         keep(*heap, record);
         return true;

@@ -62,8 +62,7 @@ HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::s
     }
     W::Probe::on_move(p, usable);
     __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
-    // The heap may have been born in allocate().
-    deallocate(static_cast<Heap<W>*>(W::current_heap()), p);
+    deallocate(heap, p);  // where the thread's heap was born in allocate(), as a thread without one
     return fresh;
 }
 

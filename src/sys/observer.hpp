@@ -9,8 +9,9 @@
 namespace hak {
 
 struct NoObserver {
-    // Whether a call that this heap's kept runs can serve shall be a visit: else it may go without one. `keeps`: how many runs it kept so far.
-    static HAK_INLINE bool is_watching(const auto& /*keeps*/) { return false; }
+    // Whether a call that this heap's kept runs can serve shall be a visit: else it may go without one. `kept_taken`: how many those
+    // served so far.
+    static HAK_INLINE bool is_watching(const auto& /*kept_taken*/) { return false; }
     // Lives as long as one call that allocates or frees a Large or Big block.
     class Visit {
     public:
