@@ -136,12 +136,18 @@ struct Shipped {
     static HAK_INLINE std::size_t threshold() { return SIZE_MAX; }
 };
 
+// A function of its own, as it is in what ships (api/malloc.hpp).
+template <class Policy>
+HAK_NOINLINE void* alloc_missed(std::size_t bytes) {
+    return allocate_missed<SeedWorld<Policy>>(heap_of<Policy>, bytes).block;
+}
+
 // At or above the threshold a block does not pass through the lists, as it would not have in the seed's allocator. The site changes nothing.
 template <class Policy>
 HAK_NOINLINE void* hak_alloc_at(std::size_t bytes, const void* /*site*/) {
-    using W = SeedWorld<Policy>;
-    if (bytes >= Policy::threshold()) [[unlikely]] return allocate_missed<W>(heap_of<Policy>, bytes).block;
-    return allocate<W>(heap_of<Policy>, bytes);
+    if (bytes >= Policy::threshold()) [[unlikely]] return alloc_missed<Policy>(bytes);
+    void* const hit = allocate_hit<SeedWorld<Policy>>(heap_of<Policy>, bytes);
+    return hit != nullptr ? hit : alloc_missed<Policy>(bytes);
 }
 
 template <class Policy>

@@ -76,9 +76,11 @@ void start_learning() {
 template <class W>
 struct PublishedThreshold {
     static std::size_t batch_threshold(std::size_t by_option) {
-        static_assert(W::kConfig.kept_units_max * W::kConfig.unit_bytes < policy::kThresholds[0], "what a heap keeps depends on no strategy");
         const policy::Decision d = learner<W>.decision();
         return d.observes ? policy::threshold_of(d.strategy) : by_option;
+    }
+    static std::size_t lowest_threshold(std::size_t by_option) {
+        return learner<W>.decision().observes ? policy::threshold_of(policy::strategy_at(0)) : by_option;
     }
     static void before_fork() { learner<W>.lock().acquire(); }
     static void after_fork_in_parent() { learner<W>.lock().release(); }
@@ -91,10 +93,10 @@ template <class W>
 struct LearningObserver : PublishedThreshold<W> {
     // While something is learned or tried, all calls are measured. A frozen strategy is only asked whether the workload is still the one that it was
     // learned from: of what the kept runs serve, which is most where there are any, one block in 16 tells that.
-    static HAK_INLINE bool is_watching(const auto& kept_taken) {
+    static HAK_INLINE bool is_watching(const auto& keeps) {
         const policy::Decision d = learner<W>.decision();
         if (!d.observes) [[likely]] return false;
-        return d.phase != policy::Phase::frozen || kept_taken.load(order::relaxed) % kFrozenSample == kFrozenSample - 1;  // relaxed: this thread wrote it
+        return d.phase != policy::Phase::frozen || keeps.get() % kFrozenSample == kFrozenSample - 1;
     }
     class Visit {
     public:

@@ -21,7 +21,7 @@ struct Config {
     std::size_t window_bytes = std::size_t{1} << 40;
     std::size_t window_bytes_min = std::size_t{1} << 21;
     unsigned heaps_max = 65536;                   // one per live thread; type-stable
-    unsigned kept_units_max = 7;                  // the longest Large run that a heap keeps when it is freed
+    unsigned kept_units_max = 8;                  // the longest Large run that a heap keeps when it is freed
     unsigned kept_ways = 4;                       // how many it keeps: one for plain requests, the others for those that say their site
     unsigned tend_visits_max = 64;                // heaps of others that one refill may visit
     unsigned tend_slabs_max = 16;                 // slabs that are drained in one visit, while the heap's thread may wait

@@ -46,7 +46,7 @@ struct Heap {
     Plain<W, Slab<W>*> bump_slab[Classes<W>::kCount];  // where the bin's bump range lies; it stays with the heap as long as there may be one
     Plain<W, Slab<W>*> kept[W::kConfig.kept_ways];   // records of the Large runs that were freed last (kept.hpp); the heap's thread alone
     Plain<W, std::uint8_t> kept_units_max;           // the longest run that is kept; 0 in a heap that stands in for none
-    Plain<W, std::uint32_t> driven_out;              // kept runs that went for others
+    Plain<W, std::uint32_t> keeps;                   // runs that were kept so far
     Plain<W, std::uint64_t> flushed_ms;
     Plain<W, std::uint32_t> refills;
     Plain<W, std::uint32_t> tend_next;               // where the last round over the orphans ended

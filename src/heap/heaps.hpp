@@ -8,10 +8,10 @@
 
 namespace hak {
 
-// In units: shorter than what goes into the purge batch, whatever the learner finds.
+// In units: shorter than what goes into the purge batch, whatever is learned.
 template <World W>
 unsigned longest_kept_run() {
-    const std::size_t threshold = Observer<W>::batch_threshold(tunables<W>.get().batch_threshold);
+    const std::size_t threshold = Observer<W>::lowest_threshold(tunables<W>.get().batch_threshold);
     unsigned units = W::kConfig.kept_units_max;
     while (units != 0 && units * W::kConfig.unit_bytes >= threshold) --units;
     return units;

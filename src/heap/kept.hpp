@@ -55,23 +55,28 @@ HAK_NOINLINE void release_kept(Heap<W>& heap, unsigned way) {
     pool<W>.release_units(run, record->units.get(), Pool<W>::Wait::decay);
 }
 
-// Now and then a thread that frees a run which it keeps looks at the clock, or a program that allocates and frees nothing else would leave its
-// older garbage resident for ever: once in 16 runs.
+// Once in so many runs the thread that keeps one looks at the clock, or a program that allocates and frees nothing else would leave its older
+// garbage resident for ever.
+inline constexpr std::uint32_t kTickEvery = 16;
 template <World W>
-HAK_INLINE bool is_time_to_tick(const Heap<W>& heap) {
-    return heap.kept_taken.load(order::relaxed) % 16 == 15;  // relaxed: this thread wrote it
+HAK_INLINE bool is_tick_due(const Heap<W>& heap) {
+    return heap.keeps.get() % kTickEvery == kTickEvery - 1;
 }
 
-// Keeps a run whose state the caller has just changed from large to kept, in place of what is kept in its way.
+// Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is kept in its way, and no tick is due.
+template <World W>
+HAK_INLINE void keep_in_empty_way(Heap<W>& heap, Slab<W>* record) {
+    heap.kept[record->way.get()].set(record);
+    heap.keeps.set(heap.keeps.get() + 1);
+}
+
+// The same in place of what is kept there, whatever is due.
 template <World W>
 HAK_INLINE void keep(Heap<W>& heap, Slab<W>* record) {
-    Plain<W, Slab<W>*>& place = heap.kept[record->way.get()];
-    if (place.get() != nullptr) {
-        release_kept(heap, record->way.get());
-        heap.driven_out.set(heap.driven_out.get() + 1);
-    }
-    place.set(record);
-    if (is_time_to_tick(heap) || heap.driven_out.get() % 16 == 15) reclaim<W>.tick();
+    const bool ticks = is_tick_due(heap);
+    release_kept(heap, record->way.get());
+    keep_in_empty_way(heap, record);
+    if (ticks) reclaim<W>.tick();
 }
 
 }  // namespace hak

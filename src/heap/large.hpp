@@ -111,7 +111,7 @@ HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t al
 // Large or Big. What the thread keeps is looked at first, and nothing else where it fits and nobody watches.
 template <World W>
 HAK_INLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
-    if (!Observer<W>::is_watching(heap->kept_taken)) [[likely]] {
+    if (!Observer<W>::is_watching(heap->keeps)) [[likely]] {
         if (void* const kept = take_kept(*heap, 0, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
     }
     return allocate_run(heap, bytes, alignment);
@@ -166,11 +166,10 @@ template <World W>
 HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, void* p) {
     // relaxed, both: a live block's record does not change
     if (record->state.load(order::relaxed) != UnitState::large || record->start.load(order::relaxed) != address_of(p)) return false;
-    Plain<W, Slab<W>*>& place = heap->kept[record->way.get()];
-    if (!is_kept_when_freed(heap, record) || place.get() != nullptr) return false;
-    if (is_time_to_tick(*heap) || Observer<W>::is_watching(heap->kept_taken)) return false;
+    if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr) return false;
+    if (is_tick_due(*heap) || Observer<W>::is_watching(heap->keeps)) return false;
     if (!retire(record, UnitState::large, UnitState::kept, p, room_of(record, address_of(p)))) return false;  // the slow path finds it freed
-    place.set(record);
+    keep_in_empty_way(*heap, record);
     return true;
 }
 

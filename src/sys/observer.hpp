@@ -9,9 +9,8 @@
 namespace hak {
 
 struct NoObserver {
-    // Whether a call that this heap's kept runs can serve shall be a visit: else it may go without one. `kept_taken`: how many those
-    // served so far.
-    static HAK_INLINE bool is_watching(const auto& /*kept_taken*/) { return false; }
+    // Whether a call that this heap's kept runs can serve shall be a visit: else it may go without one. `keeps`: how many runs it kept so far.
+    static HAK_INLINE bool is_watching(const auto& /*keeps*/) { return false; }
     // Lives as long as one call that allocates or frees a Large or Big block.
     class Visit {
     public:
@@ -20,6 +19,8 @@ struct NoObserver {
     };
     // What is freed and at least as large goes into the purge batch; `by_option` is what the tunables say.
     static HAK_INLINE std::size_t batch_threshold(std::size_t by_option) { return by_option; }
+    // What batch_threshold() never goes below.
+    static std::size_t lowest_threshold(std::size_t by_option) { return by_option; }
     // Now and then, from refills.
     static HAK_INLINE void tick() {}
     // Around fork, in the thread that forks: a lock of the observer's comes behind all others.
