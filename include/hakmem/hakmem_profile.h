@@ -54,8 +54,9 @@ int hak_site_get(size_t index, struct hak_site* out, size_t bytes);
 /* One line per site on stderr. */
 void hak_site_print(void);
 
-/* The site of a live block: of one above the largest size class (32 KiB) what hak_alloc_at was given, with or without a profile, as long as
- * realloc leaves the block where it is; of one that the profile sampled, its site there. Null for all others, and in the debug build. */
+/* The site of a live block: of one above the largest size class (32 KiB) what hak_alloc_at was given, with or without a profile, and after
+ * realloc too as long as the block is so large; of one that the profile sampled, its site there. Null for all others, and in the debug
+ * build. */
 const void* hak_site_of(const void* block);
 
 #if defined(__cplusplus)

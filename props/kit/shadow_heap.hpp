@@ -121,8 +121,7 @@ public:
         by_address_.erase(old.p);
         blocks_[h] = {};
         add(h, block, requested, 0, false);
-        if (blocks_[h].p == old.p) blocks_[h].site = old.site;
-        verify_usable(h);
+        say_site(h, old.site);
     }
 
     // Blocks with the client as the allocator counts them: per slab, and of the upper tiers.

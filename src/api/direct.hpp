@@ -18,9 +18,6 @@ struct Direct {
     static HAK_INLINE void* allocate_hit(std::size_t bytes) { return hak::allocate_hit<W>(hit_heap(), bytes); }
     static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) { return hak::allocate_missed<W>(hit_heap(), bytes).block; }
     static HAK_INLINE void* allocate_missed_at(std::size_t bytes, const void* site) {
-        if constexpr (kProfiled<W>) {
-            if (Observer<W>::takes_call()) return Observer<W>::allocate(bytes, site).block;
-        }
         return hak::allocate_missed_at<W>(hit_heap(), bytes, address_of(site)).block;
     }
     static HAK_INLINE void* allocate_zeroed(std::size_t bytes) {

@@ -72,15 +72,15 @@ struct ProfilingObserver : Base {
     static HAK_INLINE bool takes_call() { return W::is_masked(); }
 
     // hak_alloc_at.
-    static HAK_NOINLINE Fresh allocate(std::size_t bytes, const void* site) {
+    static HAK_NOINLINE Fresh allocate(std::size_t bytes, Address site) {
         if (bytes <= W::kConfig.small_bytes_max) return small(bytes, Classes<W>::class_of(bytes), site);
         const Unmasked unmasked;
-        return sampled(allocate_missed_at<W>(heap(), bytes, address_of(site)), bytes, site);
+        return sampled(allocate_missed_at<W>(heap(), bytes, site), bytes, site);
     }
-    static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, nullptr); }
+    static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, 0); }
     static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
         const Unmasked unmasked;
-        return sampled(hak::allocate_above_small(heap(), bytes, alignment), bytes, nullptr);
+        return sampled(hak::allocate_above_small(heap(), bytes, alignment), bytes, 0);
     }
     static HAK_NOINLINE void deallocate_above_small(Slab<W>* record, void* p) {
         // Before it is free: another thread may have it at once, and be sampled.
@@ -92,7 +92,7 @@ struct ProfilingObserver : Base {
     static HAK_NOINLINE void resize(void* p, std::size_t bytes) {
         forget(p);
         const Unmasked unmasked;
-        if (is_chosen(bytes)) take(p, bytes, nullptr);
+        if (is_chosen(bytes)) take(p, bytes, site_of<W>(p));
     }
 
     // The profile's lock comes last: nothing is called under it.
@@ -119,7 +119,7 @@ private:
 
     static Heap<W>* heap() { return static_cast<Heap<W>*>(W::current_heap()); }
 
-    static Fresh small(std::size_t bytes, SizeClass c, const void* site) {
+    static Fresh small(std::size_t bytes, SizeClass c, Address site) {
         const Unmasked unmasked;
         if (is_chosen(bytes)) [[unlikely]] {
             // Whoever wants a higher alignment got a class whose blocks have it.
@@ -133,7 +133,7 @@ private:
         }
         return hak::allocate_small(heap(), bytes, c);
     }
-    static Fresh sampled(Fresh fresh, std::size_t bytes, const void* site) {
+    static Fresh sampled(Fresh fresh, std::size_t bytes, Address site) {
         if (fresh.block != nullptr && is_chosen(bytes)) take(fresh.block, bytes, site);
         return fresh;
     }
@@ -152,10 +152,11 @@ private:
         mine->sample_left.set(chosen ? heap_profile<W>.draw() : left);
         return chosen;
     }
-    static HAK_COLD void take(void* p, std::size_t bytes, const void* site) {
+    // Site 0: the caller.
+    static HAK_COLD void take(void* p, std::size_t bytes, Address site) {
         const ErrnoKeeper keep;
         const CallStack stack;
-        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes, site != nullptr ? address_of(site) : stack.caller(), stack.frames(), stack.depth(), W::Pal::now_ms());
+        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes, site != 0 ? site : stack.caller(), stack.frames(), stack.depth(), W::Pal::now_ms());
     }
 };
 

@@ -159,9 +159,12 @@ HAK_INLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
     return allocate_above_small<W>(heap, bytes, kMinAlignment);
 }
 
-// The same for a client that says where it stands: a Large or Big block's record holds the site. Realloc in place leaves it there.
+// The same for a client that says where it stands: a Large or Big block's record holds the site.
 template <World W>
 HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
+    if constexpr (kProfiled<W>) {
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate(bytes, site);
+    }
     if (bytes <= W::kConfig.small_bytes_max) return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
     const unsigned way = way_of<W>(site);
     // No visit of an observer: what a site gets from its own way costs the same whatever is learned.

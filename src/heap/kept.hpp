@@ -35,7 +35,7 @@ HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, std::size_t bytes, std::
     if (start == 0) __builtin_unreachable();                   // or callers ask again whether they got a block
     const std::size_t room = room_of(record, start);
     if (bytes > room || room - bytes >= W::kConfig.unit_bytes) return nullptr;
-    if (alignment > kMinAlignment && start % alignment != 0) return nullptr;
+    if (alignment > kMinAlignment && (start & (alignment - 1)) != 0) return nullptr;
     heap.kept[way].set(nullptr);
     record->state.store(UnitState::large, order::relaxed);
     bump_counter<W>(heap.kept_taken);

@@ -117,14 +117,20 @@ HAK_INLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::siz
     return allocate_run(heap, bytes, alignment);
 }
 
-// The site of a live Large or Big block that allocate_missed_at() gave; 0 if nobody said one, or if it is not such a block.
+// The site that the record of a live Large or Big block holds; 0: nobody said one.
+template <World W>
+HAK_INLINE Address site_in(const Slab<W>* record) {
+    return record->way.get() != 0 ? record->site.get() : 0;
+}
+
+// The same of whatever `p` may be: 0 if it is not such a block.
 template <World W>
 HAK_COLD Address site_of(const void* p) {
     const Slab<W>* const record = window<W>.find(address_of(p));
     if (record == nullptr) return 0;
     const UnitState state = record->state.load(order::relaxed);  // relaxed, both: a live block's record does not change
     if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != address_of(p)) return 0;
-    return record->way.get() != 0 ? record->site.get() : 0;
+    return site_in(record);
 }
 
 // First byte of the run, and its length, of a Large or Big block.

@@ -50,11 +50,12 @@ inline std::size_t usable_size(const void* p) {
 // Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
 inline bool fits(std::size_t usable, std::size_t bytes) { return bytes <= usable && bytes >= usable / 2; }
 
-// Precondition: p holds `usable` bytes. Returns null, and leaves the block as it was, if there is no memory for more than that.
-template <World W>
-HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes) {
-    void* fresh = allocate(heap, want);
-    if (fresh == nullptr && want != bytes) fresh = allocate(heap, bytes);
+// Precondition: p holds `usable` bytes. `allocate` is asked for `want` bytes, and for `bytes` if there is no memory for so many. Returns null,
+// and leaves the block as it was, if there is none for more than `usable`.
+template <World W, class Allocate>
+HAK_INLINE void* move_to(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes, Allocate allocate) {
+    void* fresh = allocate(want);
+    if (fresh == nullptr && want != bytes) fresh = allocate(bytes);
     if (fresh == nullptr) {
         if (bytes > usable) return nullptr;
         W::Probe::on_resize(p, bytes, usable);  // no memory for a better home: the block stays where it is
@@ -64,6 +65,20 @@ HAK_NOINLINE void* move_block(Heap<W>* heap, void* p, std::size_t usable, std::s
     __builtin_memcpy(fresh, p, bytes < usable ? bytes : usable);
     deallocate(heap, p);  // where the thread's heap was born in allocate(), as a thread without one
     return fresh;
+}
+
+template <World W>
+HAK_NOINLINE void* move_small(Heap<W>* heap, void* p, std::size_t usable, std::size_t bytes) {
+    return move_to(heap, p, usable, bytes, bytes, [heap](std::size_t n) { return allocate(heap, n); });
+}
+
+// Of a block that is still large, the site goes with it.
+template <World W>
+HAK_NOINLINE void* move_above_small(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes, Address site) {
+    return move_to(heap, p, usable, want, bytes, [heap, site](std::size_t n) {
+        void* const hit = allocate_hit(heap, n);
+        return hit != nullptr ? hit : (site == 0 ? allocate_missed(heap, n) : allocate_missed_at(heap, n, site)).block;
+    });
 }
 
 template <World W>
@@ -82,7 +97,7 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
         // keeps the number of copies logarithmic.
         if (bytes > old.usable && bytes < W::kConfig.window_bytes) want = bytes + bytes / 8;
     }
-    return move_block(heap, p, old.usable, want, bytes);
+    return move_above_small(heap, p, old.usable, want, bytes, site_in(old.record));
 }
 
 // Precondition: p is not null. Returns null, and leaves the block as it was, if there is no memory.
@@ -96,7 +111,7 @@ HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
         return reallocate_above_small(heap, p, bytes);
     }
     const std::size_t usable = record->block_bytes();
-    if (!fits(usable, bytes) && (bytes > usable || usable > kMinAlignment)) return move_block(heap, p, usable, bytes, bytes);
+    if (!fits(usable, bytes) && (bytes > usable || usable > kMinAlignment)) return move_small(heap, p, usable, bytes);
     W::Probe::on_resize(p, bytes, usable);
     return p;
 }

@@ -88,7 +88,8 @@ void threads() {
         }
     }).join();
     const struct hak_site s = site_of(&site);
-    expect(s.live_blocks == 0 && s.allocations == 1000, "realloc left a sample of the old block");
+    // Every third block was above 32 KiB, and keeps its site; another one that moves is the caller's of realloc.
+    expect(s.live_blocks == 167 && s.allocations == 1000 + 167, "realloc left a sample of the old block, or lost one of the new");
     // A key that is made after hakmem's: its destructor runs when the thread has no heap any more.
     static std::vector<void*>& late = blocks;
     pthread_key_t key;
@@ -102,7 +103,7 @@ void threads() {
         pthread_setspecific(key, &key);
     }).join();
     expect(stats().live_samples == live - 500, "the frees of a thread that ends were not seen");
-    expect(site_of(&site).allocations == 1001, "the allocation of a thread that ends was not seen");
+    expect(site_of(&site).allocations == s.allocations + 1, "the allocation of a thread that ends was not seen");
 }
 
 // Calls that fail change nothing; what every function of the family allocates is seen.
@@ -176,6 +177,13 @@ void sites_of_blocks() {
         const bool is_said = n > 32 * 1024 || stats().interval == 1;
         expect(hak_site_of(p) == (is_said ? &site : nullptr), "a block does not say its site");
         expect(hak_site_of(static_cast<char*>(p) + 8) == nullptr, "an address inside a block says a site");
+        for (const size_t bytes : {n + n / 2, n + n / 2 - 1, n}) {
+            p = hak_realloc(p, bytes);
+            expect(p != nullptr, "no memory");
+            if (n <= 32 * 1024) continue;
+            expect(hak_site_of(p) == &site, "realloc lost a block's site");
+            if (stats().interval == 1) expect(site_of(&site).live_blocks == 1, "what realloc gave is counted for another site");
+        }
         hak_free(p);
         p = hak_malloc(n);
         expect(hak_site_of(p) != &site, "a block says the site of the one before");
