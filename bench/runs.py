@@ -105,6 +105,8 @@ class Runner:
             raise KeyboardInterrupt
         if done.returncode != 0:
             raise Failure(f"{workload} under {allocator} ended with {done.returncode}: {done.stderr.strip()}; again: {again}")
+        if wrong := [line for line in done.stderr.splitlines() if line.startswith("hakmem: HAKMEM_")]:
+            raise Failure(f"{workload} under {allocator}: {wrong[0]}; again: {again}")  # it would measure something else
         try:
             result = json.loads(done.stdout)
         except ValueError:

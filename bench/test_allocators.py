@@ -111,6 +111,7 @@ if [ "$1" = --list ]; then echo "json 1"; echo "vm 1"; echo "vm-live 1"; exit 0;
 library=${LD_PRELOAD:-/lib/libc.so.6}
 [ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
 ns=50; [ "$HAKMEM_OPTIONS" = slow ] && ns=100
+[ "$HAKMEM_OPTIONS" = tph=1 ] && echo "hakmem: HAKMEM_OPTIONS: unknown option: tph" >&2
 [ "$4" = --frozen ] && echo "{\\"froze_kib\\": 3072,"  || echo "{"
 echo "\\"workload\\": \\"$1\\", \\"ns_per_op\\": $ns, \\"limit_ns_per_op\\": 40, \\"ratio_to_limit\\": 1.25, \\"ops\\": 100, \\"faults_per_op\\": 0,"
 echo "\\"peak_kib\\": 3000, \\"checksum\\": \\"7\\", \\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
@@ -174,6 +175,10 @@ echo "vm       16384 KiB    0.510        300   what mode learning froze"
         done = self.run_with("--pairs", "1", CRASH="vm")
         self.assertEqual(done.returncode, 1)
         self.assertIn("programs vm --scale", done.stderr)
+
+    def test_an_option_that_hakmem_refuses_is_no_measurement(self):
+        done = self.run_with("--pairs", "1", "--variant", "misspelled=tph=1")
+        self.assertEqual((done.returncode, "unknown option: tph" in done.stderr), (1, True), done.stderr)
 
     def test_full_disk(self):
         with open("/dev/full", "w", encoding="utf-8") as full:

@@ -97,6 +97,9 @@ void memory() {
         // A system without huge pages shows neither.
         if (huge.find(" hg ") != std::string::npos) require(flags_of(p).find(" nh ") != std::string::npos, "the advice against huge pages has no effect");
         else require(::access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0, "the advice for huge pages has no effect");
+        keeping("advise_no_dump", [&] { LinuxPal::advise_no_dump(p, 4 * kMiB); });
+        keeping("advise_dump", [&] { LinuxPal::advise_dump(p, 2 * kPage); });
+        require(flags_of(p).find(" dd ") == std::string::npos && flags_of(p + 2 * kPage).find(" dd ") != std::string::npos, "core dumps hold other pages");
         // Linux returns locked memory since 5.18; where it does not, nothing else has changed.
         if (LinuxPal::commit(p, kPage) && ::mlock(p, kPage) == 0) {
             p[0] = 'x';

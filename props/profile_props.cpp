@@ -3,9 +3,9 @@
 #include <cmath>
 #include <map>
 
-#include "profile/profile.hpp"
+#include "props/kit/generators.hpp"
+#include "props/kit/profile_machine.hpp"
 #include "props/kit/suite.hpp"
-#include "props/kit/worlds.hpp"
 
 namespace {
 
@@ -13,8 +13,8 @@ using namespace hak;
 using namespace hak::profile;
 using W = kit::TinyWorld;
 
-constexpr Bounds kSmall{.blocks_log2 = 5, .stacks_log2 = 3, .sites_log2 = 2, .filter_log2 = 6};
-constexpr std::uint64_t kInterval = 64;
+constexpr Bounds kSmall = kit::ProfileMachine::kBounds;
+constexpr std::uint64_t kInterval = kit::ProfileMachine::kInterval;
 
 // Few addresses, so that most are used again, and home slots collide and wrap around.
 void map_agrees_with_model() {
@@ -69,57 +69,11 @@ void sums_are_unbiased() {
 
 // Notes and frees, in any order, with more stacks and sites than there is room for.
 void tables_agree_with_sums() {
-    kit::os.reset();
-    Profile<W, kSmall> profile;
-    RC_ASSERT(profile.open(kInterval, 1));
-    std::map<Address, std::size_t> live;
-    double allocations = 0, bytes = 0, live_bytes = 0, frees = 0;
-    std::uint64_t samples = 0, now = 100;
-    for (const unsigned step : *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0u, 4096u))) {
-        const Address a = 16 * (step % 64 + 1);
-        now += 1;
-        RC_ASSERT(!live.contains(a) || profile.may_be_sampled(a));
-        if (const auto old = live.find(a); old != live.end()) {
-            // Half of the frees are not seen: then the next sample at that address ends the old one.
-            if (step % 3 != 0) profile.forget(a, now);
-            live_bytes -= weight_of(old->second, kInterval) * static_cast<double>(old->second);
-            frees += weight_of(old->second, kInterval);
-            live.erase(old);
-            if (step % 3 != 0) continue;
-        }
-        if (!profile.has_room()) {
-            profile.forget(a, now);
-            continue;
-        }
-        const std::size_t n = step % 200 + 1;
-        const Address frames[2] = {step % 13 + 1, 7};
-        profile.note(a, n, step % 5 + 1, frames, 2, now);
-        live[a] = n;
-        samples += 1;
-        allocations += weight_of(n, kInterval);
-        bytes += weight_of(n, kInterval) * static_cast<double>(n);
-        live_bytes += weight_of(n, kInterval) * static_cast<double>(n);
+    kit::ProfileMachine machine;
+    for (const kit::ProfileCommand& command : *kit::history_generator<kit::ProfileCommand>(200)) {
+        std::visit([&](const auto& c) { c.apply(machine); }, command);
     }
-    const auto near = [](double x, double y) { return std::abs(x - y) < 1e-6 * (1 + std::abs(y)); };
-    const Counters c = profile.counters();
-    RC_ASSERT(c.samples == samples && c.live_samples == live.size());
-    const Totals sum = profile.sum();
-    RC_ASSERT(sum.samples == samples);
-    RC_ASSERT(near(sum.allocations, allocations) && near(sum.bytes, bytes) && near(sum.live_bytes(), live_bytes) && near(sum.frees, frees));
-    double by_stack = 0, by_size = 0, by_age = 0;
-    for (std::uint32_t i = 0; i < profile.stacks(); ++i) by_stack += profile.stack(i).totals.bytes;
-    for (std::uint32_t i = 0; i < profile.sites(); ++i) {
-        const SiteRow row = profile.site(i);
-        for (unsigned b = 0; b < kBuckets; ++b) {
-            by_size += row.sizes[b];
-            by_age += row.lifetimes_ms[b];
-        }
-    }
-    RC_ASSERT(near(by_stack, bytes) && near(by_size, allocations) && near(by_age, frees));
-    // Seven stacks and three sites fit.
-    RC_ASSERT(profile.stacks() <= 8u && profile.sites() <= 4u);
-    const bool is_full = profile.sites() == 4;
-    RC_ASSERT(is_full || c.overflowed_sites == 0);
+    machine.check_sums();
 }
 
 // Whichever of its calls the system refuses, the profile does not open, nothing is left behind, and the next try may succeed.

@@ -1,4 +1,5 @@
-// window_props.cpp: how large the window becomes: what was asked for, the machine's memory, RLIMIT_AS, and a system that refuses.
+// window_props.cpp: how large the window becomes: what was asked for, the machine's memory, RLIMIT_AS, and a system that refuses; and how much of
+// it core dumps hold.
 #include <cstdio>
 
 #include "heap/lifecycle.hpp"
@@ -89,13 +90,32 @@ void refusals() {
     }
 }
 
+// Core dumps hold what is ready to be used, to the page, and nothing of the rest.
+void dumps() {
+    kit::reset_world<W>();
+    ram = 4096, left = SIZE_MAX;
+    const std::size_t bytes = opened(0);
+    hak::Window<W>& window = hak::window<W>;
+    require(kit::os.dumped_bytes() == 0, "a dump of a window that nobody used holds ", kit::os.dumped_bytes(), " bytes");
+    std::size_t last = 0;
+    while (window.slots_ready() < bytes / kSlot) {
+        require(window.make_ready(window.slots_ready() + 1), "no slot is made ready");
+        const std::size_t slots = window.slots_ready(), page = kit::FakeOs::kPage;
+        last = slots * kSlot + hak::align_up(slots * W::kConfig.units_per_superslab * sizeof(hak::Slab<W>), page) +
+               hak::align_up(slots * sizeof(hak::SuperSlab<W>), page);
+        require(kit::os.dumped_bytes() == last, "a dump of ", slots, " slots holds ", kit::os.dumped_bytes(), " bytes, not ", last);
+    }
+    require(window.make_heap_ready(1), "no heap is made ready");
+    require(kit::os.dumped_bytes() == last + window.kHeapStride, "a dump of one heap more holds ", kit::os.dumped_bytes() - last, " bytes more");
+}
+
 }  // namespace
 
 int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"sizes", sizes}, {"refusals", refusals}};
+    } cases[] = {{"sizes", sizes}, {"refusals", refusals}, {"dumps", dumps}};
     for (const auto& c : cases) {
         try {
             c.run();

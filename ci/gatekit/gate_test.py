@@ -140,11 +140,23 @@ class Traces(unittest.TestCase):
 
     def test_one_system_call_more_is_red(self):
         base_calls = {"t": {"mmap": 3, "madvise": 5}}
-        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3, "madvise": 5}})[1], [])
-        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3}})[1], [])
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3, "madvise": 5}}, {})[1], [])
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3}}, {})[1], [])
         # Fewer of one kind do not pay for one more of another.
-        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 4, "madvise": 1}})[1], ["t: mmap 3 -> 4"])
-        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3, "futex": 1}})[1], ["t: futex 0 -> 1"])
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 4, "madvise": 1}}, {})[1], ["t: mmap 3 -> 4"])
+        self.assertEqual(traces.compare_system_calls(base_calls, {"t": {"mmap": 3, "futex": 1}}, {})[1], ["t: futex 0 -> 1"])
+
+    def test_what_a_change_says_is_allowed_once(self):
+        base_calls, more = {"t": {"mmap": 3, "madvise": 5}}, {"t": {"mmap": 4, "madvise": 7}}
+        self.assertEqual(traces.compare_system_calls(base_calls, more, {"madvise": 2})[1], ["t: mmap 3 -> 4"])
+        self.assertEqual(traces.compare_system_calls(base_calls, more, {"mmap": 1, "madvise": 1})[1], ["t: madvise 5 -> 7"])
+        old = "# kinds\nmmap 1  a table\n"
+        self.assertEqual(traces.allowed_system_calls(old + "\nmadvise 2  dumps\nmadvise 1  more\n", old), {"madvise": 3})
+        self.assertEqual(traces.allowed_system_calls(old, old), {})
+        self.assertEqual(traces.allowed_system_calls(old, ""), {"mmap": 1})
+        for wrong in ("mmap", "mmap 1", "mmap x  why", "1 mmap  why"):
+            self.assertRaises(ValueError, traces.allowed_system_calls, wrong, "")
+        self.assertIsInstance(traces.allowed_system_calls((base.ROOT / "ci/syscalls.allowed").read_text(), ""), dict)
 
     def test_a_preload_that_fails_is_no_measurement(self):
         with tempfile.TemporaryDirectory() as folder:

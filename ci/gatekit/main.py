@@ -8,7 +8,7 @@
   ci/gate --self-test     proves that each slowdown of ci/slowdowns turns the named limit red
 
 Hard limits: ci/test, sanitizer stress, fuzzing, the golden table of hit paths, at most +0.5 % instructions in each trace, no
-additional system call. Wall-clock time is reported with 95 % bounds beside a comparison of base with itself; it turns the gate
+additional system call but those that the change adds to ci/syscalls.allowed. Wall-clock time is reported with 95 % bounds beside a comparison of base with itself; it turns the gate
 red only where the whole interval lies above +3 % and above that control's.
 
 The last line is `gate: green` or `gate: red (reasons)`. Exit code: 0 green, 1 red, 2 the gate could not run. Logs and

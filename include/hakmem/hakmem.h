@@ -42,8 +42,9 @@ void hak_free_aligned_sized(void* block, size_t alignment, size_t size);
 
 /* As hak_malloc and hak_free, with the call site, any address that identifies it. It is for profiles and hak_site_of, and for reuse: a
  * block of more than 32 KiB and at most 508 KiB that was allocated with a site is, when it is freed, kept by the freeing thread for
- * its next request from that site that needs as many units of 64 KiB. Three such blocks are kept for each thread, in places that sites
- * share by a hash, besides one without a site, which a site takes too if it has none of its own. */
+ * its next request from that site that needs as many units of 64 KiB, unless the purge threshold is no longer than those. Three such
+ * blocks are kept for each thread, in places that sites share by a hash, besides one without a site, which a site takes too if it has none
+ * of its own. */
 void* hak_alloc_at(size_t size, const void* site);
 void hak_free_at(void* block, const void* site);
 

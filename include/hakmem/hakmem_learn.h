@@ -5,7 +5,8 @@
  * freezes the best and watches for a change. In the modes minimal, fast and balanced (the default) the strategy is that of 2 MiB, frozen,
  * and nothing is measured. No allocation or free that the thread's own lists serve reads or writes anything of this.
  *
- * Functions of a feature exist in a library that was built with it (CMake options HAKMEM_FEATURE_EVOLUTION and HAKMEM_FEATURE_ELO).
+ * Functions of a feature exist in a library that was built with it (CMake options HAKMEM_FEATURE_EVOLUTION and HAKMEM_FEATURE_ELO); the
+ * others of this header, in one that was built with either.
  * Times are nanoseconds of CLOCK_MONOTONIC. Every function is thread-safe; none is async-signal-safe. */
 #ifndef HAKMEM_HAKMEM_LEARN_H
 #define HAKMEM_HAKMEM_LEARN_H
@@ -53,9 +54,10 @@ struct hak_evo_stats {
     uint64_t relearns;
     uint64_t promotions; /* of a candidate */
     uint64_t rollbacks;
-    uint64_t noted;      /* calls for Large and Big blocks that were measured: all, until frozen; then of kept runs' one in 16 */
+    uint64_t noted;      /* calls for Large and Big blocks that were measured: all but what a site takes from its own kept run; once
+                            frozen, one in 16 of what any kept run serves */
     uint64_t missed;     /* such calls that found the learner busy */
-    uint64_t generation; /* decisions so far */
+    uint64_t generation; /* decisions so far: one for each trial, and for each call of hak_elo_* that changed what is in force */
 };
 /* 0, or EINVAL if out is null. Fills the first `bytes` bytes. */
 int hak_evo_get_stats(struct hak_evo_stats* out, size_t bytes);
@@ -67,11 +69,12 @@ int hak_elo_is_initialized(void);
 int hak_elo_select_strategy(void);
 /* Of a number that is no strategy's: 2 MiB. */
 size_t hak_elo_get_threshold(int strategy);
-/* One operation of `size` bytes under the strategy took so long. */
+/* One operation under the strategy took so long. `size`, in bytes, is not looked at: a strategy's cost is the mean over all sizes. */
 void hak_elo_record_alloc(int strategy, size_t size, uint64_t nanoseconds);
-/* Compares all strategies by their samples, publishes the leader, and returns it. */
+/* Compares all strategies by their samples and returns the leader. It comes into force at once if all samples are the caller's, and with the
+ * next trial if calls of the process are measured. */
 int hak_elo_async_recompute(void);
-/* The strategy in force: one load. */
+/* The strategy in force, by one load. Where nothing learns, that of 2 MiB, whatever HAKMEM_OPTIONS=threshold=SIZE says. */
 int hak_elo_get_cached_strategy(void);
 
 struct hak_elo_entry {

@@ -119,6 +119,7 @@ public:
         if (!enter(Call::reserve) || bytes > kBytes) return nullptr;
         for (std::size_t i = 0; i < bytes / kPage; ++i) require(pages_[i] == Page::unmapped, "reserve: a second reservation");
         set_pages(memory_, bytes, Page::reserved);
+        advise_dump(memory_, bytes, true);
         return memory_;
     }
     void unreserve(void* p, std::size_t bytes) { set_pages(checked(p, bytes, "unreserve"), bytes, Page::unmapped); }
@@ -135,6 +136,7 @@ public:
         unsigned char* const begin = checked(p, bytes, "commit");
         if (!enter(Call::commit)) return false;
         each(begin, bytes, [&](std::size_t i) {
+            require(dumped_[i], "commit: no core dump holds the page");
             if (pages_[i] != Page::committed) open(i, Page::committed);
         });
         return true;
@@ -155,6 +157,15 @@ public:
         return works;
     }
     void advise(void* p, std::size_t bytes) { checked(p, bytes, "advise"); }
+    void advise_dump(void* p, std::size_t bytes, bool dumped) {
+        each(checked(p, bytes, "advise_dump"), bytes, [&](std::size_t i) { dumped_[i] = dumped; });
+    }
+    // What a core dump holds, if it writes pages without access, too.
+    std::size_t dumped_bytes() const {
+        std::size_t sum = 0;
+        for (std::size_t i = 0; i < kPages; ++i) sum += pages_[i] != Page::unmapped && dumped_[i] ? kPage : 0;
+        return sum;
+    }
     bool arm() { return enter(Call::arm); }
 
     // The next call stands there. Those that failed are remembered, across resets.
@@ -235,6 +246,7 @@ private:
 
     unsigned char* memory_ = nullptr;
     mutable std::array<Page, kPages> pages_{};
+    std::array<bool, kPages> dumped_{};
     std::array<Failure, kCalls> failures_{};
     Failure any_{};
     std::array<std::uint64_t, kCalls> counts_{};

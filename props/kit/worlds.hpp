@@ -72,6 +72,8 @@ struct FakePal {
     static bool purge(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.purge(p, n); }
     static void advise_huge(void* p, std::size_t n) { os.advise(p, n); }
     static void advise_no_huge(void* p, std::size_t n) { os.advise(p, n); }
+    static void advise_dump(void* p, std::size_t n) { os.advise_dump(p, n, true); }
+    static void advise_no_dump(void* p, std::size_t n) { os.advise_dump(p, n, false); }
     static std::uint64_t now_ms() { return os.now_ms(); }
     static std::uint64_t entropy() { return 0x9e3779b97f4a7c15u; }
     static std::uintptr_t thread_id() { return threads.current + 1; }

@@ -4,6 +4,7 @@
 
 #include "policy/elo.hpp"
 #include "policy/evolution.hpp"
+#include "policy/trials.hpp"
 #include "policy/ucb1.hpp"
 #include "props/kit/suite.hpp"
 
@@ -82,7 +83,12 @@ void dominance_orders_ratings() {
     }
     for (int window = 0; window < 12; ++window) {
         const Strategy leader = elo.recompute();
-        RC_ASSERT(leader == elo.best());
+        RC_ASSERT(leader == elo.best() && leader == elo.ranked(0));
+        const std::int64_t rating = elo.rating(leader).millipoints;
+        elo.recompute();
+        RC_ASSERT(elo.rating(leader).millipoints == rating);
+        double cost = 1000;
+        for (const unsigned i : order) elo.record(strategy_at(i), {16, 16 * cost, 4 * cost, 100 * cost}), cost *= 1.1;
     }
     for (unsigned n = 0; n < kStrategies; ++n) {
         RC_ASSERT(elo.rating(strategy_at(order[n])).active == (n < Elo::kSurvivors));
@@ -96,6 +102,32 @@ void dominance_orders_ratings() {
         for (const unsigned i : order) ucb.record(strategy_at(i), {16, 16 * (cost *= 1.1), 4 * cost, 100 * cost});
     }
     RC_ASSERT(ucb.best() == strategy_at(order[0]));
+}
+
+// Trials go on as they are, whoever compares in between, and whatever time a caller brings: each lasts as long as it must, and is its strategy's.
+void trials_are_their_strategys() {
+    constexpr std::uint64_t kHalf = 1000;
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
+    Trials<Elo> trials({}, kHalf);
+    std::uint64_t now = 1'000'000'000, began = now;
+    trials.begin(now, random.next());
+    RC_ASSERT(trials.chooser().ranked(0) == trials.chooser().best());
+    Strategy strategy = trials.strategy();
+    for (int i = 0; i < 60 * static_cast<int>(kStrategies * Elo::kSamplesMin); ++i) {
+        trials.note(1 << 20, 100.0 + random.below(20) + 10.0 * index_of(strategy));
+        trials.recompute();
+        RC_ASSERT(trials.strategy() == strategy);
+        now += random.below(100);
+        const std::uint64_t said = random.chance(200) ? now - random.below(5000) : now;
+        if (trials.advance(said) != Stage::over) continue;
+        RC_ASSERT(said >= began + 2 * kHalf);
+        trials.close_trial(now, 0, 0);
+        began = now;
+        strategy = trials.strategy();
+        trials.note(1 << 20, 100);
+    }
+    for (unsigned s = 0; s < kStrategies; ++s) RC_ASSERT(trials.chooser().samples().count(strategy_at(s)) >= Elo::kSamplesMin);
+    RC_ASSERT(trials.evolution().phase() == Phase::learn);
 }
 
 // One choice in ten is no leader's; none goes to a strategy that was dropped.
@@ -315,6 +347,7 @@ int main(int argc, char** argv) {
     suite.property("ELO: comparisons conserve ratings", comparisons_conserve_ratings);
     suite.property("ELO: dominance orders ratings", dominance_orders_ratings);
     suite.property("ELO: selection explores", selection_explores);
+    suite.property("trials are their strategy's", trials_are_their_strategys);
     suite.property("samples are bounded", samples_are_bounded);
     suite.property("P2 holds for any stream", p2_holds_for_any_stream);
     suite.property("P2 is close", p2_is_close);

@@ -273,5 +273,6 @@ int main() {
         std::printf("FAILED: %s: mode learning froze a threshold that costs %.1f %% more than the best\nreproduce: policy_scenarios\n", scenario.name, 100 * excess);
     }
     std::printf("%s\n", wrong == 0 ? "OK" : "FAILED");
+    if (std::fflush(stdout) != 0) return std::perror("policy_scenarios: standard output"), 1;
     return wrong == 0 ? 0 : 1;
 }

@@ -43,6 +43,7 @@ constexpr const char* kVersion = HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(HAK
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
     hak::start_learning<hak::RealWorld>();
 #endif
+    hak::heaps<hak::RealWorld>.renew_kept_units_max();
 #if !HAKMEM_DEBUG
     hak::start_profile<hak::RealWorld>();
 #endif

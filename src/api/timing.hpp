@@ -160,6 +160,14 @@ struct TimedPal : Pal {
         const Timed<Activity::advise> timed;
         Pal::advise_no_huge(p, n);
     }
+    static void advise_dump(void* p, std::size_t n) {
+        const Timed<Activity::advise> timed;
+        Pal::advise_dump(p, n);
+    }
+    static void advise_no_dump(void* p, std::size_t n) {
+        const Timed<Activity::advise> timed;
+        Pal::advise_no_dump(p, n);
+    }
     static void sleep_while(std::uint32_t* word, std::uint32_t value) {
         const Timed<Activity::wait> timed;
         Pal::sleep_while(word, value);

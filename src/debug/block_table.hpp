@@ -98,6 +98,7 @@ private:
             return false;
         }
         W::Pal::advise_no_huge(memory, bytes);
+        W::Pal::advise_no_dump(memory, bytes);
         words_.store(pointer_to<Word>(address_of(memory)), order::release);  // release: pairs with find()
         return true;
     }
@@ -108,7 +109,9 @@ private:
         const std::size_t need = a - window<W>.base() + 1;
         std::size_t target = align_up(need > ready + ready / 8 ? need : ready + ready / 8, kStep);
         if (target > window<W>.bytes()) target = window<W>.bytes();
-        if (!W::Pal::commit(words_.load(order::relaxed), table_bytes(target))) return false;  // relaxed: open() has run in this thread
+        Word* const words = words_.load(order::relaxed);  // relaxed: open() has run in this thread
+        W::Pal::advise_dump(words, table_bytes(target));
+        if (!W::Pal::commit(words, table_bytes(target))) return false;
         typename W::Sync::Loop loop;
         for (Address seen = end_.load(order::relaxed); seen < window<W>.base() + target; loop.retry()) {
             if (end_.cas_weak(seen, window<W>.base() + target, order::release, order::relaxed)) break;  // release: pairs with make_ready()

@@ -187,8 +187,9 @@ HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
     return hit != nullptr ? hit : allocate_missed(heap, bytes).block;
 }
 
+// The heap comes last, so that a hit has memset's first register for the block.
 template <World W>
-HAK_NOINLINE void* allocate_zeroed_missed(Heap<W>* heap, std::size_t bytes) {
+HAK_NOINLINE void* allocate_zeroed_missed(std::size_t bytes, Heap<W>* heap) {
     const Fresh fresh = allocate_missed(heap, bytes);
     if (fresh.block == nullptr) return nullptr;
     if (!fresh.zero) {
@@ -203,7 +204,7 @@ HAK_NOINLINE void* allocate_zeroed_missed(Heap<W>* heap, std::size_t bytes) {
 template <World W>
 HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
     void* const hit = allocate_hit(heap, bytes);
-    if (hit == nullptr) [[unlikely]] return allocate_zeroed_missed(heap, bytes);
+    if (hit == nullptr) [[unlikely]] return allocate_zeroed_missed(bytes, heap);
     __builtin_memset(hit, 0, bytes);
     return hit;
 }

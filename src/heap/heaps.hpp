@@ -77,6 +77,11 @@ public:
         return heap;
     }
 
+    // The options that the limit depends on have come, and heaps may have been born before. Precondition: the process has one thread.
+    void renew_kept_units_max() {
+        for (unsigned i = 0; i < count(); ++i) at(i).kept_units_max.set(static_cast<std::uint8_t>(longest_kept_run<W>()));
+    }
+
     // Makes memory for one more heap; a system call, so outside the lock. False if there is none.
     bool make_room() {
         const unsigned i = count();

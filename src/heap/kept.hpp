@@ -26,21 +26,28 @@ HAK_INLINE std::size_t room_of(const Slab<W>* record, Address start) {
     return record->units.get() * W::kConfig.unit_bytes - start % W::kConfig.unit_bytes;
 }
 
-// A block of so many bytes in the way's kept run, if it fits behind the last one's start and would leave no unit unused; null if not.
+// What a run has in front of a block whose client asked for no alignment is less (color_of in large.hpp).
+inline constexpr std::size_t kColorsEnd = 4096;
+
+// A block of so many bytes in the way's kept run, where the last one began, if a fresh run of units for it would be as long; null if not.
 template <World W>
 HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, std::size_t bytes, std::size_t alignment) {
     Slab<W>* const record = heap.kept[way].get();
     if (record == nullptr) return nullptr;
     const Address start = record->start.load(order::relaxed);  // relaxed, both: the record is this thread's
     if (start == 0) __builtin_unreachable();                   // or callers ask again whether they got a block
-    const std::size_t room = room_of(record, start);
-    if (bytes > room || room - bytes >= W::kConfig.unit_bytes) return nullptr;
+    constexpr std::size_t kUnit = W::kConfig.unit_bytes, kPage = W::kConfig.page_bytes;
+    const bool colored = alignment <= kCacheLine;
+    const std::size_t length = record->units.get() * kUnit, most = colored ? length - kPage : length;
+    if (bytes > most || most - bytes >= kUnit) return nullptr;
+    // Where a page is no less than any color, what is colored fits.
+    if ((!colored || kPage < kColorsEnd) && start % kUnit + bytes > length) return nullptr;
     if (alignment > kMinAlignment && (start & (alignment - 1)) != 0) return nullptr;
     heap.kept[way].set(nullptr);
     record->state.store(UnitState::large, order::relaxed);
     bump_counter<W>(heap.kept_taken);
     void* const p = pointer_to<void>(start);
-    W::Probe::on_hand_out(p, bytes, room);
+    W::Probe::on_hand_out(p, bytes, room_of(record, start));
     return p;
 }
 
@@ -63,7 +70,7 @@ HAK_INLINE bool is_tick_due(const Heap<W>& heap) {
     return heap.keeps.get() % kTickEvery == kTickEvery - 1;
 }
 
-// Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is kept in its way, and no tick is due.
+// Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is kept in its way. A tick that is due is the caller's.
 template <World W>
 HAK_INLINE void keep_in_empty_way(Heap<W>& heap, Slab<W>* record) {
     heap.kept[record->way.get()].set(record);

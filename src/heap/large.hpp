@@ -24,12 +24,12 @@ HAK_INLINE Fresh served(Event how, Fresh fresh) {
 }
 
 // Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do not all begin in one cache set.
-// A multiple of a cache line below 4096, spread by Fibonacci hashing over the run's position, and never in the sets of the run's own record:
+// A multiple of a cache line below kColorsEnd, spread by Fibonacci hashing over the run's position, and never in the sets of the run's own record:
 // a client that writes one byte in each page would evict what its free reads (twice the time of malloc, 16 writes and free of 64 KiB).
 // The block begins in its run's first unit, whose record speaks for it: in a small geometry a color must be below a unit.
 template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
-    constexpr std::uint32_t kSets = 64, kRecord = sizeof(Slab<W>) / kCacheLine;
+    constexpr std::uint32_t kSets = kColorsEnd / kCacheLine, kRecord = sizeof(Slab<W>) / kCacheLine;
     if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
     const std::uint32_t spread = wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26;
     const std::size_t behind_record = (position + 1) * kRecord + spread * (kSets - kRecord) / kSets;

@@ -72,7 +72,7 @@ HAK_NOINLINE void* move_small(Heap<W>* heap, void* p, std::size_t usable, std::s
     return move_to(heap, p, usable, bytes, bytes, [heap](std::size_t n) { return allocate(heap, n); });
 }
 
-// Of a block that is still large, the site goes with it.
+// The site goes with the block, as long as it is large or a profile samples it.
 template <World W>
 HAK_NOINLINE void* move_above_small(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes, Address site) {
     return move_to(heap, p, usable, want, bytes, [heap, site](std::size_t n) {

@@ -3,7 +3,8 @@
 // Layout of the reservation, the window aligned to a superslab and the rest to pages:
 //   [ window: slots of one superslab | slab table: one Slab per unit | superslab table: one SuperSlab per slot | heaps ]
 // The slab table is readable from the start and says "free" (zero) wherever nobody wrote. The tables become writable from
-// their beginning, in steps, as the highest slot in use rises (`slots_ready`), and never shrink: two mappings each.
+// their beginning, in steps, as the highest slot in use rises (`slots_ready`), and never shrink: two mappings each. Core dumps hold the
+// slots that are ready, their records and the heaps: gdb's gcore writes what nobody ever touched, too, and the rest may be a terabyte.
 //
 // INV window.1  window.base and window.bytes change once, from kClosed and zero, before the first block is handed out
 // INV window.2  slot s is used only if s < slots_ready
@@ -93,6 +94,7 @@ bool Window<W>::try_reserve(std::size_t window_bytes) {
     const std::size_t total = window_bytes + table_bytes + superslabs_bytes + heaps_bytes;
     void* const memory = W::Pal::reserve(total, kSuperSlabBytes);
     if (memory == nullptr) return false;
+    W::Pal::advise_no_dump(memory, total);
     const Address base = address_of(memory), table = base + window_bytes;
     if (!W::Pal::expose(pointer_to<void>(table), table_bytes)) {
         W::Pal::unreserve(memory, total);
@@ -139,7 +141,11 @@ bool Window<W>::make_ready(std::size_t slots) {
     const std::size_t page = W::Pal::page_bytes();
     const std::size_t table_bytes = align_up(target * kConfig.units_per_superslab * sizeof(Slab<W>), page);
     const std::size_t superslabs_bytes = align_up(target * sizeof(SuperSlab<W>), page);
-    if (!W::Pal::commit(table_.load(order::relaxed), table_bytes) || !W::Pal::commit(superslabs_.get(), superslabs_bytes)) return false;
+    Slab<W>* const table = table_.load(order::relaxed);
+    W::Pal::advise_dump(pointer_to<void>(base()), target * kSuperSlabBytes);
+    W::Pal::advise_dump(table, table_bytes);
+    W::Pal::advise_dump(superslabs_.get(), superslabs_bytes);
+    if (!W::Pal::commit(table, table_bytes) || !W::Pal::commit(superslabs_.get(), superslabs_bytes)) return false;
     for (typename W::Sync::Loop loop; ready < target; loop.retry()) {
         // release: pairs with slots_ready(): who sees the new count sees pages that can be written.
         if (slots_ready_.cas_weak(ready, target, order::release, order::relaxed)) break;
@@ -152,6 +158,7 @@ bool Window<W>::make_heap_ready(std::size_t index) {
     const std::size_t page = W::Pal::page_bytes();
     const Address begin = align_down(heaps_.get() + index * kHeapStride, page);
     const Address end = align_up(heaps_.get() + (index + 1) * kHeapStride, page);
+    W::Pal::advise_dump(pointer_to<void>(begin), end - begin);
     return W::Pal::commit(pointer_to<void>(begin), end - begin);
 }
 

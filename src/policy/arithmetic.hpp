@@ -7,6 +7,9 @@
 
 namespace hak::policy {
 
+// Of a clock that callers bring, each at its own time: one may be late.
+constexpr std::uint64_t elapsed(std::uint64_t since_ns, std::uint64_t now_ns) { return now_ns > since_ns ? now_ns - since_ns : 0; }
+
 inline constexpr double kLn2 = 0.693147180559945309417;
 inline constexpr double kLn10 = 2.302585092994045684018;
 

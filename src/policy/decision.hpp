@@ -18,6 +18,7 @@ struct Decision {
         return index_of(strategy) | std::uint64_t{index_of(confirmed)} << 4 | std::uint64_t{index_of(candidate)} << 8 |
                static_cast<std::uint64_t>(phase) << 12 | std::uint64_t{observes} << 14 | std::uint64_t{generation} << 32;
     }
+    friend constexpr bool operator==(const Decision&, const Decision&) = default;
     static constexpr Decision unpack(std::uint64_t word) {
         return {strategy_at(word & 15), strategy_at(word >> 4 & 15),  strategy_at(word >> 8 & 15), static_cast<Phase>(word >> 12 & 3),
                 (word >> 14 & 1) != 0,  static_cast<std::uint32_t>(word >> 32)};

@@ -36,8 +36,10 @@ public:
     void record(Strategy s, const Cost& cost) { samples_.record(s, cost); }
 
     // At the end of a window: every active strategy meets every other; who has the lower score wins. Once all have enough samples, the
-    // best go on alone. Returns the leader.
+    // best go on alone. Without a new sample nobody meets: what was compared once proves nothing more. Returns the leader.
     Strategy recompute() {
+        if (samples_.count() == compared_) return best();
+        compared_ = samples_.count();
         double scores[kStrategies];
         const Cost mean = samples_.mean();
         for (unsigned i = 0; i < kStrategies; ++i) scores[i] = samples_.score(strategy_at(i), mean);
@@ -96,7 +98,9 @@ private:
         return x.active != y.active ? x.active : x.millipoints > y.millipoints;
     }
     bool is_listed_before(unsigned a, unsigned b) const {
-        return ranks_before(strategy_at(a), strategy_at(b)) || (!ranks_before(strategy_at(b), strategy_at(a)) && a < b);
+        if (ranks_before(strategy_at(a), strategy_at(b))) return true;
+        if (ranks_before(strategy_at(b), strategy_at(a))) return false;
+        return strategy_at(a) == kDefaultStrategy || (strategy_at(b) != kDefaultStrategy && a < b);
     }
     unsigned active_mask() const {
         unsigned mask = 0;
@@ -131,6 +135,7 @@ private:
 
     Rating ratings_[kStrategies]{};
     Samples samples_;
+    std::uint64_t compared_ = 0;  // samples when strategies met last
 };
 
 }  // namespace hak::policy

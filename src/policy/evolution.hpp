@@ -83,7 +83,7 @@ public:
     }
 
     bool window_is_over(std::uint64_t now_ns) const {
-        return operations_ >= config_.window_operations || now_ns - window_began_ns_ >= config_.window_ns;
+        return operations_ >= config_.window_operations || elapsed(window_began_ns_, now_ns) >= config_.window_ns;
     }
 
     // Ends the window. `best` is what the chooser prefers, and `mean` what an operation costs under the strategies that it compared; only
@@ -117,9 +117,9 @@ private:
             confirmed_ = best;
             return Turn::none;
         }
-        const std::uint64_t elapsed = now_ns - since_ns_;
+        const std::uint64_t lasted = elapsed(since_ns_, now_ns);
         const bool alike = stable_ >= config_.stable_windows || settled_ >= config_.settled_windows;
-        if (elapsed < config_.freeze_by_ns && !(elapsed >= config_.freeze_after_ns && alike)) return Turn::none;
+        if (lasted < config_.freeze_by_ns && !(lasted >= config_.freeze_after_ns && alike)) return Turn::none;
         if (best == confirmed_) return freeze(now_ns, Turn::freeze);
         candidate_ = best;
         mean_ = mean;
@@ -131,7 +131,7 @@ private:
         if (judged && has_changed()) return relearn(now_ns);
         const bool enough = trials_.count(candidate_) >= config_.canary_trials && trials_.count(confirmed_) >= config_.canary_trials;
         if (!enough) {
-            if (now_ns - since_ns_ < config_.canary_by_ns) return Turn::none;
+            if (elapsed(since_ns_, now_ns) < config_.canary_by_ns) return Turn::none;
             counters_.rollbacks += 1;
             return freeze(now_ns, Turn::roll_back);
         }

@@ -4,7 +4,7 @@
 // Nobody waits for the learner: who finds it busy goes on, and the call counts as missed. It calls nothing that allocates or takes another
 // lock, so that its lock comes behind all others, and fork can take it last.
 //
-// INV learner.1  the word changes under the lock alone; its generation counts the changes
+// INV learner.1  the word changes under the lock alone; its generation counts the decisions
 // INV learner.2  every call that was offered was noted, or counts as missed
 #pragma once
 
@@ -66,8 +66,9 @@ public:
     template <class Visit>
     auto with(Visit visit) {
         const LockGuard<W> guard(lock_);
+        const Decision before = mind_.decision();  // who only asks makes none
         const auto result = visit(mind_);
-        if (observes_.get()) publish();
+        if (observes_.get() && !(mind_.decision() == before)) publish();
         return result;
     }
 

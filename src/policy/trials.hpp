@@ -39,13 +39,14 @@ public:
     // One operation, under the strategy in force.
     void note(std::size_t bytes, double nanoseconds) {
         evolution_.note(bytes, nanoseconds);
+        measures_ = true;
         if (!counts_) return;
         cost_.operations += 1;
         cost_.nanoseconds += nanoseconds;
     }
     // Where the trial is, now that time has passed. Answers Stage::counts once in a trial.
     Stage advance(std::uint64_t now_ns) {
-        const bool half_over = now_ns - half_began_ns_ >= carry_over_ns_;
+        const bool half_over = elapsed(half_began_ns_, now_ns) >= carry_over_ns_;
         if (counts_) return half_over ? Stage::over : Stage::measured;
         if (!half_over) return Stage::carry_over;
         counts_ = true;
@@ -71,10 +72,11 @@ public:
         return turn;
     }
 
-    // Compares the strategies before a window is over, and puts the leader in force for the rest of the trial.
+    // Compares the strategies before a window is over. Where all samples are the caller's, the leader comes into force; in the middle of a trial that
+    // measures, it would be charged for what another strategy cost.
     Strategy recompute() {
         const Strategy best = chooser_.recompute();
-        if (evolution_.phase() == Phase::learn) strategy_ = best;
+        if (evolution_.phase() == Phase::learn && !measures_) strategy_ = best;
         return best;
     }
 
@@ -103,6 +105,7 @@ private:
     Cost cost_;
     std::uint64_t half_began_ns_ = 0;   // of the trial: what is carried over, or what counts
     bool counts_ = false;
+    bool measures_ = false;             // any operation was noted
 };
 
 }  // namespace hak::policy

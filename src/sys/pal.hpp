@@ -14,7 +14,7 @@ namespace hak {
 // decommit    back to no access, contents and commit charge gone; false: nothing changed. Opens no hole in the address space.
 // could_commit  whether the system would give so much memory now; a trial without effect, and a guess.
 // purge       contents gone, pages stay committed; true only if they are zero afterwards.
-// advise_*    hints; failure has no meaning.
+// advise_*    hints; failure has no meaning. advise_no_dump: core dumps leave it out, advise_dump: they hold it, as at first.
 // sleep_while(word, value)  returns when woken, when *word != value, or spuriously.   wake_one(word).
 // thread_id   a value that no other live thread has.
 template <class P>
@@ -31,6 +31,8 @@ concept PalPolicy = requires(void* p, std::size_t n, std::uint32_t* word) {
     { P::purge(p, n) } -> std::same_as<bool>;
     P::advise_huge(p, n);
     P::advise_no_huge(p, n);
+    P::advise_dump(p, n);
+    P::advise_no_dump(p, n);
     { P::now_ms() } -> std::same_as<std::uint64_t>;
     { P::entropy() } -> std::same_as<std::uint64_t>;
     { P::thread_id() } -> std::same_as<std::uintptr_t>;

@@ -109,6 +109,14 @@ struct LinuxPal {
         ErrnoKeeper keep;
         ::madvise(p, bytes, MADV_NOHUGEPAGE);
     }
+    static void advise_dump(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        ::madvise(p, bytes, MADV_DODUMP);
+    }
+    static void advise_no_dump(void* p, std::size_t bytes) {
+        ErrnoKeeper keep;
+        ::madvise(p, bytes, MADV_DONTDUMP);
+    }
 
     // Milliseconds suffice for decay; the coarse clock is a read of the vdso page.
     static std::uint64_t now_ms() {

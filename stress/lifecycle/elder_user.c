@@ -1,6 +1,7 @@
 /* Uses a library that was there before the allocator (elder.c).
  *
  *   elder_user keeps    the thread that allocated in that library's constructor keeps its heap: few refills in many calls
+ *   elder_user limits   with threshold=256K, which was not known when the heap was born: it keeps no longer run
  *   elder_user forks    fork, while a thread allocates under the lock that the library's fork handlers wait for */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,28 +17,40 @@
 extern pthread_mutex_t elder_lock;
 extern void* elder_block;
 
-static void fail(const char* what, unsigned long long got) {
+__attribute__((noreturn)) static void fail(const char* what, unsigned long long got) {
     dprintf(STDERR_FILENO, "FAIL %s: %llu\n", what, got);
     _exit(1);
 }
 
-static unsigned long long refills(void) {
+static struct hak_stats statistics(void) {
     int (*stats)(struct hak_stats*, size_t) = (int (*)(struct hak_stats*, size_t))dlsym(RTLD_DEFAULT, "hak_stats");
     struct hak_stats s;
     if (stats == NULL || stats(&s, sizeof s) != 0) fail("no statistics", 0);
-    return s.refills;
+    return s;
 }
 
 static void keeps(void) {
     enum { kPairs = 10000 };
     free(elder_block);
-    const unsigned long long before = refills();
+    const unsigned long long before = statistics().refills;
     for (int i = 0; i < kPairs; ++i) {
         void* volatile p = malloc(40);
         free(p);
     }
-    const unsigned long long count = refills() - before;
+    const unsigned long long count = statistics().refills - before;
     if (count > kPairs / 100) fail("refills in 10000 pairs of malloc and free", count);
+}
+
+static unsigned long long kept_of(size_t bytes) {
+    const unsigned long long before = statistics().used_units_bytes;
+    void* volatile p = malloc(bytes);
+    free(p);
+    return statistics().used_units_bytes - before;
+}
+
+static void limits(void) {
+    if (kept_of(300000) != 0) fail("bytes of a run that is kept, though the purge batch wants it", kept_of(300000));
+    if (kept_of(100000) == 0) fail("a shorter run is not kept", 0);
 }
 
 static void* allocate_under_lock(void* unused) {
@@ -70,6 +83,7 @@ static void forks(void) {
 int main(int argc, char** argv) {
     alarm(60);
     if (argc == 2 && strcmp(argv[1], "keeps") == 0) keeps();
+    else if (argc == 2 && strcmp(argv[1], "limits") == 0) limits();
     else if (argc == 2 && strcmp(argv[1], "forks") == 0) forks();
     else return 2;
     _exit(0);

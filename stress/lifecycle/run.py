@@ -3,7 +3,7 @@
 
 usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
        run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
-       run.py elder PROGRAM LIBRARY
+       run.py elder PROGRAM LIBRARY CASE...
 """
 import concurrent.futures
 import os
@@ -16,13 +16,16 @@ STORM_SIZES = (100, 300000)
 SIZES = (0, 1, 100, 5000, 40000, 300000, 3000000)
 
 
-def run(command, preload):
+def run(command, preload, options=None):
     """What is wrong with the run; empty if nothing is."""
     environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS")}
     shown = " ".join(command)
     if preload:
         environment["LD_PRELOAD"] = preload
         shown = f"LD_PRELOAD={preload} {shown}"
+    if options:
+        environment["HAKMEM_OPTIONS"] = options
+        shown = f"HAKMEM_OPTIONS={options} {shown}"
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=90, check=False)
     except subprocess.TimeoutExpired:
@@ -71,7 +74,7 @@ def main():
     elif family == "cxx_loader":
         commands = [([program, sys.argv[4]], preload)]
     elif family == "elder":
-        commands = [([program, case], preload) for case in ("keeps", "forks")]
+        commands = [([program, case], preload, "threshold=256K" if case == "limits" else None) for case in sys.argv[4:]]
     else:
         plugin = sys.argv[4]
         commands = [

@@ -3,10 +3,11 @@
   traces       without it, no symbol and no string of the layer is in the library
   disassembly  malloc, free and all their kin are the same instructions with it and without it
   hits         the hit paths execute the same instructions without the layer, and with it in mode learning
-  only         with one feature alone, the functions of that feature exist, and those of the other do not
+  only         with one feature alone, the functions of that feature exist and work, and those of the other do not
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -78,6 +79,31 @@ def hits(given):
     print(f"{len(wanted)} hit paths execute the same instructions")
 
 
+# In a process that the library serves, in mode learning: the one measures calls, the other rates what it is told.
+PROGRAMS = {
+    "EVOLUTION": """
+for _ in range(1000): hak.hak_free(hak.hak_malloc(1 << 21))
+figures = (ctypes.c_uint64 * 8)()
+assert hak.hak_evo_get_stats(figures, 64) == 0 and figures[5] + figures[6] >= 2000, list(figures)
+now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+for second in range(1, 9): hak.hak_evo_tick(ctypes.c_uint64(now + second * 10**9))
+assert hak.hak_evo_get_stats(figures, 64) == 0 and figures[0] >= 1, list(figures)
+assert hak.hak_learning_features() == 1
+""",
+    "ELO": """
+for strategy in list(range(12)) * 60: hak.hak_elo_record_alloc(strategy, ctypes.c_size_t(1 << 21), ctypes.c_uint64(1000 if strategy == 9 else 9000))
+for _ in range(1000): hak.hak_free(hak.hak_malloc(1 << 21))
+assert hak.hak_elo_async_recompute() == 9 and hak.hak_elo_get_cached_strategy() == 9, hak.hak_elo_get_cached_strategy()
+assert hak.hak_learning_features() == 2
+""",
+}
+PREFACE = """
+import ctypes, time
+hak = ctypes.CDLL(None)
+hak.hak_malloc.restype, hak.hak_malloc.argtypes, hak.hak_free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+"""
+
+
 def only(given):
     names = {line.split()[-1] for line in run("nm", "--defined-only", given.with_object).splitlines()}
     header = (ROOT / "include/hakmem/hakmem_learn.h").read_text()
@@ -87,7 +113,10 @@ def only(given):
         expect(len(mine) >= 7, f"{prefix}: {sorted(mine)}")
         expect(mine <= names if feature == given.feature else not mine & names, f"{prefix}: {sorted(mine - names)} missing, {sorted(mine & names)} defined")
     expect({"hak_init", "hak_learning_features"} <= names, "hak_init or hak_learning_features is missing")
-    print(f"the functions of {given.feature} and no others")
+    environment = {**os.environ, "LD_PRELOAD": given.with_library, "HAKMEM_OPTIONS": "mode=learning"}
+    done = subprocess.run([sys.executable, "-c", PREFACE + PROGRAMS[given.feature]], env=environment, capture_output=True, text=True, check=False)
+    expect(done.returncode == 0 and not done.stderr, f"{given.feature} alone: exit code {done.returncode}: {done.stderr.strip()}")
+    print(f"the functions of {given.feature} and no others, and they work")
 
 
 def main():

@@ -93,6 +93,8 @@ struct ModelPal {
     }
     static void advise_huge(void*, std::size_t) {}
     static void advise_no_huge(void*, std::size_t) {}
+    static void advise_dump(void*, std::size_t) {}
+    static void advise_no_dump(void*, std::size_t) {}
     static void yield() {}
     static std::uint64_t now_ms() { return kernel.clock_jumps.get() ? 1000 + explorer::choose(2) * kLongTime : 1000; }
     static std::uint64_t entropy() { return 0x9e3779b97f4a7c15u; }
