@@ -114,7 +114,7 @@ TEST(core_dumps_hold_what_is_in_use_and_little_else) {
     size_t in_use = 0;
     for (const size_t n : sizes) in_use += n;
     EXPECT_EQUAL(held, in_use);
-    EXPECT(dumped < in_use + (size_t{700} << 20));
+    EXPECT(dumped < in_use + (size_t{192} << 20));
     for (char* const b : blocks) subject::free(b);
 }
 
