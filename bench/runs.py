@@ -1,4 +1,4 @@
-"""Runs of one program under several allocators: which library is an allocator's, what a run's environment is, who served it.
+"""Runs of one program under several allocators: which library is an allocator's, what a run's environment is, who served it; how a command ends.
 
 Shared by the commands of bench/ (compare, allocators) and by stress/larson. See bench/README.md.
 """
@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -137,8 +138,11 @@ def list_workloads(options):
     """name -> number of threads, of those that the options choose."""
     if not os.access(options.programs, os.X_OK):
         raise Failure(f"{options.programs} is missing: cmake --preset release && ninja -C build/release {options.target}")
-    listed = subprocess.run([options.programs, "--list"], capture_output=True, text=True, check=True).stdout
-    workloads = {name: int(threads) for name, threads in (line.split() for line in listed.splitlines())}
+    try:
+        listed = subprocess.run([options.programs, "--list"], capture_output=True, text=True, check=True).stdout
+        workloads = {name: int(threads) for name, threads in (line.split() for line in listed.splitlines())}
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise Failure(f"{options.programs} --list does not say what it runs, as {options.target} does: {error}") from None
     chosen = {name: threads for name, threads in workloads.items() if options.pattern.search(name)}
     if not chosen:
         raise Usage(f"{options.pattern.pattern}: matches none of {', '.join(workloads)}")
@@ -194,10 +198,62 @@ def check_output(path):
 
 
 def write_json(path, content):
+    """All of it or nothing: a result that stands there stays until this one is complete."""
+    text = json.dumps(content, indent=1) + "\n"
     try:
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        if path.exists() and not path.is_file():
+            path.write_text(text)  # a device or a pipe cannot be replaced
+            return
+        target = path.resolve()
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as beside:
+            try:
+                beside.write(text)
+                beside.flush()
+                os.chmod(beside.name, target.stat().st_mode & 0o777 if target.exists() else 0o644)
+                os.replace(beside.name, target)
+            except BaseException:
+                os.unlink(beside.name)
+                raise
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from None
+
+
+def attempt(name, work, interrupted="interrupted"):
+    """Runs work(), which gives an exit status or None for 0; what ended it otherwise is said on stderr, and is the status."""
+    # A background job may have inherited an ignored SIGINT; an interrupt must always end a command with what it has.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return work() or 0
+    except Usage as error:
+        print(f"{name}: {error}\n{name} --help lists the options.", file=sys.stderr)
+        return 2
+    except Failure as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: {interrupted}", file=sys.stderr)
+        return 130
+
+
+def measure_and_tell(name, options, libraries, samples, work, report, strict=False):
+    """Exit status of work(), which fills `samples`, and of telling what it measured; report() is of what is complete, even after an interrupt."""
+    status = attempt(name, work, "interrupted; this is what has been measured")
+    result = report()
+    if not finish(result.text()):
+        status = status or 1
+    if options.json is not None and any(runs for row in samples.values() for runs in row.values()):
+        status = attempt(name, lambda: write_json(options.json, {"tool": options.command, **describe(options, libraries), **result.as_dict()})) or status
+    if status == 0 and strict:
+        verdicts = [verdict for _, verdict, _ in result.verdicts()]
+        if not verdicts:
+            print(f"{name}: --strict: there is no bound for what was measured", file=sys.stderr)
+        status = 0 if verdicts and all(verdict == "holds" for verdict in verdicts) else 1
+    return status
+
+
+def check_subject(options, libraries):
+    if options.subject not in libraries and (options.strict or options.subject != "hakmem"):
+        raise Usage(f"--subject {options.subject}: it is none of the allocators, {', '.join(libraries)}")
 
 
 def finish(text):

@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -105,6 +106,16 @@ class Command(unittest.TestCase):
         status, message = self.exit_of("--allocators", "glibc", "--programs", "/does/not/exist")
         self.assertEqual((status, "ninja -C build/release bench_allocators" in message), (1, True), message)
 
+    def test_programs_that_are_others(self):
+        for program in ("/tmp", "/bin/ls", "/bin/echo", "/etc/passwd"):
+            status, message = self.exit_of("--allocators", "glibc", "--programs", program)
+            self.assertEqual((status, program in message), (1, True), message)
+
+    def test_the_judged_is_among_them(self):
+        for argv in (["--subject", "nobody"], ["--subject", "mimalloc"], ["--strict"]):
+            status, message = self.exit_of("--allocators", "glibc", *argv)
+            self.assertEqual((status, "none of the allocators, glibc" in message), (2, True), message)
+
 
 FAKE = """#!/bin/sh
 if [ "$1" = --list ]; then echo "json 1"; echo "vm 1"; echo "vm-live 1"; exit 0; fi
@@ -131,9 +142,9 @@ class WholeRuns(unittest.TestCase):
         self.command = [sys.executable, str(HERE / "allocators"), "--programs", str(programs), "--allocators", "glibc,hakmem",
                         "--lib", f"hakmem={library}", "--variant", "slowly=slow", "--resamples", "100"]
 
-    def run_with(self, *argv, out=subprocess.PIPE, **environment):
+    def run_with(self, *argv, out=subprocess.PIPE, before=None, **environment):
         return subprocess.run([*self.command, *argv], stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
-                              env={**os.environ, **environment})
+                              env={**os.environ, **environment}, preexec_fn=before)
 
     def test_complete(self):
         result = self.folder / "result.json"
@@ -189,6 +200,35 @@ echo "vm       16384 KiB    0.510        300   what mode learning froze"
         self.assertEqual(done.returncode, 1)
         self.assertIn("/dev/full: No space left", done.stderr)
         self.assertIn("Cost: median", done.stdout)
+
+    def test_a_result_stays_until_there_is_another(self):
+        result = self.folder / "result.json"
+        result.write_text("an hour's work")
+        done = self.run_with("--pairs", "1", "--scenario", "^vm$", "--json", str(result), CRASH="vm")
+        self.assertEqual((done.returncode, result.read_text()), (1, "an hour's work"), done.stderr)
+        done = self.run_with("--pairs", "1", "--json", str(result), before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+        self.assertEqual((done.returncode, result.read_text()), (1, "an hour's work"), done.stderr)
+        self.assertIn("result.json: File too large", done.stderr)
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["library.so", "programs", "result.json"])
+
+    def test_strict(self):
+        done = self.run_with("--pairs", "15", "--scenario", "^vm$", "--strict")
+        self.assertEqual((done.returncode, "misses" in done.stdout), (1, True), done.stderr)
+        done = self.run_with("--pairs", "1", "--scenario", "live", "--strict")
+        self.assertEqual((done.returncode, "there is no bound" in done.stderr), (1, True), done.stderr)
+
+    def test_interrupted_before_anything_was_measured(self):
+        policy = self.folder / "policy_scenarios"
+        begun = self.folder / "begun"
+        policy.write_text(f"#!/bin/sh\n: >{begun}; exec sleep 100\n")
+        policy.chmod(0o755)
+        child = subprocess.Popen([*self.command[:4], *self.command[6:8], "--learning", "--policy-scenarios", str(policy)], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, start_new_session=True)
+        while not begun.exists():
+            self.assertIsNone(child.poll())
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does
+        out, errors = child.communicate(timeout=60)
+        self.assertEqual((child.returncode, out, errors), (130, "", "bench/allocators: interrupted\n"))
 
     def test_interrupted(self):
         child = subprocess.Popen([*self.command, "--pairs", "10000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -105,6 +105,20 @@ class Analyze(unittest.TestCase):
             self.assertEqual((done.returncode, said in done.stderr), (1, True), done.stderr)
             self.assertIn("churn", done.stdout)
 
+    def test_results_with_something_missing(self):
+        for tool, part in [("allocators", '"machine": '), ("larson", '"peak_kib": '), ("compare", '"ops": '), ("before_after", '"cycles": ')]:
+            path = self.folder / "less"
+            path.write_text(self.files[tool].read_text().replace(part, '"other": '))
+            done = self.run_with(path)
+            self.assertEqual((done.returncode, "no result" in done.stderr), (1, True), done.stderr)
+
+    def test_plots_of_one_name(self):
+        (self.folder / "other").mkdir()
+        other = self.folder / "other/larson.json"
+        other.write_text(self.files["larson"].read_text())
+        done = self.run_with(self.files["larson"], other, "--plots", self.folder)
+        self.assertEqual((done.returncode, "two files have one name" in done.stderr), (2, True), done.stderr)
+
     def test_usage_and_full_disk(self):
         self.assertEqual(self.run_with().returncode, 2)
         done = self.run_with(self.files["larson"], "--plots", self.folder / "none")

@@ -87,7 +87,7 @@ class Command(unittest.TestCase):
     def test_errors(self):
         for argv, status, said in [(["--rounds", "0"], 2, "--rounds must be"), (["--json", "/no/such/folder/x"], 2, "does not exist"),
                                    (["--program", "/does/not/exist"], 1, "ninja -C build/release bench_seed"), (["--program", "/bin/false"], 1, "ended with 1"),
-                                   (["--json", "/dev/full"], 1, "No space left")]:
+                                   (["--program", "/bin/true"], 1, "/bin/true printed other than"), (["--json", "/dev/full"], 1, "No space left")]:
             done = self.run_with(*argv)
             self.assertEqual((done.returncode, said in done.stderr), (status, True), (argv, done.stderr))
         with open("/dev/full", "w", encoding="utf-8") as full:
@@ -112,6 +112,11 @@ class Command(unittest.TestCase):
             done = subprocess.run([PROGRAM, *argv], capture_output=True, text=True, check=False, timeout=60)
             self.assertEqual(done.returncode, 2, argv)
             self.assertIn("usage:", done.stderr)
+
+    def test_program_needs_room_for_what_it_says(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([PROGRAM, "--list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, "cannot be written" in done.stderr), (1, True), done.stderr)
 
 
 if __name__ == "__main__":

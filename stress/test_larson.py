@@ -53,9 +53,12 @@ class Larson(unittest.TestCase):
         self.assertIn("1.00;", done.stdout)
 
     def test_errors(self):
+        (self.folder / "text").write_text("no program")
+        (self.folder / "text").chmod(0o755)
         for argv, status, said in [(["--profile", "huge"], 2, "tiny, mid, large, mixed, mt, churn"), (["--profile", ""], 2, "a list of"),
                                    (["--seconds", "0"], 2, "--seconds must be"), (["--allocators", "unheard"], 2, "not known"),
-                                   (["--json", "/no/such/folder/x"], 2, "does not exist"), (["--program", "/does/not/exist"], 1, "ninja -C build/release")]:
+                                   (["--json", "/no/such/folder/x"], 2, "does not exist"), (["--program", "/does/not/exist"], 1, "ninja -C build/release"),
+                                   (["--program", "/tmp"], 1, "ninja -C build/release"), (["--program", str(self.folder / "text")], 1, "Exec format error")]:
             done = self.run_with(*argv)
             self.assertEqual((done.returncode, said in done.stderr), (status, True), (argv, done.stderr))
 
@@ -91,6 +94,9 @@ class Larson(unittest.TestCase):
         done = self.run_with("--list")
         self.assertEqual(done.returncode, 0)
         self.assertIn("tiny   larson 1 8 128 1024 1 12345 4", done.stdout)
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = self.run_with("--list", out=full)
+        self.assertEqual((done.returncode, done.stderr), (1, "standard output: No space left on device\n"))
 
 
 if __name__ == "__main__":

@@ -197,6 +197,7 @@ int main(int argc, char** argv) {
         if (std::strcmp(argv[i], "--list") == 0) {
             for (const Policy& p : kPolicies) std::printf("policy %s\n", p.name);
             for (const Size& s : kSizes) std::printf("size %s\n", s.name);
+            if (std::fflush(stdout) != 0) die("the list cannot be written");
             return 0;
         }
         if (std::strcmp(argv[i], "--rounds") == 0) {

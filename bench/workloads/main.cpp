@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
     }
     if (std::strcmp(argv[1], "--list") == 0) {
         for (const Workload& w : kWorkloads) std::printf("%s %u\n", w.name, w.threads);
-        return 0;
+        return std::fflush(stdout) == 0 ? 0 : 1;
     }
     const Workload* chosen = nullptr;
     for (const Workload& w : kWorkloads) {

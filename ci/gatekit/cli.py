@@ -38,11 +38,14 @@ def run_comparison(name, description, measure, compare, allows=False):
     try:
         head = all_of(arguments.lib)
         base = all_of(arguments.base) if arguments.base else {}
+        if arguments.json:
+            Path(arguments.json).write_text(json.dumps(head, indent=1) + "\n")
     except (traces.TraceFailed, OSError, subprocess.SubprocessError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(head, indent=1) + "\n")
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
     lines, reasons = compare(base, head, dict(arguments.allow)) if allows else compare(base, head)
     print("\n".join(lines))
     for reason in reasons:

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Tests of the gate's own parts: what it counts and how it decides. The whole is tested by ci/gate --self-test."""
 
+import contextlib
+import io
 import subprocess
 import sys
 import tempfile
 import tomllib
 import unittest
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "ci"))
 sys.dont_write_bytecode = True
 
-from gatekit import base, instructions, selftest, steps, stepping, traces, wall  # noqa: E402
+from gatekit import base, cli, instructions, selftest, steps, stepping, traces, wall  # noqa: E402
 
 
 class Instructions(unittest.TestCase):
@@ -165,6 +168,24 @@ class Traces(unittest.TestCase):
                 traces.count_system_calls(program, clock, Path(folder) / "missing.so", "small_lifo")
             with self.assertRaises(traces.TraceFailed):
                 traces.count_system_calls(program, clock, clock, "no_such_trace")
+
+
+class CommandLine(unittest.TestCase):
+    """Of ci/traces/run and ci/syscalls."""
+
+    def end_of(self, figures, *argv):
+        said = io.StringIO()
+        with mock.patch.object(traces, "all_traces", figures), mock.patch.object(sys, "argv", ["syscalls", "--lib", __file__, *argv]), \
+                contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return cli.run_comparison("syscalls", "", None, traces.compare_instructions), said.getvalue()
+
+    def test_what_cannot_be_written_was_not_measured(self):
+        self.assertEqual(self.end_of(lambda *_, **__: {}, "--json", "/dev/full"), (2, "syscalls: [Errno 28] No space left on device\n"))
+
+    def test_interrupt(self):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+        self.assertEqual(self.end_of(interrupted), (130, "syscalls: interrupted\n"))
 
 
 class Base(unittest.TestCase):

@@ -137,9 +137,13 @@ def all_traces(measure, library, folder, progress=lambda line: None, only=None):
     with ThreadPoolExecutor(2) as pool:
         futures = {name: pool.submit(measure, program, clock, library, name) for name in names}
         figures = {}
-        for name in names:
-            figures[name] = futures[name].result()
-            progress(f"{name}: {figures[name]}")
+        try:
+            for name in names:
+                figures[name] = futures[name].result()
+                progress(f"{name}: {figures[name]}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return figures
 
 

@@ -256,11 +256,20 @@ inline void read_options(char** environment = environ) {
             set_mode(options, static_cast<Mode>(value));
         } else {
             Text text;
-            quote(text << "hakmem: HAKMEM_MODE: no such mode: ", mode, std::strlen(mode)) << "\n";
+            quote(text << "hakmem: HAKMEM_MODE: no such mode: ", mode, std::strlen(mode)) << "; there are";
+            for (const char* name : kModes) text << " " << name;
+            text << "\n";
             text.print();
         }
     }
     if (const char* values = find(kOptions, sizeof kOptions - 1)) parse_options(values, options);
+#if !HAKMEM_DEBUG
+    if (options.profile_path[0] != '\0' && options.profile_interval == 0) {
+        Text text;
+        text << "hakmem: HAKMEM_OPTIONS: profile_path is of no use without profile, which says how much lies between samples\n";
+        text.print();
+    }
+#endif
 }
 
 }  // namespace hak

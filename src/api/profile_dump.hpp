@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <string.h>
 
 #include "api/profile.hpp"
 
@@ -112,7 +113,7 @@ HAK_COLD inline void dump_profile_at_exit() {
     path.add("", 1);
     if (const int error = dump_profile<RealWorld>(path.data()); error != 0) {
         Text text;
-        text << "hakmem: profile: cannot write " << path.data() << ": error " << static_cast<std::uint64_t>(error) << "\n";
+        text << "hakmem: profile: cannot write " << path.data() << ": " << ::strerrordesc_np(error) << "\n";
         text.print();
     }
 }

@@ -31,8 +31,8 @@ DEBUG_BLOCK = r"(; (\d+ bytes (into|before) )?(freed )?\d+ bytes from (malloc|op
 DEATHS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
 
 
-def run(command, preload=None, options=None):
-    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS")}
+def run(command, preload=None, options=None, **more):
+    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS", "HAKMEM_MODE")} | more
     if preload:
         environment["LD_PRELOAD"] = preload
     if options is not None:
@@ -136,6 +136,12 @@ OPTION_CASES = [
     ("help", r"hakmem: [^\n]*\n(  [a-z_]+ \([^\n]+default [^\n]+\): [^\n]+\n)+"),
 ]
 
+MODE_CASES = [
+    ("fast", r""),
+    ("Learning", r"hakmem: HAKMEM_MODE: no such mode: Learning; there are minimal fast balanced( learning research)?\n"),
+    ("", r"hakmem: HAKMEM_MODE: no such mode: ; there are minimal [^\n]+\n"),
+]
+
 
 def check_options(program, library):
     failures = []
@@ -150,11 +156,15 @@ def check_options(program, library):
                 f"HAKMEM_OPTIONS={options[:60]!r}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}\n"
                 f"  reproduce: HAKMEM_OPTIONS={shlex.quote(options)} LD_PRELOAD={library} sh -c 'echo works'"
             )
+    for mode, pattern in MODE_CASES:
+        code, _, err = run(["/bin/sh", "-c", "exit 0"], preload=library, HAKMEM_MODE=mode)
+        if code != 0 or not re.fullmatch(pattern, err):
+            failures.append(f"HAKMEM_MODE={mode}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}")
     # A shell may leave by _exit, at which nothing is printed.
     code, _, err = run([program, "list"], preload=library, options="verbose=1")
     if code != 0 or not re.fullmatch(r"hakmem: served [^\n]+\n", err):
         failures.append(f"HAKMEM_OPTIONS=verbose=1: ended with {code}, wrote {err[:300]!r} instead of one line")
-    print(f"options: {len(OPTION_CASES) + 1} cases")
+    print(f"options: {len(OPTION_CASES) + len(MODE_CASES) + 1} cases")
     return failures
 
 

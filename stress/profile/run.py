@@ -69,11 +69,13 @@ def check_programs(library, program, folder):
 
 
 def check_errors(library, program, _):
-    for path, number in (("/dev/full", 28), ("/nowhere/at/all", 2)):
+    for path, why in (("/dev/full", "No space left on device"), ("/nowhere/at/all", "No such file or directory")):
         done = run(library, f"profile=64K:profile_path={path}", program)
-        expect(done.returncode == 0 and done.stderr == f"hakmem: profile: cannot write {path}: error {number}\n", f"{path}: {done.stderr!r}")
+        expect(done.returncode == 0 and done.stderr == f"hakmem: profile: cannot write {path}: {why}\n", f"{path}: {done.stderr!r}")
     done = run(library, "profile_path=", program)
     expect(done.stderr.startswith("hakmem: HAKMEM_OPTIONS: a path has 1 to 255 characters"), f"an empty path: {done.stderr!r}")
+    done = run(library, "profile_path=/nowhere", program)
+    expect("profile_path is of no use without profile" in done.stderr, f"a path alone: {done.stderr!r}")
 
 
 def check_environment(library, *_):
