@@ -134,6 +134,19 @@ void below_the_threshold() {
     kit::options.batch_threshold = 0;
     give(0, take(0, 1));
     expect_units(0, "after a run was freed where all go into the batch");
+
+    // Heaps may have been born before the options were read: they hear of the threshold.
+    kit::reset_world<W>();
+    give(0, take(0, 2)), give(1, take(1, 2));
+    expect_units(4, "before there was a threshold");
+    hak::trim<W>(false);
+    kit::options.batch_threshold = 2 * kUnit;
+    hak::tunables<W>.set(kit::options);
+    hak::heaps<W>.renew_kept_units_max();
+    give(0, take(0, 2)), give(1, take(1, 2));
+    expect_units(0, "after runs at the threshold were freed by older heaps");
+    give(0, take(0, 1));
+    expect_units(1, "after a run below the threshold was freed by an older heap");
 }
 
 // A thread whose frees are all kept notices all the same that other garbage has been free for long enough.
