@@ -89,7 +89,7 @@ class Suites(unittest.TestCase):
         programs = self.folder / "programs"
         programs.mkdir()
         for name, script in (("cmake", "#!/bin/sh\nexit 0\n"), ("ctest", FAKE_CTEST), ("ninja", "#!/bin/sh\n"),
-                             ("clang-19", "#!/bin/sh\n"), ("clang++-19", "#!/bin/sh\n")):
+                             ("clang-19", "#!/bin/sh\n"), ("clang++-19", "#!/bin/sh\n"), ("g++", "#!/bin/sh\n")):
             (programs / name).write_text(script)
             (programs / name).chmod(0o755)
         table = '[[suite]]\nname = "kit"\npreset = "dev"\ntargets = ["all"]\nlabels = ["kit"]\nbudget = 20\n'
@@ -108,7 +108,26 @@ class Suites(unittest.TestCase):
 
         result = subprocess.run([sys.executable, *self.command(table)[1:]], capture_output=True, text=True, env={"PATH": str(self.folder)})
         self.assertEqual(result.returncode, 2)
-        self.assertIn("not installed: clang++-19, clang-19, cmake, ctest, ninja", result.stderr)
+        self.assertIn("not installed: clang++-19, clang-19, cmake, ctest, g++, gcc, ninja", result.stderr)
+
+    def test_budgets_are_longer_on_a_slow_machine(self):
+        programs = self.folder / "programs"
+        programs.mkdir()
+        for name, script in (("cmake", "exit 0"), ("ctest", "sleep 1.6; echo '1/1 Test #1: kit.slow ...   Passed    1.60 sec'"), ("ninja", ""),
+                             ("clang-19", ""), ("clang++-19", ""), ("g++", "sleep $PROBE")):
+            (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+            (programs / name).chmod(0o755)
+        table = '[[suite]]\nname = "kit"\npreset = "dev"\ntargets = ["all"]\nlabels = ["kit"]\nbudget = 1\n'
+        for probe, budget, passes in ((0, 1, False), (2.2, 2, True), (9, 2, True)):
+            result = self.run_table(table, PATH=f"{programs}:{os.environ['PATH']}", PROBE=str(probe))
+            self.assertIn(f" s of {budget} s", result.stdout)
+            self.assertEqual(result.returncode, 0 if passes else 1, result.stdout)
+            self.assertEqual("the machine is slower" in result.stdout, passes)
+
+        (programs / "g++").write_text("#!/bin/sh\nexit 1\n")
+        result = self.run_table(table, PATH=f"{programs}:{os.environ['PATH']}")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("ci/speed_probe.cpp` failed", result.stderr)
 
     def test_real_table(self):
         result = subprocess.run([ROOT / "ci/test", "--list"], capture_output=True, text=True)
