@@ -151,6 +151,23 @@ void selection_explores() {
     RC_ASSERT(others < 630u);
 }
 
+// Who was dropped is never tried again, and fades for as long as the others are compared, hours perhaps. They are still told apart then.
+void what_fades_harms_nobody() {
+    Elo elo;
+    const auto trial = [&](Strategy s) { elo.record(s, {16, 16'000.0 + 4'000 * index_of(s), 64, 1600}); };
+    for (unsigned round = 0; round < Elo::kSamplesMin + Samples::kWarmUp; ++round) {
+        for (unsigned i = 0; i < kStrategies; ++i) trial(strategy_at(i));
+    }
+    for (unsigned window = 0; window < 60'000; ++window) {
+        elo.recompute();
+        for (unsigned i = 0; i < Elo::kSurvivors; ++i) trial(elo.ranked(i));
+        const double score = elo.score(Strategy::k512K);
+        require(score > 0.7 && score < 0.9, "the cheapest strategy's score is ", score, " after ", window, " windows");
+    }
+    for (unsigned i = 0; i < Elo::kSurvivors; ++i) require(elo.ranked(i) == strategy_at(i), "place ", i, " is another strategy's after 60000 windows");
+    require(elo.rating(Strategy::k512K).millipoints > elo.rating(Strategy::k768K).millipoints + 100'000, "the ratings have come together");
+}
+
 // A sample is never free, and one that took a thousand times longer than usual does not decide.
 void samples_are_bounded() {
     Samples samples;
@@ -347,6 +364,7 @@ int main(int argc, char** argv) {
     suite.property("ELO: comparisons conserve ratings", comparisons_conserve_ratings);
     suite.property("ELO: dominance orders ratings", dominance_orders_ratings);
     suite.property("ELO: selection explores", selection_explores);
+    suite.example("ELO: what fades harms nobody", what_fades_harms_nobody);
     suite.property("trials are their strategy's", trials_are_their_strategys);
     suite.property("samples are bounded", samples_are_bounded);
     suite.property("P2 holds for any stream", p2_holds_for_any_stream);

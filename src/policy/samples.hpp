@@ -53,9 +53,12 @@ public:
     std::uint64_t count(Strategy s) const { return counts_[index_of(s)]; }
     std::uint64_t count() const { return count_all_; }
 
-    // Older trials lose weight against what follows.
+    // Older trials lose weight against what follows, down to that of one call: the sums of a strategy that is not tried any more must stay
+    // numbers by which others can be divided.
     void fade(double keep) {
-        for (Cost& c : sums_) c.scale(keep);
+        for (Cost& c : sums_) {
+            if (c.operations * keep >= 1) c.scale(keep);
+        }
     }
     void reset() { *this = Samples{}; }
 
