@@ -4,15 +4,11 @@
 
 #include "policy/elo.hpp"
 #include "policy/evolution.hpp"
+#include "policy/learner.hpp"
 #include "policy/trials.hpp"
 #include "policy/ucb1.hpp"
 #include "props/kit/suite.hpp"
-
-namespace hak {
-[[noreturn]] inline void assertion_failed(const char* condition, const char* file, int line) {
-    kit::broken("assertion failed: ", condition, " at ", file, ":", line);
-}
-}  // namespace hak
+#include "props/kit/worlds.hpp"
 
 namespace {
 
@@ -128,6 +124,38 @@ void trials_are_their_strategys() {
     }
     for (unsigned s = 0; s < kStrategies; ++s) RC_ASSERT(trials.chooser().samples().count(strategy_at(s)) >= Elo::kSamplesMin);
     RC_ASSERT(trials.evolution().phase() == Phase::learn);
+}
+
+// What a trial is charged with, where the stages follow one another at each look at the clock.
+struct Charged {
+    bool counts = false;
+    double faults = 0;
+
+    void note(std::size_t, double) {}
+    Stage advance(std::uint64_t) { return (counts = !counts) ? Stage::counts : Stage::over; }
+    Turn close_trial(std::uint64_t, double charged, double) { return faults = charged, Turn::none; }
+    Decision decision() const { return {}; }
+};
+
+// The system counts a forked child's faults from zero, also in the trial that was open when the process forked.
+void a_child_is_charged_with_its_own_faults() {
+    Learner<kit::TinyWorld, Charged> learner;
+    std::uint64_t faults = 5000, now = 0;
+    const auto look = [&] {
+        learner.tick(++now, [&] { return Reading{faults}; });
+        return learner.with([](const Charged& trial) { return trial.faults; });
+    };
+    learner.start(Charged{}, now, {faults});
+    look();
+    faults += 40;
+    require(look() == 40, "a trial with 40 faults is charged with others");
+    look();
+    faults = 7;
+    const double charged = look();
+    require(charged == 7, "the trial in which a process forked is charged with ", charged, " faults of the child's 7");
+    look();
+    faults = 9;
+    require(look() == 2, "the child's next trial is charged with others");
 }
 
 // One choice in ten is no leader's; none goes to a strategy that was dropped.
@@ -366,6 +394,7 @@ int main(int argc, char** argv) {
     suite.property("ELO: selection explores", selection_explores);
     suite.example("ELO: what fades harms nobody", what_fades_harms_nobody);
     suite.property("trials are their strategy's", trials_are_their_strategys);
+    suite.example("a child is charged with its own faults", a_child_is_charged_with_its_own_faults);
     suite.property("samples are bounded", samples_are_bounded);
     suite.property("P2 holds for any stream", p2_holds_for_any_stream);
     suite.property("P2 is close", p2_is_close);

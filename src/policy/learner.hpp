@@ -105,7 +105,9 @@ private:
     }
     Turn close_trial(std::uint64_t now_ns, const Reading& reading) {
         hold(now_ns, held_bytes_.get());
-        const Turn turn = mind_.close_trial(now_ns, static_cast<double>(reading.faults - faults_before_.get()), held_.get());
+        // A forked child's faults are counted from zero: those before the fork are the parent's.
+        const std::uint64_t before = reading.faults < faults_before_.get() ? 0 : faults_before_.get();
+        const Turn turn = mind_.close_trial(now_ns, static_cast<double>(reading.faults - before), held_.get());
         publish();
         return turn;
     }
