@@ -158,6 +158,33 @@ void a_child_is_charged_with_its_own_faults() {
     require(look() == 2, "the child's next trial is charged with others");
 }
 
+// A process that idles for its first hour, and in which a trial takes 2.5 s (purge_delay=1s), learns as any other: nothing is frozen that was not
+// tried, and a candidate at a third of the cost gets the trials that it needs.
+void nothing_untried_is_frozen() {
+    constexpr std::uint64_t kHalf = 1'250'000'000, kSecond = 1'000'000'000;
+    Trials<Elo> trials({}, kHalf);
+    std::uint64_t now = kSecond;
+    trials.begin(now, 1);
+    const auto look = [&] { return trials.advance(now) == Stage::over ? trials.close_trial(now, 0, 0) : Turn::none; };
+    for (unsigned second = 0; second < 3600; ++second, now += kSecond) require(look() == Turn::none, "an idle learner makes a turn after ", second, " s");
+    const auto next_turn = [&] {
+        const std::uint64_t began = now;
+        Turn turn = Turn::none;
+        for (; turn == Turn::none; turn = look()) {
+            require(now - began < 3 * 3600 * kSecond, "no turn in three hours");
+            trials.note(std::size_t{2} << 20, trials.strategy() == Strategy::k8M ? 1000 : 3000);
+            now += kSecond / 100;
+        }
+        return turn;
+    };
+    require(next_turn() == Turn::canary, "the first turn is no canary");
+    for (unsigned i = 0; i < kStrategies; ++i) {
+        const std::uint64_t samples = trials.chooser().samples().count(strategy_at(i));
+        require(samples >= Elo::kSamplesMin, "LEARN ended with ", samples, " trials of strategy ", i);
+    }
+    require(next_turn() == Turn::promote && trials.decision().confirmed == Strategy::k8M, "a candidate at a third of the cost was not promoted");
+}
+
 // One choice in ten is no leader's; none goes to a strategy that was dropped.
 void selection_explores() {
     Elo elo;
@@ -295,7 +322,8 @@ void transitions_are_legal() {
         const Strategy confirmed = evolution.confirmed();
         const EvolutionCounters counted = evolution.counters();
         const Strategy best = strategy_at(steps / 300);
-        const Turn turn = evolution.close_window(now, best, mean);
+        const bool tried = steps % 7 != 0;
+        const Turn turn = evolution.close_window(now, best, mean, tried);
         const Phase after = evolution.phase();
         const EvolutionCounters& counters = evolution.counters();
         switch (turn) {
@@ -312,9 +340,9 @@ void transitions_are_legal() {
         RC_ASSERT(counters.relearns == counted.relearns + (turn == Turn::relearn));
         RC_ASSERT(counters.promotions == counted.promotions + (turn == Turn::promote));
         RC_ASSERT(counters.rollbacks == counted.rollbacks + (turn == Turn::roll_back));
-        // Liveness: LEARN and CANARY end.
-        if (before == Phase::learn && turn == Turn::none) RC_ASSERT(now - entered < config.freeze_by_ns);
-        if (before == Phase::learn && turn != Turn::none) RC_ASSERT(now - entered >= config.freeze_after_ns);
+        // Liveness: LEARN, once all is tried, and CANARY end.
+        if (before == Phase::learn && turn == Turn::none) RC_ASSERT(!tried || now - entered < config.freeze_by_ns);
+        if (before == Phase::learn && turn != Turn::none) RC_ASSERT(tried && now - entered >= config.freeze_after_ns);
         if (before == Phase::canary && turn == Turn::none) RC_ASSERT(now - entered < config.canary_by_ns);
         if (turn != Turn::none) entered = now;
         RC_ASSERT(evolution.window_operations() == 0u);
@@ -333,7 +361,7 @@ void quiet_windows_judge_nothing() {
     std::uint64_t now = 0;
     const auto window = [&](unsigned operations, double latency, std::size_t bytes) {
         for (unsigned i = 0; i < operations; ++i) evolution.note(bytes, latency);
-        return evolution.close_window(now += 2'000'000'000, kDefaultStrategy, {});
+        return evolution.close_window(now += 2'000'000'000, kDefaultStrategy, {}, true);
     };
     while (evolution.phase() == Phase::learn) {
         require(now < 100'000'000'000, "a settled learner does not freeze");
@@ -365,21 +393,21 @@ void canaries_are_judged_by_their_own_trials() {
         while (evolution.phase() != Phase::canary) {
             require(now < 100'000'000'000, "a settled learner whose best is another strategy starts no canary");
             for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
-            evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean);
+            evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true);
         }
         for (unsigned i = 0; i < config.canary_trials + Samples::kWarmUp; ++i) {
             evolution.note_trial(evolution.confirmed(), mean);
             evolution.note_trial(evolution.candidate(), {1, 100 * factor, 10 * factor, 1000 * factor});
         }
         for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
-        return evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean);
+        return evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true);
     };
     require(canary(2) == Turn::roll_back, "a candidate at twice the cost was not rolled back");
     for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
-    evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean);
+    evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true);
     bytes <<= 5;
     for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
-    require(evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean) == Turn::relearn, "other sizes make no turn");
+    require(evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true) == Turn::relearn, "other sizes make no turn");
     require(canary(0.5) == Turn::promote, "a candidate at half the cost was not promoted, perhaps for what it cost the last time");
     require(evolution.confirmed() == Strategy::k8M, "another strategy than the candidate was promoted");
 }
@@ -395,6 +423,7 @@ int main(int argc, char** argv) {
     suite.example("ELO: what fades harms nobody", what_fades_harms_nobody);
     suite.property("trials are their strategy's", trials_are_their_strategys);
     suite.example("a child is charged with its own faults", a_child_is_charged_with_its_own_faults);
+    suite.example("nothing untried is frozen", nothing_untried_is_frozen);
     suite.property("samples are bounded", samples_are_bounded);
     suite.property("P2 holds for any stream", p2_holds_for_any_stream);
     suite.property("P2 is close", p2_is_close);

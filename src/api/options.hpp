@@ -91,7 +91,7 @@ inline constexpr OptionRow kOptionRows[] = {
      [](Options& o, std::uint64_t v) { o.tunables.check_claims = v != 0; }, [](const Options& o) -> std::uint64_t { return o.tunables.check_claims; }},
 #endif
 #if HAKMEM_WITH_EVOLUTION
-    {"freeze_after", OptionKind::milliseconds, 0, 3600000, "how long the learner learns before it may freeze; four times that it must",
+    {"freeze_after", OptionKind::milliseconds, 0, 3600000, "how long the learner learns before it may freeze; four times that it must, once all strategies were tried",
      [](Options& o, std::uint64_t v) { o.freeze_after_ms = v; }, [](const Options& o) { return o.freeze_after_ms; }},
 #endif
 #if !HAKMEM_DEBUG

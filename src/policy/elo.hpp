@@ -27,8 +27,7 @@ public:
 
     // Until each active strategy has its minimum of samples, the one with fewest; then the leader, or one time in ten any of the others.
     Strategy select(Random& random) const {
-        const Strategy fewest = least_sampled();
-        if (samples_.count(fewest) < kSamplesMin) return fewest;
+        if (!has_tried_all()) return least_sampled();
         if (!random.chance(kExplorePermille)) return best();
         return nth_active(random.below(active_count()));
     }
@@ -48,10 +47,13 @@ public:
                 if (ratings_[a].active && ratings_[b].active) meet(a, b, scores);
             }
         }
-        if (samples_.count(least_sampled()) >= kSamplesMin) drop_all_but_survivors();
+        if (has_tried_all()) drop_all_but_survivors();
         samples_.fade(kKeep);
         return best();
     }
+
+    // Whether each active strategy has its minimum of samples.
+    bool has_tried_all() const { return samples_.count(least_sampled()) >= kSamplesMin; }
 
     // What was learned about another workload is forgotten.
     void reset() { *this = Elo{}; }

@@ -11,7 +11,7 @@
 //             the workload changed ........................................ -> LEARN    re-learn
 //
 // Time is divided into windows, by operations or by the clock, whichever comes first; every arrow is taken where a window closes.
-// `settled`: LEARN has lasted freeze_after, and the p99 of an operation stayed within `stability` for stable_windows windows or the
+// `settled`: the chooser has tried its strategies often enough, LEARN has lasted freeze_after, and the p99 of an operation stayed within `stability` for stable_windows windows or the
 // chooser named the same best for settled_windows windows; or it has lasted freeze_by. `the workload changed`: the p99 was `worse` than
 // that of the phase's first baseline_windows for worse_windows windows, or the sizes are farther than `distance` from those of its first.
 #pragma once
@@ -86,13 +86,13 @@ public:
         return operations_ >= config_.window_operations || elapsed(window_began_ns_, now_ns) >= config_.window_ns;
     }
 
-    // Ends the window. `best` is what the chooser prefers, and `mean` what an operation costs under the strategies that it compared; only
-    // LEARN listens to it.
-    Turn close_window(std::uint64_t now_ns, Strategy best, const Cost& mean) {
+    // Ends the window. `best` is what the chooser prefers, `mean` what an operation costs under the strategies that it compared, and `tried` whether
+    // it knows enough of all of them; only LEARN listens to it.
+    Turn close_window(std::uint64_t now_ns, Strategy best, const Cost& mean, bool tried) {
         counters_.windows += 1;
         const bool judged = operations_ >= config_.judged_operations;
         if (judged) look_back(best);
-        const Turn turn = phase_ == Phase::learn ? learn(now_ns, best, mean) : phase_ == Phase::canary ? canary(now_ns, judged) : frozen(now_ns, judged);
+        const Turn turn = phase_ == Phase::learn ? learn(now_ns, best, mean, tried) : phase_ == Phase::canary ? canary(now_ns, judged) : frozen(now_ns, judged);
         if (judged) last_p99_ = window_p99();
         operations_ = 0;
         log_p99_ = P2Quantile{};
@@ -112,11 +112,13 @@ private:
         last_best_ = best;
     }
 
-    Turn learn(std::uint64_t now_ns, Strategy best, const Cost& mean) {
+    Turn learn(std::uint64_t now_ns, Strategy best, const Cost& mean, bool tried) {
         if (!config_.freezes) {
             confirmed_ = best;
             return Turn::none;
         }
+        // Time alone teaches nothing: the process may have idled.
+        if (!tried) return Turn::none;
         const std::uint64_t lasted = elapsed(since_ns_, now_ns);
         const bool alike = stable_ >= config_.stable_windows || settled_ >= config_.settled_windows;
         if (lasted < config_.freeze_by_ns && !(lasted >= config_.freeze_after_ns && alike)) return Turn::none;

@@ -11,6 +11,7 @@ public:
     Strategy select(Random&) const { return kDefaultStrategy; }
     void record(Strategy s, const Cost& cost) { samples_.record(s, cost); }
     Strategy recompute() { return kDefaultStrategy; }
+    bool has_tried_all() const { return true; }
     void reset() { samples_.reset(); }
     Strategy best() const { return kDefaultStrategy; }
     const Samples& samples() const { return samples_; }

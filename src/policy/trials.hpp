@@ -24,7 +24,8 @@ class Trials {
 public:
     constexpr Trials() = default;
     // `carry_over_ns`: for how long a decision may go on costing something.
-    explicit constexpr Trials(const EvolutionConfig& evolution, std::uint64_t carry_over_ns) : carry_over_ns_(carry_over_ns), evolution_(evolution) {}
+    explicit constexpr Trials(const EvolutionConfig& evolution, std::uint64_t carry_over_ns)
+        : carry_over_ns_(carry_over_ns), evolution_(with_time_for_trials(evolution, carry_over_ns)) {}
 
     void begin(std::uint64_t now_ns, std::uint64_t seed, Phase phase = Phase::learn) {
         random_ = Random(seed);
@@ -65,7 +66,7 @@ public:
         Turn turn = Turn::none;
         if (evolution_.window_is_over(now_ns)) {
             const Strategy best = evolution_.phase() == Phase::learn ? chooser_.recompute() : chooser_.best();
-            turn = evolution_.close_window(now_ns, best, chooser_.samples().mean());
+            turn = evolution_.close_window(now_ns, best, chooser_.samples().mean(), chooser_.has_tried_all());
             if (turn == Turn::relearn) chooser_.reset();
         }
         decide(now_ns);
@@ -86,6 +87,12 @@ public:
     Random& random() { return random_; }
 
 private:
+    // Half as long again, at least, as the candidate's trials take in the mean: or each canary would end without them where trials are long.
+    static constexpr EvolutionConfig with_time_for_trials(EvolutionConfig config, std::uint64_t carry_over_ns) {
+        const std::uint64_t needed_ns = config.canary_trials * 1000 / config.canary_permille * 2 * carry_over_ns * 3 / 2;
+        if (config.canary_by_ns < needed_ns) config.canary_by_ns = needed_ns;
+        return config;
+    }
     void decide(std::uint64_t now_ns) {
         if (evolution_.phase() == Phase::learn) {
             strategy_ = chooser_.select(random_);

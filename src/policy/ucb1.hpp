@@ -31,6 +31,13 @@ public:
     }
     void record(Strategy s, const Cost& cost) { samples_.record(s, cost); }
     Strategy recompute() { return best(); }
+    // What costs much is rarely tried: once is enough.
+    bool has_tried_all() const {
+        for (unsigned i = 0; i < kStrategies; ++i) {
+            if (samples_.count(strategy_at(i)) == 0) return false;
+        }
+        return true;
+    }
     void reset() { *this = Ucb1{}; }
 
     Strategy best() const {
