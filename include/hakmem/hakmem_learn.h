@@ -39,7 +39,7 @@ static inline uint64_t get_time_ns(void) {
 #endif
 
 /* Evolution. Windows close on the allocator's slow paths; a program in which nothing misses for long, and which wants the clock to close
- * them, calls hak_evo_tick(get_time_ns()) now and then. 1 if the phase changed, else 0. */
+ * them, calls hak_evo_tick(get_time_ns()) now and then. A time that has not come yet is taken for the present. 1 if the phase changed, else 0. */
 int hak_evo_tick(uint64_t now_ns);
 int hak_evo_is_frozen(void);
 int hak_evo_is_canary(void);

@@ -68,7 +68,9 @@ HAK_EXPORT int hak_init(void) { return hak::start<hak::RealWorld>() ? 0 : ENOMEM
 #if HAKMEM_WITH_EVOLUTION
 HAK_EXPORT int hak_evo_tick(uint64_t now_ns) {
     if (!hak::api::decision().observes) return 0;
-    return hak::RealWorld::Observer::tick_at(now_ns) != hak::policy::Turn::none;
+    // What has not come yet would stop the learner until it does.
+    const std::uint64_t clock_ns = hak::RealWorld::Pal::now_ns();
+    return hak::RealWorld::Observer::tick_at(now_ns < clock_ns ? now_ns : clock_ns) != hak::policy::Turn::none;
 }
 HAK_EXPORT int hak_evo_is_frozen(void) { return hak::api::decision().phase == hak::policy::Phase::frozen; }
 HAK_EXPORT int hak_evo_is_canary(void) { return hak::api::decision().phase == hak::policy::Phase::canary; }
