@@ -47,9 +47,10 @@ HAK_COLD void print_leaderboard() {
         for (unsigned place = 0; place < policy::kStrategies; ++place) {
             const policy::Strategy s = mind.chooser().ranked(place);
             const policy::Rating& r = mind.chooser().rating(s);
+            const std::int64_t rating = r.millipoints / 1000;
             text << "hakmem: learning: " << std::uint64_t{place + 1} << " " << static_cast<std::uint64_t>(policy::threshold_of(s) >> 10) << " "
-                 << static_cast<std::uint64_t>(r.millipoints < 0 ? 0 : r.millipoints / 1000) << " " << r.wins << " " << r.losses << " " << r.draws << " "
-                 << mind.chooser().samples().count(s) << (r.active ? "\n" : " dropped\n");
+                 << (rating < 0 ? "-" : "") << static_cast<std::uint64_t>(rating < 0 ? -rating : rating) << " " << r.wins << " " << r.losses << " " << r.draws
+                 << " " << mind.chooser().samples().count(s) << (r.active ? "\n" : " dropped\n");
         }
         return 0;
     });
