@@ -3,7 +3,8 @@
 // is written here, and which pages are resident is kept in a table. So the cost of each fixed threshold, and of what mode learning froze, are
 // the same numbers in every run.
 //
-//   policy_scenarios      fails if what mode learning freezes costs more than 5 % above the best fixed threshold
+//   policy_scenarios      fails if mode learning, once it froze, or what it froze costs more than 5 % above the best fixed threshold
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -262,15 +263,15 @@ int main() {
                         r.cost.nanoseconds / kMeasured, r.cost.faults / kMeasured, r.cost.held / 1024 / kMeasured,
                         static_cast<unsigned long long>(r.calls), i == kStrategies ? "   what mode learning froze" : "");
         }
-        // What a threshold costs depends a little on what the process did before: the one that was chosen is judged by the fixed run.
+        // What a threshold costs depends a little on what the process did before: the one that was chosen is judged by its fixed run too.
         double chosen_score = 1e300;
         for (unsigned i = 0; i < kStrategies; ++i) {
             if (results[i].threshold == results[kStrategies].threshold) chosen_score = score(results[i].cost);
         }
-        const double excess = chosen_score / best - 1;
+        const double excess = std::max(chosen_score, score(results[kStrategies].cost)) / best - 1;
         if (excess <= 0.05) continue;
         wrong += 1;
-        std::printf("FAILED: %s: mode learning froze a threshold that costs %.1f %% more than the best\nreproduce: policy_scenarios\n", scenario.name, 100 * excess);
+        std::printf("FAILED: %s: mode learning, or the threshold that it froze, costs %.1f %% more than the best\nreproduce: policy_scenarios\n", scenario.name, 100 * excess);
     }
     std::printf("%s\n", wrong == 0 ? "OK" : "FAILED");
     if (std::fflush(stdout) != 0) return std::perror("policy_scenarios: standard output"), 1;
