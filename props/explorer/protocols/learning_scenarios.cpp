@@ -70,8 +70,8 @@ void publication(Scenario& s, unsigned noters, unsigned readers) {
 const Explored kNoters("learning.three_noters", [](Scenario& s) { publication(s, 3, 0); });
 const Explored kReader("learning.noters_and_reader", [](Scenario& s) { publication(s, 2, 1); });
 
-// A caller's call that changes the decision waits for its turn.
-const Explored kCaller("learning.noter_beside_caller", [](Scenario& s) {
+// A tick that ends no trial changes nothing.
+const Explored kTicker("learning.noter_beside_ticker", [](Scenario& s) {
     Process process(s);
     auto& learner = s.make<Learner>();
     learner.start(CountingMind{}, 0, {});
@@ -79,6 +79,22 @@ const Explored kCaller("learning.noter_beside_caller", [](Scenario& s) {
     s.thread("ticker", [&] { learner.tick(2, nothing); });
     s.thread("reader", [&] { check_whole(learner.decision()); });
     s.finally([&] { explorer::check(learner.decision().generation == 1 + learner.noted(), "a tick ended a trial that was not over"); });
+    s.run();
+});
+
+// A caller's call that changes the decision waits for its turn, and publishes what it changed.
+const Explored kCaller("learning.noter_beside_caller", [](Scenario& s) {
+    Process process(s);
+    auto& learner = s.make<Learner>();
+    learner.start(CountingMind{}, 0, {});
+    s.thread("noter", [&] { learner.note(1, kSlotBytes, 1, 0, nothing); });
+    s.thread("caller", [&] { learner.with([](CountingMind& mind) { return mind.close_trial(1, 0, 0); }); });
+    s.thread("reader", [&] { check_whole(learner.decision()); });
+    s.finally([&] {
+        const unsigned closed = learner.with([](CountingMind& mind) { return mind.closed(); });
+        explorer::check(closed == 1 + learner.noted(), "a decision got lost");
+        explorer::check(learner.decision().generation == 1 + closed, "a decision was not published");
+    });
     s.run();
 });
 

@@ -147,6 +147,8 @@ MUTANTS = [
            (LEARNER, "word_.store(d.pack(), order::relaxed);",
             "Decision torn = Decision::unpack(word_.load(order::relaxed)); torn.generation = d.generation; word_.store(torn.pack(), order::relaxed); "
             "word_.store(d.pack(), order::relaxed);")),
-    mutant("tick_without_the_lock", "learning.noter_beside_caller",
+    mutant("caller_outside_the_lock", "learning.noter_beside_caller",
+           (LEARNER, "visit(mind_)", "[&] { lock_.release(); const auto alone = visit(mind_); static_cast<void>(lock_.acquire()); return alone; }()", True)),
+    mutant("tick_without_the_lock", "learning.noter_beside_ticker",
            (LEARNER, "if (!lock_.try_acquire()) return Turn::none;", "static_cast<void>(lock_.try_acquire());")),
 ]
