@@ -3,10 +3,13 @@
   traces       without it, no symbol and no string of the layer is in the library
   disassembly  malloc, free and all their kin are the same instructions with it and without it
   hits         the hit paths execute the same instructions without the layer, and with it in mode learning
+  options      the CMake options decide what is compiled in
   only         with one feature alone, the functions of that feature exist and work, and those of the other do not
 """
 
 import argparse
+import itertools
+import json
 import os
 import re
 import subprocess
@@ -79,6 +82,19 @@ def hits(given):
     print(f"{len(wanted)} hit paths execute the same instructions")
 
 
+def options(given):
+    with tempfile.TemporaryDirectory() as folder:
+        for values in itertools.product(("ON", "OFF"), repeat=2):
+            chosen = dict(zip(PREFIXES, values))
+            run(given.cmake, "-S", ROOT, "-B", folder, "-DHAKMEM_TESTS=OFF", *(f"-DHAKMEM_FEATURE_{name}={value}" for name, value in chosen.items()))
+            entries = json.loads(Path(folder, "compile_commands.json").read_text())
+            commands = [entry["command"].split() for entry in entries if entry["file"].endswith("src/api/library.cpp")]
+            expect(len(commands) >= 2, f"{len(commands)} commands compile the library")
+            for command, (name, value) in itertools.product(commands, chosen.items()):
+                expect(f"-DHAKMEM_WITH_{name}={int(value == 'ON')}" in command, f"HAKMEM_FEATURE_{name}={value}: {' '.join(command)}")
+    print("the options decide what is compiled in")
+
+
 # In a process that the library serves, in mode learning: the one measures calls, the other rates what it is told.
 PROGRAMS = {
     "EVOLUTION": """
@@ -121,10 +137,10 @@ def only(given):
 
 
 def main():
-    checks = {check.__name__: check for check in (traces, disassembly, hits, only)}
+    checks = {check.__name__: check for check in (traces, disassembly, hits, options, only)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("check", choices=checks)
-    for name in ("--with-object", "--without-object", "--with-library", "--without-library", "--folder", "--feature"):
+    for name in ("--with-object", "--without-object", "--with-library", "--without-library", "--folder", "--feature", "--cmake"):
         parser.add_argument(name)
     given = parser.parse_args()
     try:
