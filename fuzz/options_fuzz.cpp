@@ -74,6 +74,14 @@ std::optional<std::uint64_t> value_of(std::string_view s, hak::OptionKind kind) 
     value *= factor;
     return value > UINT64_MAX ? std::nullopt : std::optional(static_cast<std::uint64_t>(value));
 }
+// What docs/learning.md says of the modes.
+void enter_mode(hak::Options& options, std::string_view mode) {
+    const hak::Tunables usual;
+    const bool is_research = mode == "research", learns = is_research || mode == "learning";
+    options.tunables.cache_bytes_max = mode == "minimal" ? 0 : usual.cache_bytes_max;
+    options.tunables.batch_bytes_max = learns ? std::size_t{64} << 20 : usual.batch_bytes_max;
+    options.tunables.huge_pages = options.verbose = is_research;
+}
 // False: a complaint.
 bool read_item(std::string_view item, Reading& reading) {
     const std::size_t equals = item.find('=');
@@ -89,6 +97,7 @@ bool read_item(std::string_view item, Reading& reading) {
         const std::optional<std::uint64_t> number = value_of(value, row.kind);
         if (!number || *number < row.least || *number > row.most) return false;
         row.set(reading.options, *number);
+        if (row.kind == hak::OptionKind::mode) enter_mode(reading.options, value);
         return true;
     }
     return false;
