@@ -34,11 +34,21 @@ public:
         refused_ += !fits;
         if (!fits) return;
         const double weight = hak::profile::weight_of(bytes, kInterval);
-        live_[a] = {bytes, site};
+        live_[a] = {bytes, site, weight};
         samples_ += 1;
         allocations_ += weight;
         bytes_ += weight * static_cast<double>(bytes);
         live_bytes_ += weight * static_cast<double>(bytes);
+    }
+    // A sample holds so many bytes from here on.
+    void resize(hak::Address a, std::size_t bytes) {
+        profile_.resize(a, bytes);
+        const auto at = live_.find(a);
+        if (at == live_.end()) return;
+        const double more = at->second.weight * (static_cast<double>(bytes) - static_cast<double>(at->second.bytes));
+        live_bytes_ += more;
+        bytes_ += more > 0 ? more : 0;
+        at->second.bytes = bytes;
     }
     void forget(hak::Address a, bool is_told = true) {
         end_in_model(a);
@@ -90,15 +100,15 @@ private:
     struct Sample {
         std::size_t bytes;
         hak::Address site;
+        double weight;  // as it was chosen
     };
     static constexpr std::size_t kLiveMax = hak::profile::BlockMap<kBounds.blocks_log2>::kSamplesMax;
 
     void end_in_model(hak::Address a) {
         const auto at = live_.find(a);
         if (at == live_.end()) return;
-        const double weight = hak::profile::weight_of(at->second.bytes, kInterval);
-        live_bytes_ -= weight * static_cast<double>(at->second.bytes);
-        frees_ += weight;
+        live_bytes_ -= at->second.weight * static_cast<double>(at->second.bytes);
+        frees_ += at->second.weight;
         live_.erase(at);
     }
     static void same(double x, double y, const char* what) { require(std::abs(x - y) < 1e-6 * (1 + std::abs(y)), what, ": ", x, ", not ", y); }
@@ -128,11 +138,16 @@ struct Forget {
     KIT_COMMAND(Forget, "forget", 8, p)
     void apply(ProfileMachine& m) const { m.forget(p.address()); m.check(p.address()); }
 };
+struct Resize {
+    Place p; SampleBytes n;
+    KIT_COMMAND(Resize, "resize", 4, p, n)
+    void apply(ProfileMachine& m) const { m.resize(p.address(), n.v + 1); m.check(p.address()); }
+};
 struct Pass {
     Span m;
     KIT_COMMAND(Pass, "pass", 2, m)
     void apply(ProfileMachine& machine) const { machine.pass(m.v); }
 };
-using ProfileCommand = std::variant<Note, Forget, Pass>;
+using ProfileCommand = std::variant<Note, Forget, Pass, Resize>;
 
 }  // namespace kit

@@ -71,11 +71,11 @@ template <class W, class Base>
 struct ProfilingObserver : Base {
     static HAK_INLINE bool takes_call() { return W::is_masked(); }
 
-    // hak_alloc_at.
-    static HAK_NOINLINE Fresh allocate(std::size_t bytes, Address site) {
+    // hak_alloc_at, and what realloc moves: of `bytes` the client asked for so many, the others are a reserve.
+    static HAK_NOINLINE Fresh allocate(std::size_t bytes, Address site, std::size_t asked) {
         if (bytes <= W::kConfig.small_bytes_max) return small(bytes, Classes<W>::class_of(bytes), site);
         const Unmasked unmasked;
-        return sampled(allocate_missed_at<W>(heap(), bytes, site), bytes, site);
+        return sampled(allocate_missed_at<W>(heap(), bytes, site), asked, site);
     }
     static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, 0); }
     static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
@@ -93,6 +93,16 @@ struct ProfilingObserver : Base {
         forget(p);
         const Unmasked unmasked;
         if (is_chosen(bytes)) take(p, bytes, site_of<W>(p));
+    }
+
+    // Whether realloc leaves a block where it is because it would leave it if it were the small one that it stands in for: those are resized
+    // unseen. If it were moved, and chosen anew, what is resized would vanish from the profile.
+    static HAK_NOINLINE bool stays(void* p, std::size_t bytes) {
+        if (!heap_profile<W>.may_be_sampled(address_of(p))) return false;
+        const std::size_t room = heap_profile<W>.room_of(address_of(p));
+        if (room == 0 || !stays_small(room, bytes)) return false;
+        heap_profile<W>.resize(address_of(p), bytes);
+        return true;
     }
 
     // The profile's lock comes last: nothing is called under it.
@@ -127,7 +137,7 @@ private:
             Fresh fresh{};
             if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
             if (fresh.block != nullptr) {
-                take(fresh.block, bytes, site);
+                take(fresh.block, bytes, site, block);
                 return fresh;
             }
         }
@@ -152,11 +162,11 @@ private:
         mine->sample_left.set(chosen ? heap_profile<W>.draw() : left);
         return chosen;
     }
-    // Site 0: the caller.
-    static HAK_COLD void take(void* p, std::size_t bytes, Address site) {
+    // Site 0: the caller. `room`: of the small block that it stands in for.
+    static HAK_COLD void take(void* p, std::size_t bytes, Address site, std::size_t room = 0) {
         const ErrnoKeeper keep;
         const CallStack stack;
-        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes, site != 0 ? site : stack.caller(), stack.frames(), stack.depth(), W::Pal::now_ms());
+        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes, site != 0 ? site : stack.caller(), stack.frames(), stack.depth(), W::Pal::now_ms(), room);
     }
 };
 

@@ -163,7 +163,7 @@ HAK_INLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
 template <World W>
 HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate(bytes, site);
+        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate(bytes, site, bytes);
     }
     if (bytes <= W::kConfig.small_bytes_max) return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
     const unsigned way = way_of<W>(site);

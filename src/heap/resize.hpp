@@ -50,6 +50,11 @@ inline std::size_t usable_size(const void* p) {
 // Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
 inline bool fits(std::size_t usable, std::size_t bytes) { return bytes <= usable && bytes >= usable / 2; }
 
+// Whether a small block of `usable` bytes stays where it is.
+HAK_INLINE bool stays_small(std::size_t usable, std::size_t bytes) {
+    return fits(usable, bytes) || (bytes <= usable && usable <= kMinAlignment);
+}
+
 // Precondition: p holds `usable` bytes. `allocate` is asked for `want` bytes, and for `bytes` if there is no memory for so many. Returns null,
 // and leaves the block as it was, if there is none for more than `usable`.
 template <World W, class Allocate>
@@ -75,9 +80,13 @@ HAK_NOINLINE void* move_small(Heap<W>* heap, void* p, std::size_t usable, std::s
 // The site goes with the block, as long as it is large or a profile samples it.
 template <World W>
 HAK_NOINLINE void* move_above_small(Heap<W>* heap, void* p, std::size_t usable, std::size_t want, std::size_t bytes, Address site) {
-    return move_to(heap, p, usable, want, bytes, [heap, site](std::size_t n) {
+    return move_to(heap, p, usable, want, bytes, [=](std::size_t n) {
         void* const hit = allocate_hit(heap, n);
-        return hit != nullptr ? hit : (site == 0 ? allocate_missed(heap, n) : allocate_missed_at(heap, n, site)).block;
+        if (hit != nullptr) return hit;
+        if constexpr (kProfiled<W>) {
+            if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate(n, site, bytes).block;
+        }
+        return (site == 0 ? allocate_missed(heap, n) : allocate_missed_at(heap, n, site)).block;
     });
 }
 
@@ -96,6 +105,11 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
         // A run that grows once will grow again: behind a grown block an eighth stays untouched, which costs address space only, and
         // keeps the number of copies logarithmic.
         if (bytes > old.usable && bytes < W::kConfig.window_bytes) want = bytes + bytes / 8;
+    } else if constexpr (kProfiled<W>) {
+        if (Observer<W>::takes_call() && Observer<W>::stays(p, bytes)) [[unlikely]] {
+            W::Probe::on_resize(p, bytes, old.usable);
+            return p;
+        }
     }
     return move_above_small(heap, p, old.usable, want, bytes, site_in(old.record));
 }
@@ -111,7 +125,7 @@ HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
         return reallocate_above_small(heap, p, bytes);
     }
     const std::size_t usable = record->block_bytes();
-    if (!fits(usable, bytes) && (bytes > usable || usable > kMinAlignment)) return move_small(heap, p, usable, bytes);
+    if (!stays_small(usable, bytes)) return move_small(heap, p, usable, bytes);
     W::Probe::on_resize(p, bytes, usable);
     return p;
 }

@@ -19,6 +19,7 @@ struct BlockSample {
     std::size_t bytes;
     double weight;
     std::uint64_t born_ms;
+    std::size_t room = 0;  // of the block of a small class that it stands in for; 0: it is what was asked for
 };
 
 inline std::uint64_t hash_of(std::uint64_t x) {
@@ -44,8 +45,8 @@ public:
     }
 
     // Null if there is none.
-    const BlockSample* find(Address address) const {
-        const BlockSample& found = slots_[slot_of(address)];
+    BlockSample* find(Address address) {
+        BlockSample& found = slots_[slot_of(address)];
         return found.address == address ? &found : nullptr;
     }
 

@@ -65,8 +65,8 @@ public:
         return false;
     }
 
-    // A block that was allocated and not handed out yet. `frames` are not empty or `site` says where.
-    void note(Address p, std::size_t bytes, Address site, const Address* frames, std::uint32_t depth, std::uint64_t now_ms) {
+    // A block that was allocated and not handed out yet. `frames` are not empty or `site` says where. `room`: as in BlockSample.
+    void note(Address p, std::size_t bytes, Address site, const Address* frames, std::uint32_t depth, std::uint64_t now_ms, std::size_t room = 0) {
         const LockGuard<W> guard(lock_);
         take_out(p, now_ms);  // its free was not seen
         if (tables_->blocks.size() >= Blocks::kSamplesMax) {
@@ -85,7 +85,7 @@ public:
             });
         const std::uint32_t row =
             tables_->sites.find_or_add(hash_of(site), [=](const SiteRow& r) { return r.site == site; }, [=](SiteRow& r) { r.site = site; });
-        tables_->blocks.insert({p, stack, row, bytes, weight, now_ms});
+        tables_->blocks.insert({p, stack, row, bytes, weight, now_ms, room});
         change_filter(p, true);
         tables_->stacks.at(stack).totals.add(bytes, weight);
         tables_->sites.at(row).totals.add(bytes, weight);
@@ -101,6 +101,23 @@ public:
     void forget(Address p, std::uint64_t now_ms) {
         const LockGuard<W> guard(lock_);
         take_out(p, now_ms);
+    }
+
+    // What a sampled block that lives stands in for (BlockSample::room); else 0.
+    std::size_t room_of(Address p) {
+        const LockGuard<W> guard(lock_);
+        const BlockSample* const sample = tables_->blocks.find(p);
+        return sample != nullptr ? sample->room : 0;
+    }
+    // A sampled block that lives holds so many bytes from here on. It goes on standing for as many blocks as when it was chosen, so that sums
+    // stay unbiased.
+    void resize(Address p, std::size_t bytes) {
+        const LockGuard<W> guard(lock_);
+        BlockSample* const sample = tables_->blocks.find(p);
+        if (sample == nullptr) return;
+        tables_->stacks.at(sample->stack).totals.resize(sample->bytes, bytes, sample->weight);
+        tables_->sites.at(sample->site).totals.resize(sample->bytes, bytes, sample->weight);
+        sample->bytes = bytes;
     }
 
     // Of a sampled block that lives; else 0.

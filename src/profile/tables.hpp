@@ -28,6 +28,10 @@ struct Totals {
         freed_bytes += weight * static_cast<double>(size);
         lifetime_ms += weight * static_cast<double>(age_ms);
     }
+    // Neither a block more nor one less.
+    void resize(std::size_t from, std::size_t to, double weight) {
+        (to > from ? bytes : freed_bytes) += weight * static_cast<double>(to > from ? to - from : from - to);
+    }
 };
 
 struct Stack {

@@ -2,6 +2,7 @@
 //
 //   profile CASE     exit code 0: what the case promises holds. HAKMEM_OPTIONS says the interval.
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -42,6 +43,14 @@ struct hak_site site_of(const void* site) {
     return s;
 }
 
+// Of all sites.
+double live_bytes() {
+    struct hak_site s;
+    double sum = 0;
+    for (size_t i = 0; hak_site_get(i, &s, sizeof s) == 0; ++i) sum += static_cast<double>(s.live_bytes);
+    return sum;
+}
+
 // Eight mebibytes of each size from a site of its own, 64 KiB and more from the tier above; every other block is freed. At an interval of
 // 2 KiB these are four thousand samples a site: ten per cent is six standard deviations.
 void estimates() {
@@ -70,6 +79,54 @@ void estimates() {
     for (void* p : kept) hak_free(p);
     for (const char& site : sites) expect(site_of(&site).live_blocks == 0, "freed blocks live");
     expect(stats().overflowed_blocks == 0, "samples were lost");
+}
+
+// Blocks that realloc leaves in place, moves within their size, and grows, as often as there are samples in `estimates`: whoever is resized lives on.
+void resizes() {
+    static const char sites[5] = {};
+    const struct { size_t from, to, alignment; } cases[] = {{100, 97, 0}, {33, 48, 0}, {1000, 600, 0}, {300, 900, 1024}, {100'000, 300'000, 0}};
+    const char* site = sites;
+    for (const auto& c : cases) {
+        std::vector<void*> blocks((size_t{8} << 20) / c.from);
+        for (void*& p : blocks) p = c.alignment == 0 ? hak_alloc_at(c.from, site) : hak_aligned_alloc(c.alignment, c.from);
+        const auto bytes_before = live_bytes();
+        for (void*& p : blocks) expect((p = hak_realloc(p, c.to)) != nullptr, "no memory");
+        const auto count = static_cast<double>(blocks.size());
+        const std::string what = std::to_string(c.from) + " bytes resized to " + std::to_string(c.to) + ": ";
+        expect_near((what + "more live bytes").c_str(), live_bytes() - bytes_before + count * static_cast<double>(c.from), count * static_cast<double>(c.to));
+        if (c.alignment == 0) {
+            const struct hak_site s = site_of(site);
+            expect_near((what + "live blocks").c_str(), static_cast<double>(s.live_blocks), count);
+            expect_near((what + "live bytes").c_str(), static_cast<double>(s.live_bytes), count * static_cast<double>(c.to));
+        }
+        for (void* p : blocks) hak_free(p);
+        expect(site_of(site).live_bytes == 0, what + "freed bytes live");
+        site += 1;
+    }
+    expect(stats().overflowed_blocks == 0, "samples were lost");
+}
+
+// With profile=1 each block is a sample: their ages are those of the clock, and stand in the buckets that the header says.
+void lifetimes() {
+    static const char brief = 0, lasting = 0;
+    for (unsigned i = 0; i < 100; ++i) hak_free(hak_alloc_at(40, &brief));
+    std::vector<void*> blocks(100);
+    for (void*& p : blocks) p = hak_alloc_at(40, &lasting);
+    expect(site_of(&lasting).mean_lifetime_ms == 0, "a lifetime of what lives");
+    const auto began = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(std::chrono::milliseconds(140));
+    for (void* p : blocks) hak_free(p);
+    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+    const struct hak_site a = site_of(&brief), b = site_of(&lasting);
+    // The clock ticks at least each ten milliseconds.
+    expect(a.mean_lifetime_ms < 100 && b.mean_lifetime_ms > 120 && b.mean_lifetime_ms < ms + 20,
+           "mean lifetimes: " + std::to_string(a.mean_lifetime_ms) + ", and " + std::to_string(b.mean_lifetime_ms) + " of " + std::to_string(ms) + " ms");
+    uint64_t as_long = 0, shorter = 0, of_size = 0;
+    for (unsigned bucket = 0; bucket < HAK_SITE_BUCKETS; ++bucket) {
+        (bucket < 7 ? shorter : as_long) += b.lifetimes_ms[bucket];  // 7: 64 to 127 ms
+        of_size += bucket == 6 ? a.sizes[bucket] : 0;                // 32 to 63 bytes
+    }
+    expect(as_long == 100 && shorter == 0 && of_size == 100, "a block stands in another bucket than that of its age or size");
 }
 
 // Blocks of one thread, freed by another, resized by a third, and freed by a thread whose exit hook ran: with profile=1 a block of 40 bytes is
@@ -220,7 +277,7 @@ void overflow() {
 int main(int count, char** arguments) {
     const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
                                                                  {"processes", processes}, {"rests", rests}, {"overflow", overflow},
-                                                                 {"sites_of_blocks", sites_of_blocks}};
+                                                                 {"sites_of_blocks", sites_of_blocks}, {"resizes", resizes}, {"lifetimes", lifetimes}};
     for (const auto& c : cases) {
         if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
     }
