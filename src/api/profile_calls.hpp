@@ -35,11 +35,11 @@ HAK_COLD inline struct hak_site site_at(std::size_t index) {
 
 // The text of a HAK_CALLSITE, or the address. Any address may be a site, so the system reads it, and says no where nothing is mapped.
 HAK_COLD inline void add_site(Text& text, const void* site) {
-    char name[128];
+    char name[1024];
     const struct iovec here = {name, sizeof name}, there = {pointer_to<void>(address_of(site)), sizeof name};
     const long n = ::syscall(SYS_process_vm_readv, ::getpid(), &here, 1, &there, 1, 0);
     long length = 0, colon = -1;
-    while (length < n && name[length] > ' ' && name[length] < 127) {
+    while (length < n && static_cast<unsigned char>(name[length]) >= ' ' && name[length] != 127) {
         if (name[length] == ':') colon = length;
         length += 1;
     }

@@ -129,6 +129,32 @@ void lifetimes() {
     expect(as_long == 100 && shorter == 0 && of_size == 100, "a block stands in another bucket than that of its age or size");
 }
 
+// The table of sites on stderr: a HAK_CALLSITE by its text, whatever folder its source lies in, and another site by its address.
+void printed() {
+    static const char address = 0;
+    const std::string deep = "/home/someone/my sources/\xc3\xa9/" + std::string(300, 'd') + "/file.c:12";
+    const void* const here = HAK_CALLSITE;
+    const std::string there = std::string(__FILE__ ":") + std::to_string(__LINE__ - 1);
+    for (const void* site : {here, static_cast<const void*>(&address), static_cast<const void*>(deep.c_str())}) hak_free(hak_alloc_at(100, site));
+    std::FILE* const file = std::tmpfile();
+    expect(file != nullptr, "a file");
+    const int before = dup(STDERR_FILENO);
+    dup2(fileno(file), STDERR_FILENO);
+    hak_site_print();
+    dup2(before, STDERR_FILENO);
+    close(before);
+    std::rewind(file);
+    std::string text;
+    for (int c = 0; (c = std::fgetc(file)) != EOF;) text += static_cast<char>(c);
+    std::fclose(file);
+    char number[32];
+    std::snprintf(number, sizeof number, "%p", static_cast<const void*>(&address));
+    for (const std::string& name : {there, std::string(number), deep}) {
+        expect(text.find("hakmem: site " + name + ": 1 allocations, 100 bytes; live 0 blocks, 0 bytes; mean lifetime ") != std::string::npos,
+               "no line for site " + name + ":\n" + text);
+    }
+}
+
 // Blocks of one thread, freed by another, resized by a third, and freed by a thread whose exit hook ran: with profile=1 a block of 40 bytes is
 // missed once in e^40, so that nothing is an estimate.
 void threads() {
@@ -277,7 +303,8 @@ void overflow() {
 int main(int count, char** arguments) {
     const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
                                                                  {"processes", processes}, {"rests", rests}, {"overflow", overflow},
-                                                                 {"sites_of_blocks", sites_of_blocks}, {"resizes", resizes}, {"lifetimes", lifetimes}};
+                                                                 {"sites_of_blocks", sites_of_blocks}, {"resizes", resizes}, {"lifetimes", lifetimes},
+                                                                 {"printed", printed}};
     for (const auto& c : cases) {
         if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
     }
