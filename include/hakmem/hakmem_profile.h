@@ -23,14 +23,15 @@ extern "C" {
 /* Writes the profile to a file, for pprof: "google-pprof --text PROGRAM FILE". Of an executable or library linked with libhakmem.a the
  * allocator's own functions stand first in each stack. 0, ENODATA if there is no profile, else the error of the file, which may be
  * incomplete then, or EINVAL if path is null. profile_path=FILE does the same at exit, with the process id for %p; without %p a forked
- * child adds ".PID" to the name, and a program that the process starts overwrites the file. */
+ * child adds ".PID" to the name, and a program that the process starts overwrites the file. A line on stderr tells at exit how many samples found
+ * no room: the numbers of the file are too small then. */
 int hak_profile_dump(const char* path);
 
 struct hak_profile_stats {
     uint64_t interval;          /* bytes between samples in the mean; 0: there is no profile */
     uint64_t samples;           /* taken */
     uint64_t live_samples;      /* of blocks that live */
-    uint64_t overflowed_blocks; /* not taken, because too many sampled blocks were live (24576) */
+    uint64_t overflowed_blocks; /* not taken, because too many sampled blocks were live (24576), or for lack of memory */
     uint64_t overflowed_stacks; /* samples whose stack found no room (4095) */
     uint64_t overflowed_sites;  /* and whose site found none (1023); they are counted as one site, null */
 };

@@ -131,7 +131,8 @@ private:
 
     static Fresh small(std::size_t bytes, SizeClass c, Address site) {
         const Unmasked unmasked;
-        if (is_chosen(bytes)) [[unlikely]] {
+        const bool chosen = is_chosen(bytes);
+        if (chosen) [[unlikely]] {
             // Whoever wants a higher alignment got a class whose blocks have it.
             const std::size_t block = Classes<W>::block_bytes(c), alignment = block & (~block + 1);
             Fresh fresh{};
@@ -141,7 +142,9 @@ private:
                 return fresh;
             }
         }
-        return hak::allocate_small(heap(), bytes, c);
+        const Fresh fresh = hak::allocate_small(heap(), bytes, c);
+        if (chosen && fresh.block != nullptr) [[unlikely]] heap_profile<W>.lose();
+        return fresh;
     }
     static Fresh sampled(Fresh fresh, std::size_t bytes, Address site) {
         if (fresh.block != nullptr && is_chosen(bytes)) take(fresh.block, bytes, site);

@@ -111,11 +111,13 @@ HAK_COLD inline void dump_profile_at_exit() {
     }
     if (!has_id) path << "." << pid;
     path.add("", 1);
+    Text text;
     if (const int error = dump_profile<RealWorld>(path.data()); error != 0) {
-        Text text;
         text << "hakmem: profile: cannot write " << path.data() << ": " << ::strerrordesc_np(error) << "\n";
-        text.print();
+    } else if (const std::uint64_t lost = heap_profile<RealWorld>.counters().overflowed_blocks; lost != 0) {
+        text << "hakmem: profile: " << lost << " samples found no room, for which the numbers in " << path.data() << " are too small; a longer interval loses none\n";
     }
+    text.print();
 }
 
 }  // namespace hak

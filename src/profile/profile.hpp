@@ -15,7 +15,7 @@ struct Bounds {
 struct Counters {
     std::uint64_t samples;             // taken
     std::uint64_t live_samples;        // of blocks that live
-    std::uint64_t overflowed_blocks;   // samples that were not taken, because too many were live
+    std::uint64_t overflowed_blocks;   // samples that were not taken: too many were live, or there was no memory for one
     std::uint64_t overflowed_stacks;   // samples whose stack found no room, and
     std::uint64_t overflowed_sites;    // whose site found none
 };
@@ -57,12 +57,15 @@ public:
         return true;
     }
 
-    // Whether one more sample can be live; one that cannot is counted.
+    // Whether one more sample can be live.
     bool has_room() {
         const LockGuard<W> guard(lock_);
-        if (tables_->blocks.size() < Blocks::kSamplesMax) return true;
+        return tables_->blocks.size() < Blocks::kSamplesMax;
+    }
+    // A block that was chosen is no sample.
+    void lose() {
+        const LockGuard<W> guard(lock_);
         counters_.overflowed_blocks += 1;
-        return false;
     }
 
     // A block that was allocated and not handed out yet. `frames` are not empty or `site` says where. `room`: as in BlockSample.

@@ -78,6 +78,15 @@ def check_errors(library, program, _):
     expect("profile_path is of no use without profile" in done.stderr, f"a path alone: {done.stderr!r}")
 
 
+def check_loss(library, program, folder):
+    """A file whose numbers are too small is not written without a word."""
+    for interval, is_told in (("1", True), ("4K", False)):
+        done = run(library, f"profile={interval}:profile_path={folder}/loss", program)
+        told = re.fullmatch(r"hakmem: profile: (\d+) samples found no room, for which the numbers in \S+/loss are too small; a longer interval loses none\n", done.stderr)
+        expect(done.returncode == 0 and bool(told) == is_told and (is_told or done.stderr == ""), f"profile={interval}: {done.stderr!r}")
+        expect(not told or int(told[1]) > 50_000, f"nearly all of a hundred thousand live blocks: {done.stderr!r}")
+
+
 def check_environment(library, *_):
     """What the unwinder loads must not run libc's constructor before its time: the shell reads environ."""
     done = run(library, "profile=1", "/bin/sh", "-c", 'echo "$HAKMEM_OPTIONS"; ls / | wc -l')
@@ -99,7 +108,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     failures = 0
-    for check in (check_known, check_fork, check_programs, check_errors, check_environment, check_python):
+    for check in (check_known, check_fork, check_programs, check_errors, check_loss, check_environment, check_python):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 check(sys.argv[1], sys.argv[2], Path(folder))
