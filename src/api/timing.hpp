@@ -15,7 +15,7 @@ namespace hak {
 
 inline constexpr const char* kActivityNames[] = {
     "hak_alloc", "hak_free", "realloc", "refill", "refill_own", "refill_others", "refill_open", "spill", "remote_drain", "big_cache", "reclaim", "elo", "tick",
-    "sys_reserve", "sys_unreserve", "sys_expose", "sys_commit", "sys_decommit", "sys_purge", "sys_advise", "sys_wait", "sys_wake"};
+    "sys_reserve", "sys_unreserve", "sys_expose", "sys_commit", "sys_trial", "sys_decommit", "sys_purge", "sys_advise", "sys_rusage", "sys_wait", "sys_wake"};
 inline constexpr unsigned kActivities = static_cast<unsigned>(Activity::wake) + 1;
 static_assert(sizeof kActivityNames / sizeof *kActivityNames == kActivities);
 
@@ -144,6 +144,10 @@ struct TimedPal : Pal {
         const Timed<Activity::commit> timed;
         return Pal::commit(p, n);
     }
+    static bool could_commit(std::size_t n) {
+        const Timed<Activity::trial> timed;
+        return Pal::could_commit(n);
+    }
     static bool decommit(void* p, std::size_t n) {
         const Timed<Activity::decommit> timed;
         return Pal::decommit(p, n);
@@ -167,6 +171,10 @@ struct TimedPal : Pal {
     static void advise_no_dump(void* p, std::size_t n) {
         const Timed<Activity::advise> timed;
         Pal::advise_no_dump(p, n);
+    }
+    static std::uint64_t page_faults() {
+        const Timed<Activity::usage> timed;
+        return Pal::page_faults();
     }
     static void sleep_while(std::uint32_t* word, std::uint32_t value) {
         const Timed<Activity::wait> timed;

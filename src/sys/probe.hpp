@@ -11,7 +11,7 @@ namespace hak {
 // the learner, and each system call.
 enum class Activity : unsigned char {
     allocate, free, resize, refill, refill_own, refill_others, refill_open, spill, drain, pool, reclaim, learner, tick,
-    reserve, unreserve, expose, commit, decommit, purge, advise, wait, wake,
+    reserve, unreserve, expose, commit, trial, decommit, purge, advise, usage, wait, wake,
 };
 // How each request for a block, and each block that comes back, is served.
 enum class Event : unsigned char {

@@ -91,6 +91,8 @@ void mixed() {
     for (unsigned t = 0; t < 4; ++t) threads.emplace_back(mix, t, std::ref(exchange));
     for (std::thread& t : threads) t.join();
     for (void* p : exchange.blocks) std::free(p);
+    std::free(std::malloc(std::size_t{1} << 30));
+    ::malloc_trim(0);
     say();
 }
 
