@@ -7,7 +7,14 @@ HAK_EXPORT void* malloc(size_t size) noexcept { return C::malloc(size); }
 HAK_EXPORT void free(void* p) noexcept { C::free(p); }
 HAK_EXPORT void* calloc(size_t count, size_t size) noexcept { return C::calloc(count, size); }
 HAK_EXPORT void* realloc(void* p, size_t size) noexcept { return C::realloc(p, size); }
-HAK_EXPORT void* reallocarray(void* p, size_t count, size_t size) noexcept { return C::reallocarray(p, count, size); }
+// libc's is realloc behind a test, and so is not among the functions that a program with a malloc of its own must define: it calls the
+// program's. What the dynamic linker binds realloc to is read from memory, because clang takes the name for the definition it sees.
+static void* (*const volatile bound_realloc)(void*, size_t) = ::realloc;
+HAK_EXPORT void* reallocarray(void* p, size_t count, size_t size) noexcept {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) return C::out_of_memory();
+    return bound_realloc(p, bytes);
+}
 HAK_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) noexcept { return C::posix_memalign(out, alignment, size); }
 HAK_EXPORT void* aligned_alloc(size_t alignment, size_t size) noexcept { return C::memalign(alignment, size); }
 HAK_EXPORT void* memalign(size_t alignment, size_t size) noexcept { return C::memalign(alignment, size); }

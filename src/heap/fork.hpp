@@ -54,7 +54,8 @@ void fork_child() {
         const Token token = heap.token.load(order::relaxed);
         // TENDED is met only where this thread found a fault in that heap and its crash handler forks: it stays so, and nobody takes it.
         if ((token == Token::owned || token == Token::busy) && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
-        heap.pending.store(nullptr, order::relaxed);  // relaxed, all of these: the child has one thread
+        // relaxed, all of these: the child has one thread. A heap that had nothing posted is only read: a write copies its page.
+        if (heap.pending.load(order::relaxed) != nullptr) heap.pending.store(nullptr, order::relaxed);
         orphans += token == Token::orphan ? 1 : 0;
     }
     heaps<W>.set_orphans(orphans);

@@ -150,6 +150,30 @@ void fork_after_large_use() {
     await(child, "more than 2000 page faults");
 }
 
+// Nor does it copy a page for each thread that the process once had: nothing waits for their heaps.
+void fork_after_many_threads() {
+    constexpr int kThreads = 600;
+    std::atomic<int> ready{0};
+    std::atomic<bool> go{false};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i)
+        threads.emplace_back([&ready, &go] {
+            subject::free(subject::malloc(100));
+            ready.fetch_add(1, std::memory_order_release);
+            while (!go.load(std::memory_order_acquire)) usleep(1000);
+        });
+    while (ready.load(std::memory_order_acquire) != kThreads) usleep(1000);
+    go.store(true, std::memory_order_release);
+    for (std::thread& t : threads) t.join();
+    const pid_t child = fork();
+    if (child == 0) {
+        rusage usage;
+        getrusage(RUSAGE_SELF, &usage);
+        _exit(usage.ru_minflt > kThreads / 2 ? 1 : 0);
+    }
+    await(child, "a page fault for every second heap");
+}
+
 // A race at the start of a process shows once in its life: threads that make their first calls, and forks beside them, in a hundred fresh
 // processes, and children that are as fresh.
 void fresh_process() {
@@ -221,6 +245,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_at_the_edges", fork_at_the_edges},
     {"forks_at_once", forks_at_once},
     {"fork_after_large_use", fork_after_large_use},
+    {"fork_after_many_threads", fork_after_many_threads},
     {"children_by_library_calls", children_by_library_calls},
 };
 
