@@ -241,6 +241,39 @@ class Decisions(unittest.TestCase):
         self.assertEqual(wall.judge([100.0] * 20, [100 * w for w in wave], [90 * w for w in wave])[0], "faster")
         self.assertEqual(wall.judge([100.0] * 5, [100.0] * 5, [200.0] * 5)[0], "too few rounds")
 
+    def wall_step(self, program, pairs, budget):
+        """step_wall with `program`, a shell script that gets the workload's name, in the place of the workloads."""
+        step = mock.Mock(budget=budget, outcome=steps.Outcome("wall", budget, False))
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(steps, "FOLDER", Path(folder)), mock.patch.object(steps, "WALL_ROUNDS", pairs):
+            for side in ("base", "twin", "head"):
+                steps.library("release", side).parent.mkdir(parents=True)
+                steps.library("release", side).write_text("")
+            programs = Path(folder) / "programs"
+            programs.write_text(program)
+            programs.chmod(0o755)
+
+            def run(command, on_line, show):
+                command = [str(programs if str(word).endswith("bench_workloads") else word) for word in command]
+                done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+                for text in done.stdout.splitlines():
+                    on_line(text)
+                return done.returncode
+            step.command = run
+            steps.step_wall(mock.Mock(base=True), step)
+        return step
+
+    def test_wall_clock_beyond_its_budget_is_not_red(self):
+        program = """#!/bin/sh
+[ "$1" = --list ] && { echo "alpha 1"; exit 0; }
+[ "$3" = 0.001 ] || sleep 0.1
+figures='"seconds": 1, "cpu_seconds": 1, "ops": 1, "ns_per_op": 1, "peak_kib": 1, "baseline_kib": 1, "checksum": 1'
+echo "{$figures, \\"malloc\\": \\"$LD_PRELOAD\\", \\"free\\": \\"$LD_PRELOAD\\", \\"realloc\\": \\"$LD_PRELOAD\\", \\"mapped\\": []}"
+"""
+        step = self.wall_step(program, 1000, 63)
+        self.assertEqual((step.red.call_args_list, step.outcome.summary), ([], "1 workloads, interrupted to stay within the budget"))
+        step = self.wall_step(program.replace("sleep 0.1", "exit 3"), 1000, 63)
+        self.assertIn("alpha under", step.red.call_args[0][0])
+
     def test_budgets_fit_into_eighty_minutes(self):
         self.assertLessEqual(sum(budget for _, budget, _, _ in steps.STEPS), steps.LIMIT)
 
