@@ -5,10 +5,11 @@ import queue
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 
 from .mutants import Trouble
-from .tree import Tree
+from .tree import Tree, stop
 
 GROUP = 15  # mutants of one test that one copy takes at a time, so that the others have work too
 TAIL = 1500  # characters of output that are shown where something is wrong
@@ -47,12 +48,13 @@ class Campaign:
             its = [m for m in mutants if m.killer == killer]
             for first in range(0, len(its), GROUP):
                 work.put((self.killers[killer], its[first:first + GROUP]))
-        threads = [threading.Thread(target=self.work, args=(work, Tree(self.root, self.folder / f"tree{i}")), daemon=True)
-                   for i in range(min(self.jobs, work.qsize()))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        jobs = min(self.jobs, work.qsize())
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                wait([pool.submit(self.work, work, Tree(self.root, self.folder / f"tree{i}")) for i in range(jobs)])
+            except BaseException:
+                stop()
+                raise
         return self.report()
 
     def work(self, groups, tree):

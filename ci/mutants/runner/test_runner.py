@@ -1,9 +1,11 @@
 """Checks the runner on a tree of its own: a small program, a test that looks at it, and mutants that must be judged rightly."""
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -95,6 +97,25 @@ class Runner(unittest.TestCase):
     def test_an_expected_endless_loop_is_killed(self):
         self.seed("a/endless", patch(RETURN, "    for (volatile int i = 0;; ++i) {}\n    return a + b;", "Timeout: expected\n"))
         self.assertEqual(self.run_all()[0], 0)
+
+    def test_interrupted_it_ends_what_it_started(self):
+        pid = self.root / "pid"
+        told = f'    int getpid(void);\n    FILE* f = fopen("{pid}", "w");\n    fprintf(f, "%d\\n", getpid());\n    fclose(f);'
+        self.seed("a/endless", patch(RETURN, f"{told}\n    for (volatile int i = 0;; ++i) {{}}\n    return a + b;"))
+        self.seed("b/next", patch(RETURN, "    return a - b;"))
+        self.write("ci/mutants/killers.toml", KILLERS.replace("seconds = 5", "seconds = 100"))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            pid.unlink(missing_ok=True)
+            child = subprocess.Popen([sys.executable, str(RUN), "--root", str(self.root), "--jobs", "1"], stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True)
+            while not (pid.exists() and pid.read_text().endswith("\n")):
+                self.assertIsNone(child.poll())
+                time.sleep(0.02)
+            child.send_signal(number)
+            output, _ = child.communicate(timeout=30)
+            self.assertEqual((child.returncode, output.splitlines()[-1]), (128 + number, "ci/mutants/run: interrupted"), output)
+            self.assertNotIn("a/endless", output)
+            self.assertFalse(Path(f"/proc/{pid.read_text().strip()}").exists())
 
     def test_a_test_that_fails_unchanged_is_red(self):
         self.write("sum.c", SUM.replace("== 5", "== 6"))

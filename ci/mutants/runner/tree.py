@@ -25,6 +25,24 @@ class Result:
     seconds: float
 
 
+running, lock, is_over = set(), threading.Lock(), threading.Event()
+
+
+def stop():
+    """Ends what all threads run, and lets nothing begin."""
+    is_over.set()
+    with lock:
+        for process in running:
+            kill(process)
+
+
+def kill(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def environment():
     kept = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "MAKEFLAGS", "RC_PARAMS", "HAKMEM_OPTIONS")}
     return {**kept, "RC_PARAMS": "noshrink=1"}
@@ -33,16 +51,17 @@ def environment():
 def run(command, folder, seconds, more=None, until=None):
     """(status or None, output) of a command in a session of its own, all of which ends with it. Soon after a line that matches `until`
     nobody waits for more."""
-    process = subprocess.Popen(command, cwd=folder, env={**environment(), **(more or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    with lock:
+        if is_over.is_set():
+            raise Trouble("interrupted")
+        process = subprocess.Popen(command, cwd=folder, env={**environment(), **(more or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+        running.add(process)
     lines, is_late = [], threading.Event()
 
     def end():
         is_late.set()
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill(process)
     timer = threading.Timer(seconds, end)
     timer.start()
     try:
@@ -54,12 +73,16 @@ def run(command, folder, seconds, more=None, until=None):
                 timer = threading.Timer(GRACE, end)
                 timer.start()
         status = process.wait()
+        if is_over.is_set():
+            raise Trouble("interrupted")
         return None if is_late.is_set() else status, "".join(lines)
     except BaseException:
         end()
         raise
     finally:
         timer.cancel()
+        with lock:
+            running.discard(process)
 
 
 class Tree:
