@@ -26,6 +26,9 @@ DEBIAN = {
 }
 # Variables that change an allocator's behaviour; HAKMEM_OPTIONS stays, so that options can be compared.
 SCRUBBED = re.compile(r"^(LD_PRELOAD|LD_AUDIT|GLIBC_TUNABLES|MALLOC_.*|MIMALLOC_.*|TCMALLOC_.*|HEAP.*|HAKMEM_(?!OPTIONS$).*)$")
+PROOF = ("checksum", "malloc", "free", "realloc", "mapped")  # what every workload prints beside its figures
+# hakmem's line about options that it does not understand: a run with them would measure something else.
+REFUSED_OPTION = re.compile(r"^hakmem: HAKMEM_.*", re.MULTILINE)
 
 
 class Usage(Exception):
@@ -34,6 +37,10 @@ class Usage(Exception):
 
 class Failure(Exception):
     pass
+
+
+class Interrupted(KeyboardInterrupt):
+    """By the signal that is its argument."""
 
 
 def find_libraries(options):
@@ -106,12 +113,15 @@ class Runner:
             raise KeyboardInterrupt
         if done.returncode != 0:
             raise Failure(f"{workload} under {allocator} ended with {done.returncode}: {done.stderr.strip()}; again: {again}")
-        if wrong := [line for line in done.stderr.splitlines() if line.startswith("hakmem: HAKMEM_")]:
-            raise Failure(f"{workload} under {allocator}: {wrong[0]}; again: {again}")  # it would measure something else
+        if wrong := REFUSED_OPTION.search(done.stderr):
+            raise Failure(f"{workload} under {allocator}: {wrong[0]}; again: {again}")
         try:
             result = json.loads(done.stdout)
-        except ValueError:
+            missing = [field for field in (*PROOF, *self.options.fields) if field not in result]
+        except (ValueError, TypeError):
             raise Failure(f"{workload} under {allocator} printed no JSON; again: {again}") from None
+        if missing:
+            raise Failure(f"{workload} under {allocator} printed other than {self.options.target} does, no {missing[0]}; again: {again}")
         self.prove(allocator, result, again, done.stderr.strip())
         checksum = self.checksums.setdefault((workload, scale), (result["checksum"], allocator))
         if checksum[0] != result["checksum"]:
@@ -191,37 +201,59 @@ def describe(options, libraries):
 
 def check_output(path):
     """A result that cannot be written shall be known before an hour of measuring. Precondition: path is not None."""
-    if not path.resolve().parent.is_dir():
-        raise Usage(f"--json {path}: the folder does not exist")
-    if path.is_dir() or not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
-        raise Usage(f"--json {path}: it cannot be written")
+    try:
+        target = path.resolve()
+        if not target.parent.is_dir():
+            raise Usage(f"--json {path}: the folder does not exist")
+        if target.is_dir() or target.exists() and not os.access(target, os.W_OK):
+            raise Usage(f"--json {path}: it cannot be written")
+        if target.is_file() or not target.exists():
+            os.unlink(beside(target))
+    except (OSError, RuntimeError) as error:  # RuntimeError: a symbolic link that leads to itself
+        raise Usage(f"--json {path}: it cannot be written: {getattr(error, 'strerror', error)}") from None
+
+
+def beside(target):
+    """The name of a new file in the same folder."""
+    file, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix)
+    os.close(file)
+    return name
+
+
+def replace(path, write):
+    """write(name) makes all of a file or nothing: what stands at `path` stays until the new one is complete."""
+    target = path.resolve()
+    new = beside(target)
+    try:
+        write(new)
+        os.chmod(new, target.stat().st_mode & 0o777 if target.exists() else 0o644)
+        os.replace(new, target)
+    except BaseException:
+        os.unlink(new)
+        raise
 
 
 def write_json(path, content):
-    """All of it or nothing: a result that stands there stays until this one is complete."""
     text = json.dumps(content, indent=1) + "\n"
     try:
         if path.exists() and not path.is_file():
             path.write_text(text)  # a device or a pipe cannot be replaced
-            return
-        target = path.resolve()
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as beside:
-            try:
-                beside.write(text)
-                beside.flush()
-                os.chmod(beside.name, target.stat().st_mode & 0o777 if target.exists() else 0o644)
-                os.replace(beside.name, target)
-            except BaseException:
-                os.unlink(beside.name)
-                raise
+        else:
+            replace(path, lambda name: Path(name).write_text(text))
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from None
 
 
+def interrupt(number, _):
+    raise Interrupted(number)
+
+
 def attempt(name, work, interrupted="interrupted"):
     """Runs work(), which gives an exit status or None for 0; what ended it otherwise is said on stderr, and is the status."""
-    # A background job may have inherited an ignored SIGINT; an interrupt must always end a command with what it has.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A background job may have inherited an ignored SIGINT; an interrupt must always end a command with what it has. The default of SIGTERM would
+    # leave the program that is measured without anyone who ends it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         return work() or 0
     except Usage as error:
@@ -230,9 +262,9 @@ def attempt(name, work, interrupted="interrupted"):
     except Failure as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print(f"{name}: {interrupted}", file=sys.stderr)
-        return 130
+        return 128 + (error.args[0] if error.args else signal.SIGINT)
 
 
 def measure_and_tell(name, options, libraries, samples, work, report, strict=False):

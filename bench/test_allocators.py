@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
@@ -86,7 +87,8 @@ class Command(unittest.TestCase):
 
     def test_usage_errors(self):
         for argv in (["--pairs", "0"], ["--scale", "-1"], ["--scenario", "("], ["--lib", "nothing"], ["--variant", "x"], ["--variant", "glibc=a"],
-                     ["--allocators", "glibc,unheard"], ["--learning", "--counts"], ["--json", "/no/such/folder/x"], ["--json", "/"], ["--what"]):
+                     ["--allocators", "glibc,unheard"], ["--learning", "--counts"], ["--learning", "--strict"],
+                     ["--learning", "--subject", "glibc"], ["--json", "/no/such/folder/x"], ["--json", "/"], ["--what"]):
             status, message = self.exit_of(*argv)
             self.assertEqual(status, 2, argv)
             self.assertTrue(message.strip(), argv)
@@ -110,6 +112,11 @@ class Command(unittest.TestCase):
         for program in ("/tmp", "/bin/ls", "/bin/echo", "/etc/passwd"):
             status, message = self.exit_of("--allocators", "glibc", "--programs", program)
             self.assertEqual((status, program in message), (1, True), message)
+
+    def test_a_count_that_does_not_end(self):
+        with mock.patch.object(allocators.subprocess, "run", side_effect=subprocess.TimeoutExpired("valgrind", 600)):
+            with self.assertRaisesRegex(allocators.Failure, "does not end: valgrind program"):
+                allocators.Counter.run(None, ["valgrind", "program"], {})
 
     def test_the_judged_is_among_them(self):
         for argv in (["--subject", "nobody"], ["--subject", "mimalloc"], ["--strict"]):

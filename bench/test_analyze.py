@@ -42,7 +42,10 @@ class Figure:
     def suptitle(self, text): self.title = text
     def tight_layout(self): pass
     def savefig(self, path):
-        import json
+        import json, os
+        if "FULL" in os.environ:
+            open(path, "w").write("half of it")
+            raise OSError(28, "No space left on device")
         open(path, "w").write(json.dumps([self.title] + [a.said for a in self.axes.flat]))
 def subplots(rows, columns, **more):
     figure = Figure()
@@ -62,9 +65,9 @@ class Analyze(unittest.TestCase):
             self.files[tool] = self.folder / f"{tool}.json"
             self.files[tool].write_text(json.dumps({"tool": tool, **COMMON, **content}))
 
-    def run_with(self, *argv, module=None, out=subprocess.PIPE):
+    def run_with(self, *argv, module=None, out=subprocess.PIPE, **more):
         """`module` stands in for matplotlib: its __init__.py, and pyplot."""
-        environment = dict(os.environ)
+        environment = {**os.environ, **more}
         if module is not None:
             (self.folder / "matplotlib").mkdir()
             (self.folder / "matplotlib/__init__.py").write_text(module)
@@ -89,6 +92,13 @@ class Analyze(unittest.TestCase):
         self.assertEqual(drawn["larson"][0], "stress/larson: million replacements per second")
         self.assertEqual(drawn["compare"][1][0], ["bar", [5e6, 5e6]])
 
+    def test_a_plot_stays_until_there_is_another(self):
+        (self.folder / "plots").mkdir()
+        (self.folder / "plots/larson.png").write_text("the last one")
+        done = self.run_with(self.files["larson"], "--plots", self.folder / "plots", module="def use(backend): pass\n", FULL="1")
+        self.assertEqual((done.returncode, "larson.png: No space left" in done.stderr), (1, True), done.stderr)
+        self.assertEqual([(path.name, path.read_text()) for path in (self.folder / "plots").iterdir()], [("larson.png", "the last one")])
+
     def test_without_matplotlib_the_summary_works(self):
         done = self.run_with(self.files["allocators"], "--plots", self.folder, module="raise ModuleNotFoundError('No module named matplotlib')\n")
         self.assertEqual(done.returncode, 1)
@@ -111,6 +121,14 @@ class Analyze(unittest.TestCase):
             path.write_text(self.files[tool].read_text().replace(part, '"other": '))
             done = self.run_with(path)
             self.assertEqual((done.returncode, "no result" in done.stderr), (1, True), done.stderr)
+
+    def test_figures_that_cannot_be(self):
+        for tool, was, made in [("compare", '"ops": 100', '"ops": 0'), ("larson", '"replacements_per_second": 1500000', '"replacements_per_second": 0'),
+                                ("before_after", "9.0", "0"), ("compare", '"ops": 100', f'"ops": 1{"0" * 400}')]:
+            path = self.folder / "impossible"
+            path.write_text(self.files[tool].read_text().replace(was, made))
+            done = self.run_with(path)
+            self.assertEqual((done.returncode, "no result" in done.stderr), (1, True), (made, done.stderr))
 
     def test_plots_of_one_name(self):
         (self.folder / "other").mkdir()

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Tests of bench/before_after and of bench_seed, whose path is in BENCH_SEED."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -62,11 +64,19 @@ class Policies(unittest.TestCase):
         for policy in ("P0-2", "shipped"):
             self.assertEqual(self.count(policy)["learner_samples"], 0)
 
-    def test_locked_instructions(self):
+    def bodies(self):
         listing = subprocess.run(["objdump", "-d", "-C", "--no-show-raw-insn", PROGRAM], capture_output=True, text=True, check=True).stdout
-        bodies = dict(re.findall(r"^[0-9a-f]+ <void\* hak::bench::hak_alloc_at<hak::bench::(\w+)>\([^\n]*\)>:\n(.*?)\n\n", listing, re.M | re.S))
-        locked = {name: len(re.findall(r"\tlock ", body)) for name, body in bodies.items()}
+        return dict(re.findall(r"^[0-9a-f]+ <void\* hak::bench::hak_alloc_at<hak::bench::(\w+)>\([^\n]*\)>:\n(.*?)\n\n", listing, re.M | re.S))
+
+    def test_locked_instructions(self):
+        locked = {name: len(re.findall(r"\tlock ", body)) for name, body in self.bodies().items()}
         self.assertEqual(locked, {"Before": 1, "P01": 0, "P02": 0, "Shipped": 0})
+
+    def test_words_of_the_layer(self):
+        words = {name: set(re.findall(r"(?:features|ticks|calls|selected|learner_of)\b", " ".join(re.findall(r"<hak::bench::[^\n]*", body))))
+                 for name, body in self.bodies().items()}
+        self.assertEqual(words, {"Before": {"features", "ticks", "calls", "selected", "learner_of"}, "P01": {"calls", "selected"},
+                                 "P02": {"learner_of"}, "Shipped": set()})
 
 
 class Command(unittest.TestCase):
@@ -93,6 +103,13 @@ class Command(unittest.TestCase):
         with open("/dev/full", "w", encoding="utf-8") as full:
             done = self.run_with(out=full)
         self.assertEqual((done.returncode, "No space left" in done.stderr), (1, True), done.stderr)
+
+    def test_program_that_does_not_end(self):
+        loader = importlib.machinery.SourceFileLoader("before_after", str(HERE / "before_after"))
+        module = importlib.util.module_from_spec(importlib.util.spec_from_loader("before_after", loader))
+        loader.exec_module(module)
+        with self.assertRaisesRegex(module.Failure, "does not end in 0.1 s: sleep 60"):
+            module.run(["sleep", "60"], 0.1)
 
     def test_interrupted(self):
         child = subprocess.Popen([sys.executable, str(HERE / "before_after"), "--program", PROGRAM, "--no-instructions", "--rounds", "10000"],

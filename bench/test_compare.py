@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -188,6 +189,26 @@ class Command(unittest.TestCase):
             self.assertEqual(status, 2, argv)
             self.assertTrue(message.strip(), argv)
 
+    def test_output_that_could_not_be_replaced_after_an_hour(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            result = Path(folder, "result.json")
+            result.write_text("{}")
+            result.chmod(0o666)
+            Path(folder, "loop").symlink_to("loop")
+            os.chmod(folder, 0o555)
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+                self.addCleanup(os.seteuid, 0)
+            try:
+                for name in ("result.json", "loop", "x" * 300, "x" * 250):
+                    status, message = self.exit_of("--json", f"{folder}/{name}")
+                    self.assertEqual((status, "it cannot be written" in message), (2, True), message)
+            finally:
+                if os.getuid() == 0:
+                    os.seteuid(0)
+                os.chmod(folder, 0o755)
+
     def test_missing_library_names_the_package(self):
         with tempfile.TemporaryDirectory() as folder:
             before = compare.DEBIAN["jemalloc"]
@@ -271,6 +292,24 @@ class WholeRuns(unittest.TestCase):
         self.assertIn("ended with 3: ", done.stderr)
         self.assertIn("again: ", done.stderr)
         self.assertIn("programs beta --scale", done.stderr)
+
+    def test_program_that_measures_something_else(self):
+        self.programs.write_text(FAKE.replace("baseline_kib", "other_kib"))
+        done = self.run_with("--pairs", "1")
+        self.assertEqual((done.returncode, "printed other than bench_workloads does, no baseline_kib" in done.stderr), (1, True), done.stderr)
+
+    def test_terminated_it_leaves_no_program_behind(self):
+        begun = self.folder / "begun"
+        self.programs.write_text(FAKE.replace("sum=7;", f"echo $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 100; sum=7;"))
+        child = subprocess.Popen([*self.command, "--pairs", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not begun.exists():
+            self.assertIsNone(child.poll())
+            time.sleep(0.01)
+        child.send_signal(signal.SIGTERM)
+        out, errors = child.communicate(timeout=60)
+        self.assertEqual((child.returncode, out), (143, "Nothing was measured.\n"), errors)
+        self.assertIn("bench/compare: interrupted", errors)
+        self.assertFalse(Path(f"/proc/{begun.read_text().strip()}").exists())
 
     def test_interrupt_prints_what_there_is(self):
         child = subprocess.Popen([*self.command, "--pairs", "10000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

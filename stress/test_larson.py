@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Larson(unittest.TestCase):
         (self.folder / "text").write_text("no program")
         (self.folder / "text").chmod(0o755)
         for argv, status, said in [(["--profile", "huge"], 2, "tiny, mid, large, mixed, mt, churn"), (["--profile", ""], 2, "a list of"),
+                                   (["--profile", "tiny,mt,tiny"], 2, "each name once"),
                                    (["--seconds", "0"], 2, "--seconds must be"), (["--allocators", "unheard"], 2, "not known"),
                                    (["--json", "/no/such/folder/x"], 2, "does not exist"), (["--program", "/does/not/exist"], 1, "ninja -C build/release"),
                                    (["--program", "/tmp"], 1, "ninja -C build/release"), (["--program", str(self.folder / "text")], 1, "Exec format error")]:
@@ -71,6 +73,23 @@ class Larson(unittest.TestCase):
         self.assertIn("FAIL seed 12346", done.stderr)
         self.assertIn("larson 3 8 1000 50 1 12346 4", done.stderr)
         self.assertIn("churn", done.stdout)
+
+    def test_an_option_that_hakmem_refuses_is_no_measurement(self):
+        self.program.write_text(FAKE.replace("exit 0", "echo 'hakmem: HAKMEM_OPTIONS: unknown option: tph' >&2; exit 0"))
+        done = self.glibc_alone("--profile", "churn", stdout=subprocess.PIPE)
+        self.assertEqual((done.returncode, "unknown option: tph" in done.stderr), (1, True), done.stderr)
+
+    def test_terminated_it_leaves_no_program_behind(self):
+        begun = self.folder / "begun"
+        self.program.write_text(f"#!/bin/sh\necho $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 100\n")
+        child = subprocess.Popen([*self.command[:4], "--allocators", "glibc", "--profile", "tiny"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not begun.exists():
+            self.assertIsNone(child.poll())
+            time.sleep(0.01)
+        child.send_signal(signal.SIGTERM)
+        _, errors = child.communicate(timeout=60)
+        self.assertEqual((child.returncode, "stress/larson: interrupted" in errors), (143, True), errors)
+        self.assertFalse(Path(f"/proc/{begun.read_text().strip()}").exists())
 
     def test_full_disk(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
