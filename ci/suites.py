@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ PROBE_SECONDS = 1.3  # what that machine takes for it, with one on each of its 2
 STRETCH_MAX = 2.5  # and a budget is never longer than so many times what the table says: ci/test in any case ends within 75 minutes
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 2 << 30  # what the build trees of all presets need, with room for the tests' own files
+
+UNWRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENOENT, errno.ENOTDIR)
 
 TEST_LINE = re.compile(r"\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(.*?)\s+([\d.]+) sec")
 START_LINE = re.compile(r"\s*Start\s+\d+: (\S+)")
@@ -107,6 +110,38 @@ def end_session(process):
             if not list(session_members(process.pid)):
                 return
             time.sleep(0.05)
+
+
+begun, begun_lock = set(), threading.Lock()  # sessions of run_whole(), by all threads
+
+
+def run_whole(command, timeout=None, **options):
+    """subprocess.run, in a session of its own that ends with this call: whoever is interrupted leaves no compiler and no test behind."""
+    with begun_lock:
+        process = subprocess.Popen(command, start_new_session=True, **options)
+        begun.add(process)
+    try:
+        out, errors = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(command, process.returncode, out, errors)
+    finally:
+        end_session(process)
+        process.wait()
+        with begun_lock:
+            begun.discard(process)
+
+
+def end_all():
+    """For who is interrupted while other threads run commands."""
+    for process in list(begun):
+        end_session(process)
+
+
+def end_by(*numbers):
+    """Signals that raise Interrupted from now on."""
+    def interrupt(number, _):
+        raise Interrupted(number)
+    for number in numbers:
+        signal.signal(number, interrupt)
 
 
 class Runner:
@@ -361,7 +396,7 @@ if __name__ == "__main__":
               file=sys.stderr)
         sys.exit(128 + interrupted.number)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in UNWRITABLE:
             raise
-        print(f"ci/test: the disk that holds {ROOT / 'build'} is full", file=sys.stderr)
+        print(f"ci/test: {error.filename or ROOT / 'build'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -33,6 +34,11 @@ class CampaignTest(unittest.TestCase):
         self.assertEqual(subprocess.run(again, capture_output=True).returncode, 0, "with the defect the line must show the failure")
         healthy = [word for word in again if word not in ("--defect", "one_byte_over")]
         self.assertEqual(subprocess.run(healthy, capture_output=True).returncode, 0, "without the defect there is none")
+
+    def test_a_search_that_cannot_be_recorded_is_no_success(self):
+        run = subprocess.run([*CAMPAIGN, *self.options, "--each", "3", "--jobs", "1", "--seedless"], capture_output=True, text=True,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+        self.assertEqual((run.returncode, "File too large" in run.stdout, run.stderr), (2, True, ""), run.stdout)
 
     def test_interrupt_ends_it_with_its_summary(self):
         run = subprocess.Popen([*CAMPAIGN, *self.options, "--each", "100", "--jobs", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -33,7 +33,7 @@ sys.dont_write_bytecode = True
 
 from gatekit import base as base_of  # noqa: E402
 from gatekit import selftest, steps  # noqa: E402
-from suites import Interrupted, Trouble  # noqa: E402
+from suites import UNWRITABLE, Interrupted, Trouble  # noqa: E402
 
 NEEDED = {"cmake": "cmake", "ninja": "ninja-build", "g++": "g++", "clang++-19": "clang-19", "objdump": "binutils",
           "valgrind": "valgrind", "strace": "strace", "git": "git"}
@@ -141,6 +141,11 @@ if __name__ == "__main__":
         sys.exit(2)
     except subprocess.CalledProcessError as error:
         print(f"gate: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"gate: {error.filename or steps.FOLDER}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as interrupted:
         print(f"\ngate: interrupted by {signal.Signals(interrupted.number).name}; everything it started was ended", file=sys.stderr)

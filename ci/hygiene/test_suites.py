@@ -85,6 +85,11 @@ class Suites(unittest.TestCase):
             self.assertIn(f"interrupted by {number.name}", error)
             self.assert_gone(int(pid_file.read_text()))
 
+    def test_a_folder_that_cannot_be_written(self):
+        for folder in ("/proc/logs", "/dev/null/logs"):
+            result = self.run_table(self.suite("one", "exit 0"), "--logs", folder)
+            self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1), result.stderr)
+
     def test_results_of_ctest(self):
         programs = self.folder / "programs"
         programs.mkdir()
@@ -135,16 +140,48 @@ class Suites(unittest.TestCase):
         self.assertIn("release", result.stdout)
 
     def assert_gone(self, pid):
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            try:
-                state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            except FileNotFoundError:
-                return
-            if state == "Z":
-                return
-            time.sleep(0.02)
-        self.fail(f"process {pid} still runs")
+        assert_gone(self, pid)
+
+
+class Commands(unittest.TestCase):
+    """Of the other commands of ci/."""
+
+    def test_interrupted_they_leave_no_compiler_behind(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pid_file = Path(folder, "pid")
+            Path(folder, "cmake").write_text(f"#!/bin/sh\nsleep 61 & echo $! > {pid_file}; wait\n")
+            Path(folder, "cmake").chmod(0o755)
+            for command in (["ci/campaign", "--target", "size_class"], ["ci/coverage"]):
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    pid_file.unlink(missing_ok=True)
+                    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                               env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"))
+                    while not (pid_file.exists() and pid_file.read_text().strip()):
+                        self.assertIsNone(process.poll())
+                        time.sleep(0.02)
+                    process.send_signal(number)
+                    _, error = process.communicate(timeout=20)
+                    self.assertEqual((process.returncode, error), (128 + number, f"{command[0]}: interrupted\n"))
+                    assert_gone(self, int(pid_file.read_text()))
+
+    def test_wrong_numbers(self):
+        for command in ("ci/campaign --seconds nan", "ci/campaign --each inf", "ci/campaign --each 0", "ci/campaign --jobs 0", "ci/coverage --jobs 0",
+                        "ci/engines --seconds 0", "ci/engines --jobs 0", "ci/gate --jobs 0", "ci/mutants/run --jobs 0", "ci/test --jobs 0 --list"):
+            result = subprocess.run([ROOT / command.split()[0], *command.split()[1:]], capture_output=True, text=True, timeout=20)
+            self.assertEqual((result.returncode, "error: --" in result.stderr), (2, True), (command, result.stderr))
+
+
+def assert_gone(test, pid):
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.02)
+    test.fail(f"process {pid} still runs")
 
 
 class Bootstrap(unittest.TestCase):
