@@ -78,6 +78,8 @@ def find_libraries(options):
             libraries[name] = Path(found[0]).resolve()
         else:
             raise Usage(f"--allocators: {name} is not known; name its library with --lib {name}=PATH")
+        if re.search(r"[ :]", str(libraries[name])):
+            raise Failure(f"{libraries[name]}: LD_PRELOAD cannot name it, for spaces and colons separate there; copy it, and say --lib {name}=COPY")
     return libraries
 
 

@@ -220,6 +220,13 @@ class Command(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("apt-get install libjemalloc2", message)
 
+    def test_library_that_cannot_be_preloaded_from_where_it_is(self):
+        with tempfile.TemporaryDirectory(prefix="a b") as folder:
+            library = Path(folder, "x.so")
+            library.write_text("")
+            status, message = self.exit_of("--allocators", "glibc", "--lib", f"x={library}")
+        self.assertEqual((status, "LD_PRELOAD cannot name it" in message), (1, True), message)
+
     def test_missing_programs(self):
         status, message = self.exit_of("--allocators", "glibc", "--programs", "/does/not/exist")
         self.assertEqual(status, 1)

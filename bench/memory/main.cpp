@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
         std::printf(", \"%s\": %.*f", line.name, line.value == std::floor(line.value) ? 0 : 3, line.value);
     }
     std::printf("}\n");
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) hak::bench::die("the result cannot be written");
     int status = 0;
     for (const Findings::Line& line : findings) {
         if (!line.broken()) continue;

@@ -121,5 +121,6 @@ int main(int argc, char** argv) {
     Measure measure;
     const Outcome outcome = chosen->run(options, measure);
     print(*chosen, options, outcome, measure);
-    return std::fflush(stdout) == 0 ? 0 : 1;
+    if (std::fflush(stdout) != 0) hak::bench::die("the result cannot be written");
+    return 0;
 }

@@ -171,7 +171,7 @@ class Traces(unittest.TestCase):
 
 
 class CommandLine(unittest.TestCase):
-    """Of ci/traces/run and ci/syscalls."""
+    """Of ci/traces/run, ci/syscalls and ci/fast_path."""
 
     def end_of(self, figures, *argv):
         said = io.StringIO()
@@ -181,6 +181,11 @@ class CommandLine(unittest.TestCase):
 
     def test_what_cannot_be_written_was_not_measured(self):
         self.assertEqual(self.end_of(lambda *_, **__: {}, "--json", "/dev/full"), (2, "syscalls: [Errno 28] No space left on device\n"))
+
+    def test_hit_paths_without_a_folder_for_tools(self):
+        done = subprocess.run([sys.executable, ROOT / "ci/fast_path", "--lib", f"release={__file__}", "--folder", "/proc/tools"], capture_output=True,
+                              text=True)
+        self.assertEqual((done.returncode, done.stderr), (2, "fast_path: [Errno 2] No such file or directory: '/proc/tools'\n"))
 
     def test_interrupt(self):
         def interrupted(*_, **__):
