@@ -81,6 +81,25 @@ void estimates() {
     expect(stats().overflowed_blocks == 0, "samples were lost");
 }
 
+// What a thread allocates after its exit hook, when it has no heap to count in: eight mebibytes, as in `estimates`.
+void late() {
+    static const char site = 0;
+    constexpr unsigned kCount = (8u << 20) / 200;
+    pthread_key_t key;
+    expect(pthread_key_create(&key, [](void*) {
+        for (unsigned i = 0; i < kCount; ++i) {
+            void* const p = hak_alloc_at(200, &site);
+            expect(p != nullptr, "no memory");
+            hak_free(p);
+        }
+    }) == 0, "a key");
+    std::thread([&] {
+        hak_free(hak_malloc(40));
+        pthread_setspecific(key, &key);
+    }).join();
+    expect_near("allocations of a thread that ends", static_cast<double>(site_of(&site).allocations), kCount);
+}
+
 // Blocks that realloc leaves in place, moves within their size, and grows, as often as there are samples in `estimates`: whoever is resized lives on.
 void resizes() {
     static const char sites[5] = {};
@@ -317,7 +336,7 @@ int main(int count, char** arguments) {
     const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
                                                                  {"processes", processes}, {"rests", rests}, {"overflow", overflow},
                                                                  {"sites_of_blocks", sites_of_blocks}, {"resizes", resizes}, {"lifetimes", lifetimes},
-                                                                 {"printed", printed}, {"narrow", narrow}};
+                                                                 {"printed", printed}, {"narrow", narrow}, {"late", late}};
     for (const auto& c : cases) {
         if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
     }
