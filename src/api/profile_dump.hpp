@@ -3,11 +3,38 @@
 #pragma once
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 
 #include "api/profile.hpp"
 
 namespace hak {
+
+// As long as it lives, a write to a broken pipe or past the limit of a file's length is an error in this thread, and no signal that ends the process.
+class QuietWrites {
+public:
+    QuietWrites() {
+        sigset_t pending;
+        ::sigemptyset(&signals_);
+        ::sigpending(&pending);
+        // What waits already is not ours to take away.
+        for (const int signal : {SIGPIPE, SIGXFSZ}) {
+            if (::sigismember(&pending, signal) == 0) ::sigaddset(&signals_, signal);
+        }
+        ::pthread_sigmask(SIG_BLOCK, &signals_, &mask_);
+    }
+    ~QuietWrites() {
+        const struct timespec now {};
+        // sigtimedwait() would be a cancellation point.
+        while (::syscall(SYS_rt_sigtimedwait, &signals_, nullptr, &now, _NSIG / 8) > 0) {}
+        ::pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
+    }
+    QuietWrites(const QuietWrites&) = delete;
+    QuietWrites& operator=(const QuietWrites&) = delete;
+
+private:
+    sigset_t signals_, mask_;
+};
 
 // Text to a file descriptor. The first error is kept, and what comes after it is dropped.
 class Output {
@@ -72,6 +99,7 @@ HAK_COLD int dump_profile(const char* path) {
     profile::Profile<W>& heap = heap_profile<W>;
     if (heap.interval() == 0) return ENODATA;
     const ErrnoKeeper keep;
+    const QuietWrites quiet;
     Output out(path);
     Text head;
     add_totals(head << "heap profile: ", heap.sum()) << " heapprofile\n";

@@ -3,11 +3,14 @@
 
 usage: run.py LIBRARY PROGRAM      (PROGRAM is known.c)
 """
+import fcntl
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 MIB = 1 << 20
@@ -24,9 +27,16 @@ def expect(holds, text):
         raise Wrong(text)
 
 
-def run(library, options, program, *arguments):
+def start(library, options, program, *arguments, file_bytes=resource.RLIM_INFINITY):
     environment = dict(os.environ, LD_PRELOAD=library, HAKMEM_OPTIONS=options)
-    return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.Popen([program, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes)))
+
+
+def run(library, options, program, *arguments, **limits):
+    with start(library, options, program, *arguments, **limits) as process:
+        stdout, stderr = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def pprof(program, profile, kind):
@@ -78,6 +88,23 @@ def check_errors(library, program, _):
     expect("profile_path is of no use without profile" in done.stderr, f"a path alone: {done.stderr!r}")
 
 
+def check_signals(library, program, folder):
+    """A file that may not grow, and a pipe whose reader is gone: signals that would end the program are errors of the file."""
+    path = folder / "long"
+    done = run(library, f"profile=4K:profile_path={path}", program, file_bytes=1024)
+    expect((done.returncode, done.stderr) == (0, f"hakmem: profile: cannot write {path}: File too large\n"), f"status {done.returncode}, {done.stderr!r}")
+    path = folder / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    os.write(reader, bytes(fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ)))  # so that the program waits until the pipe breaks
+    process = start(library, f"profile=4K:profile_path={path}", program)
+    while process.poll() is None and not any(file.resolve() == path.resolve() for file in Path(f"/proc/{process.pid}/fd").iterdir()):
+        time.sleep(0.01)
+    os.close(reader)
+    told = process.communicate(timeout=60)[1]
+    expect((process.returncode, told) == (0, f"hakmem: profile: cannot write {path}: Broken pipe\n"), f"status {process.returncode}, {told!r}")
+
+
 def check_loss(library, program, folder):
     """A file whose numbers are too small is not written without a word."""
     for interval, is_told in (("1", True), ("4K", False)):
@@ -108,7 +135,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     failures = 0
-    for check in (check_known, check_fork, check_programs, check_errors, check_loss, check_environment, check_python):
+    for check in (check_known, check_fork, check_programs, check_errors, check_signals, check_loss, check_environment, check_python):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 check(sys.argv[1], sys.argv[2], Path(folder))
