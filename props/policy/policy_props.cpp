@@ -223,16 +223,19 @@ void what_fades_harms_nobody() {
     require(elo.rating(Strategy::k512K).millipoints > elo.rating(Strategy::k768K).millipoints + 100'000, "the ratings have come together");
 }
 
-// A sample is never free, and one that took a thousand times longer than usual does not decide.
+// A sample is never free, and one that took a thousand times longer than usual, or in which the process had a thousand times the faults, does not
+// decide.
 void samples_are_bounded() {
     Samples samples;
     const Strategy s = strategy_at(*rc::gen::inRange(0u, kStrategies)), other = s == Strategy::k1M ? Strategy::k2M : Strategy::k1M;
     const double usual = *rc::gen::inRange(2, 1'000'000);
-    for (unsigned i = 0; i < Samples::kWarmUp; ++i) samples.record(s, {1, usual, 0, 0});
+    // Of the faults as well, which may be none.
+    const double pages = *rc::gen::inRange(0, 1000);
+    for (unsigned i = 0; i < Samples::kWarmUp; ++i) samples.record(s, {1, usual, pages, 0});
     RC_ASSERT(samples.count(s) == 0u);
     for (int i = 0; i < 50; ++i) {
-        samples.record(s, {1, i == 25 ? 1000 * usual : usual, 0, 0});
-        samples.record(other, {1, 2 * usual, 0, 0});
+        samples.record(s, {1, i == 25 ? 1000 * usual : usual, i == 35 ? 1e6 : pages, 0});
+        samples.record(other, {1, 2 * usual, 2 * pages + 1, 0});
     }
     RC_ASSERT(samples.count(s) == 50u);
     RC_ASSERT(samples.score(s, samples.mean()) < samples.score(other, samples.mean()));

@@ -129,7 +129,9 @@ public:
             trials_.note(bytes, cost.nanoseconds * noise(random_) + (stalled == i ? 1e7 : 0));
         }
         count_ += 1;
-        const double faults = cost.faults * kOperations * noise(random_);
+        // And in one of two hundred another part of the process touches 4 GiB for the first time.
+        const double others = random_.below(200) == 0 ? 1e6 : 0;
+        const double faults = cost.faults * kOperations * noise(random_) + others;
         return trials_.close_trial(now_ns_, faults, cost.held * kOperations * noise(random_));
     }
     // Runs until that turn, or for so many trials; true if it came.

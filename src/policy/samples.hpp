@@ -37,13 +37,11 @@ public:
         if (cost.operations <= 0) return;
         // A clock too coarse to see a call must not make it free.
         if (cost.nanoseconds < cost.operations) cost.nanoseconds = cost.operations;
-        const double each = cost.nanoseconds / cost.operations;
-        if (is_warming_up(each)) return;
-        // The clock goes on while the thread is preempted: what took far longer than usual says little about its strategy. What is usual
-        // follows, slowly: costs that rise for good are believed after a while.
-        const double believed = each < kClamp * usual_ ? each : kClamp * usual_;
-        usual_ += (believed - usual_) / kUsualTrials;
-        cost.nanoseconds = believed * cost.operations;
+        if (warm_ != kWarmUp) return warm_up(cost);
+        // The clock goes on while the thread is preempted, and the faults are the whole process's: what is far more than usual says little about
+        // its strategy.
+        cost.nanoseconds = time_.believed(cost.nanoseconds / cost.operations) * cost.operations;
+        cost.faults = faults_.believed(cost.faults / cost.operations) * cost.operations;
         sums_[index_of(s)].add(cost);
         counts_[index_of(s)] += 1;
         count_all_ += 1;
@@ -84,25 +82,41 @@ public:
     static constexpr unsigned kWarmUp = 8;
 
 private:
-    static constexpr double kClamp = 8, kUsualTrials = 100;
+    // What an operation usually costs. That follows, slowly: costs that rise for good are believed after a while.
+    class Usual {
+    public:
+        explicit constexpr Usual(double least) : least_(least) {}
 
-    // The first trials only tell what is usual: the mean without the two longest.
-    bool is_warming_up(double each) {
-        if (warm_ == kWarmUp) return false;
-        unsigned i = warm_++;
-        for (; i > 0 && first_[i - 1] > each; --i) first_[i] = first_[i - 1];
-        first_[i] = each;
-        if (warm_ == kWarmUp) {
+        double believed(double each) {
+            const double most = kClamp * (usual_ < least_ ? least_ : usual_), believed = each < most ? each : most;
+            usual_ += (believed - usual_) / kTrials;
+            return believed;
+        }
+        // The n-th of the first trials, which only tell what is usual: the mean without the two that are highest.
+        void begin(unsigned n, double each) {
+            unsigned i = n;
+            for (; i > 0 && first_[i - 1] > each; --i) first_[i] = first_[i - 1];
+            first_[i] = each;
+            if (n + 1 < kWarmUp) return;
             for (i = 0; i < kWarmUp - 2; ++i) usual_ += first_[i] / (kWarmUp - 2);
         }
-        return true;
+
+    private:
+        static constexpr double kClamp = 8, kTrials = 100;
+
+        double least_, usual_ = 0;
+        double first_[kWarmUp]{};  // in the mean of a trial, rising
+    };
+
+    void warm_up(const Cost& cost) {
+        time_.begin(warm_, cost.nanoseconds / cost.operations);
+        faults_.begin(warm_++, cost.faults / cost.operations);
     }
 
     Cost sums_[kStrategies]{};
     std::uint64_t counts_[kStrategies]{};
     std::uint64_t count_all_ = 0;
-    double first_[kWarmUp]{};  // nanoseconds of an operation, in the mean of a trial, rising
-    double usual_ = 0;
+    Usual time_{1}, faults_{1};  // nanoseconds, and pages, of an operation: one at least
     unsigned warm_ = 0;
 };
 
