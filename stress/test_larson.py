@@ -74,6 +74,12 @@ class Larson(unittest.TestCase):
         self.assertIn("larson 3 8 1000 50 1 12346 4", done.stderr)
         self.assertIn("churn", done.stdout)
 
+    def test_a_library_that_does_not_serve_is_no_allocator(self):
+        library = "/lib/x86_64-linux-gnu/libm.so.6"
+        done = self.glibc_alone("--profile", "churn", "--lib", f"other={library}", stdout=subprocess.PIPE)
+        self.assertEqual((done.returncode, "malloc is served by" in done.stderr, f"not by other ({os.path.realpath(library)})" in done.stderr), (1, True, True),
+                         done.stderr)
+
     def test_an_option_that_hakmem_refuses_is_no_measurement(self):
         self.program.write_text(FAKE.replace("exit 0", "echo 'hakmem: HAKMEM_OPTIONS: unknown option: tph' >&2; exit 0"))
         done = self.glibc_alone("--profile", "churn", stdout=subprocess.PIPE)
@@ -81,7 +87,7 @@ class Larson(unittest.TestCase):
 
     def test_terminated_it_leaves_no_program_behind(self):
         begun = self.folder / "begun"
-        self.program.write_text(f"#!/bin/sh\necho $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 100\n")
+        self.program.write_text(f"#!/bin/sh\n[ $1 = x ] && exit 2; echo $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 100\n")
         child = subprocess.Popen([*self.command[:4], "--allocators", "glibc", "--profile", "tiny"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while not begun.exists():
             self.assertIsNone(child.poll())
