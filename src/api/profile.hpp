@@ -100,7 +100,7 @@ struct ProfilingObserver : Base {
     static HAK_NOINLINE bool stays(void* p, std::size_t bytes) {
         if (!heap_profile<W>.may_be_sampled(address_of(p))) return false;
         const std::size_t room = heap_profile<W>.room_of(address_of(p));
-        if (room == 0 || !stays_small(room, bytes)) return false;
+        if (room == 0 || moves_small(room, bytes)) return false;
         heap_profile<W>.resize(address_of(p), bytes);
         return true;
     }

@@ -37,7 +37,8 @@ HAK_COLD inline struct hak_site site_at(std::size_t index) {
 HAK_COLD inline void add_site(Text& text, const void* site) {
     char name[1024];
     const struct iovec here = {name, sizeof name}, there = {pointer_to<void>(address_of(site)), sizeof name};
-    const long n = ::syscall(SYS_process_vm_readv, ::getpid(), &here, 1, &there, 1, 0);
+    // The last one goes over the stack, where an int has no upper half.
+    const long n = ::syscall(SYS_process_vm_readv, ::getpid(), &here, 1ul, &there, 1ul, 0ul);
     long length = 0, colon = -1;
     while (length < n && static_cast<unsigned char>(name[length]) >= ' ' && name[length] != 127) {
         if (name[length] == ':') colon = length;

@@ -50,9 +50,9 @@ inline std::size_t usable_size(const void* p) {
 // Whether a block of `usable` bytes is a fitting home for `bytes`: large enough, and not twice too large.
 inline bool fits(std::size_t usable, std::size_t bytes) { return bytes <= usable && bytes >= usable / 2; }
 
-// Whether a small block of `usable` bytes stays where it is.
-HAK_INLINE bool stays_small(std::size_t usable, std::size_t bytes) {
-    return fits(usable, bytes) || (bytes <= usable && usable <= kMinAlignment);
+// Whether a small block of `usable` bytes must move. (Said the other way round, clang takes three instructions more in realloc's hit.)
+HAK_INLINE bool moves_small(std::size_t usable, std::size_t bytes) {
+    return !fits(usable, bytes) && (bytes > usable || usable > kMinAlignment);
 }
 
 // Precondition: p holds `usable` bytes. `allocate` is asked for `want` bytes, and for `bytes` if there is no memory for so many. Returns null,
@@ -125,7 +125,7 @@ HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
         return reallocate_above_small(heap, p, bytes);
     }
     const std::size_t usable = record->block_bytes();
-    if (!stays_small(usable, bytes)) return move_small(heap, p, usable, bytes);
+    if (moves_small(usable, bytes)) return move_small(heap, p, usable, bytes);
     W::Probe::on_resize(p, bytes, usable);
     return p;
 }
