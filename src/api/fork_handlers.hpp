@@ -23,7 +23,8 @@ template <World W>
 class ForkHandlers {
 public:
     // In a process of one thread nobody has a lock but perhaps this thread, which then forks in a signal handler, inside a call of the allocator
-    // or a flush of libc. Both processes go on with that call, and have the thread that has the lock: nothing is to be done.
+    // or a flush of libc. Both processes go on with that call, and have the thread that has the lock: nothing is to be done, but that the child of
+    // a profiled process chooses its own samples.
     static void prepare() {
         if (__libc_single_threaded) {
             is_alone_ = true;
@@ -44,6 +45,7 @@ public:
         if (had_list) _IO_list_unlock();
     }
     static void child() {
+        if constexpr (kProfiled<W>) Observer<W>::draw_anew();
         if (is_alone_) return;
         // libc has reset the lock before, if it counted several threads as well.
         if (has_list_) _IO_list_resetlock();

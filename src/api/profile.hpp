@@ -105,6 +105,15 @@ struct ProfilingObserver : Base {
         return true;
     }
 
+    // In a forked child, whatever its thread did when it forked. Siblings that all sampled the same allocations would not know more together than
+    // one of them.
+    static void draw_anew() {
+        if (heap_profile<W>.interval() == 0) return;
+        const ErrnoKeeper keep;
+        heap_profile<W>.draw_anew(W::Pal::entropy());
+        if (Heap<W>* const mine = heap(); has_heap(mine)) mine->sample_left.set(0);
+    }
+
     // The profile's lock comes last: nothing is called under it.
     static void before_fork() {
         Base::before_fork();

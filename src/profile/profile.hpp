@@ -57,6 +57,12 @@ public:
         return true;
     }
 
+    // In a forked child, which has one thread.
+    void draw_anew(std::uint64_t seed) {
+        random_ = policy::Random(seed);
+        left_ = 0;
+    }
+
     // Whether one more sample can be live.
     bool has_room() {
         const LockGuard<W> guard(lock_);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -284,6 +285,38 @@ void processes() {
     hak_free(p);
 }
 
+// What the children of one process estimate, each of the same work, are as many estimates and not one of them so many times.
+void siblings() {
+    static const char site = 0;
+    for (const bool is_alone : {true, false}) {
+        std::mutex end_of_second;
+        end_of_second.lock();
+        std::thread second;
+        if (!is_alone) second = std::thread([&] { const std::lock_guard waits(end_of_second); });
+        std::set<uint64_t> estimates;
+        for (int i = 0; i < 4; ++i) {
+            int ends[2];
+            expect(pipe(ends) == 0, "pipe");
+            const pid_t child = fork();
+            if (child == 0) {
+                for (int n = 0; n < 20'000; ++n) expect(hak_alloc_at(100, &site) != nullptr, "no memory");
+                const uint64_t estimate = site_of(&site).allocations;
+                std::_Exit(write(ends[1], &estimate, sizeof estimate) == sizeof estimate ? 0 : 1);
+            }
+            uint64_t estimate = 0;
+            int status = 0;
+            expect(read(ends[0], &estimate, sizeof estimate) == sizeof estimate && waitpid(child, &status, 0) == child && status == 0, "the child failed");
+            expect(estimate > 15'000 && estimate < 25'000, "a child's estimate is wrong");
+            estimates.insert(estimate);
+            close(ends[0]);
+            close(ends[1]);
+        }
+        expect(estimates.size() > 1, is_alone ? "four children sampled the same allocations" : "four children of two threads sampled the same allocations");
+        end_of_second.unlock();
+        if (!is_alone) second.join();
+    }
+}
+
 // A block says the site that it was asked for at.
 void sites_of_blocks() {
     static const char site = 0;
@@ -336,7 +369,7 @@ int main(int count, char** arguments) {
     const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
                                                                  {"processes", processes}, {"rests", rests}, {"overflow", overflow},
                                                                  {"sites_of_blocks", sites_of_blocks}, {"resizes", resizes}, {"lifetimes", lifetimes},
-                                                                 {"printed", printed}, {"narrow", narrow}, {"late", late}};
+                                                                 {"printed", printed}, {"narrow", narrow}, {"late", late}, {"siblings", siblings}};
     for (const auto& c : cases) {
         if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
     }
