@@ -62,6 +62,27 @@ void the_batch() {
     }
 }
 
+// What is clean and lies beside a freed block joins its run, and does not count: a large block that was freed once would else make each free
+// beside it a purge.
+void clean_neighbours_do_not_count() {
+    begin(2 * kSlot, 7 * kSlot);
+    give(take(16 * kSlot - 512));
+    const auto before = purges();
+    require(before != 0 && hak::pool<W>.batch_slots() == 0, "the batch has outgrown its limit and was not purged");
+    for (unsigned round = 0; round < 9; ++round) {
+        give(take(2 * kSlot - 512));
+        require(purges() == before && hak::pool<W>.batch_slots() == 2 && hak::pool<W>.free_dirty_bytes() == 2 * kSlot, "round ", round,
+                ": beside what is clean a block of 2 slots counts as ", hak::pool<W>.batch_slots(), " in the batch, or was purged");
+    }
+    // Taken from the same run, what nobody had since is still known to be zero.
+    void* const dirty = take(2 * kSlot - 512);
+    const std::uint64_t calls = kit::os.calls();
+    const auto fresh = hak::allocate_big<W>(3 * kSlot, hak::kMinAlignment);
+    require(fresh.block != nullptr && fresh.zero && kit::os.calls() == calls, "the rest of a run is not known to be clean, or not used");
+    give(dirty);
+    give(fresh.block);
+}
+
 // The batch waits no longer than anything else.
 void the_batch_decays() {
     begin(kSlot / 2, 8 * kSlot);
@@ -97,6 +118,7 @@ int main() {
         void (*run)();
     } cases[] = {{"below the threshold", below_the_threshold},
                  {"the batch", the_batch},
+                 {"clean neighbours do not count", clean_neighbours_do_not_count},
                  {"the batch decays", the_batch_decays},
                  {"all free dirty bytes count", all_free_dirty_bytes_count}};
     for (const auto& c : cases) {

@@ -24,6 +24,7 @@ public:
             {committing, clean},                              // what an alignment skips is cached
             {out, clean},                                     // two threads committed at once, and one is enough
             {clean, dirty},                                   // joined with a dirty neighbour
+            {dirty, clean},                                   // and what was dirty is taken
             {dirty, batch}, {clean, batch},
             {batch, purging}, {purging, clean}, {purging, dirty},
             {batch, decommitting}, {decommitting, away}, {decommitting, clean},
@@ -40,11 +41,16 @@ public:
     void on_pool_unlock() override {
         is_disturbed_ |= !fibers.all_idle_but(fibers.current());
         std::vector<State> now(window.slot_count(), away);
+        std::vector<std::uint64_t> since_ms(now.size());
         std::size_t free_dirty = 0, waits_at_most = 0;
         kit::each_slot<Observed>([&](std::size_t first, std::size_t length) {
-            for (std::size_t i = first; i < first + length; ++i) now[i] = state_of(first, slots_[i].state);
+            for (std::size_t i = first; i < first + length; ++i) {
+                now[i] = state_of(first, slots_[i].state);
+                since_ms[i] = hak::window<Observed>.superslab(first).since_ms.get();
+            }
         });
         for (std::size_t i = 0; i < now.size(); ++i) {
+            if (slots_[i].state == dirty && now[i] == clean) slots_[i].since_ms = since_ms[i];  // it is as old as the run was
             change(i, now[i]);
             free_dirty += now[i] == dirty;
             waits_at_most += now[i] == dirty || now[i] == out;

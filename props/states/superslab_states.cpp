@@ -26,6 +26,7 @@ public:
             {big, cached_dirty}, {big, cached_clean},                  // freed; committed by two threads where one is enough
             {cached_dirty, big}, {cached_clean, big},
             {cached_clean, cached_dirty},                               // joined with a dirty neighbour
+            {cached_dirty, cached_clean},                               // and what was dirty is taken
             {cached_dirty, transit}, {cached_clean, transit}, {transit, cached_dirty}, {transit, cached_clean},
         });
     }

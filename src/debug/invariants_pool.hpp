@@ -1,4 +1,4 @@
-// invariants_pool.hpp: the part of Audit that walks slots and units: superslab.1 to superslab.4, pool.1 to pool.3, runs.1, runs.2,
+// invariants_pool.hpp: the part of Audit that walks slots and units: superslab.1 to superslab.5, pool.1 to pool.3, runs.1, runs.2,
 // decay.1 and the pool's counters. A list with consistent back links cannot hold an element twice.
 #pragma once
 
@@ -76,9 +76,14 @@ bool Audit<W>::check_run(std::uint32_t i, std::uint32_t count) {
         found_.cached_runs += 1;
         found_.cached_slots += count;
         if (!expect(s.in_decay.get(), "pool.3", "a cached run waits in no queue", i)) return false;
-        if (s.dirty.get()) {
-            found_.cached_dirty += count;
-            return true;
+        const Dirt dirt = s.dirt();
+        if (!expect(s.dirty.get() == dirt.is_some() && dirt.in(i, count).slots == dirt.slots, "superslab.5", "dirty slots of a run", i, dirt.first, dirt.slots)) return false;
+        found_.cached_dirty += dirt.slots;
+        if (dirt.is_some()) {
+            const std::uint32_t before = dirt.first - i, behind = dirt.first + dirt.slots;
+            return expect(is_zero(window<W>.slot_address(i), before * Window<W>::kSuperSlabBytes) &&
+                              is_zero(window<W>.slot_address(behind), (i + count - behind) * Window<W>::kSuperSlabBytes),
+                          "superslab.5", "a clean slot of a dirty run is not zero", i);
         }
         totals_.clean_slots += count;
         const unsigned neighbours = pool<W>.neighbours_committed(i, count);
@@ -135,7 +140,7 @@ bool Audit<W>::check_queue(const DecayQueue<W>& queue, Queue which, std::uint64_
         const bool is_dirty = s.kind.get() == SlotKind::units || (cached && s.dirty.get());
         const bool right = which == Queue::decommit ? cached && !s.dirty.get() : is_dirty;
         if (!expect(right && s.in_batch.get() == (which == Queue::batch), "pool.3", "a slot in the wrong queue", i - 1, static_cast<std::uint64_t>(which))) return false;
-        if (which == Queue::batch) found_.batch_slots += cached ? s.run_slots.get() : 1;
+        if (which == Queue::batch) found_.batch_slots += cached ? s.dirt_slots.get() : 1;
         length += 1;
     }
     return expect(queue.tail_.get() == before, "decay.1", "tail of a queue", 0, queue.tail_.get(), before);

@@ -87,7 +87,7 @@ public:
         LockGuard<W> guard(lock_);
         return counters_.purges + counters_.decommits;
     }
-    // Dirty free bytes in cached runs: what the cache limit bounds. Read without the lock as a hint.
+    // Dirty free bytes in cached runs, and what lies between them: what the cache limit bounds. Read without the lock as a hint.
     std::size_t cached_dirty_slots() const { return cached_dirty_.load(order::relaxed); }
     // Superslabs in the purge batch, and all free dirty bytes. Hints, like the other.
     std::size_t batch_slots() const { return batch_slots_.load(order::relaxed); }
@@ -121,7 +121,7 @@ private:
     void wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait = Wait::decay);
     void enter_batch(std::uint32_t i, std::uint64_t now_ms);
     void leave_queue(std::uint32_t i);
-    std::uint32_t batch_weight(std::uint32_t i) const { return slot(i).kind.get() == SlotKind::units ? 1 : slot(i).run_slots.get(); }
+    std::uint32_t batch_weight(std::uint32_t i) const { return slot(i).kind.get() == SlotKind::units ? 1 : slot(i).dirt_slots.get(); }
     Wait wait_of(std::uint32_t i) const { return slot(i).in_batch.get() ? Wait::batch : Wait::decay; }
     void count_dirty_units(std::uint32_t i, bool joins);
     // A sum that is read without the lock, as a hint, and changed under it.
@@ -130,7 +130,7 @@ private:
         sum.store(grows ? before + by : before - by, order::relaxed);  // relaxed, both: a hint
     }
 
-    void put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait = Wait::decay);
+    void put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, std::uint64_t since_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);
     void put_reserved(std::uint32_t first, std::uint32_t count);
     // Where the reserved slots begin that end at the frontier: together with those behind it they are one run.

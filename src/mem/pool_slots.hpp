@@ -29,30 +29,31 @@ void Pool<W>::leave_queue(std::uint32_t i) {
 // `since_ms` is when the slots became free. A joined run is as old as its slots are in the mean, or a block that comes and goes beside it
 // would keep it young, and resident, for ever.
 template <World W>
-void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, bool dirty, std::uint64_t since_ms, Wait wait) {
-    if (dirty) change(cached_dirty_, count, true);
-    std::uint64_t aged = count, sum_ms = count * since_ms;  // over the slots whose age counts
+void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, std::uint64_t since_ms, Wait wait) {
+    const auto weight = [](std::uint32_t slots, Dirt d) { return d.is_some() ? d.slots : slots; };
+    std::uint64_t aged = weight(count, dirt), sum_ms = aged * since_ms;  // over the slots whose age counts
     const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
-        SuperSlab<W>& s = slot(neighbour);
-        const std::uint32_t slots = s.run_slots.get();
+        const SuperSlab<W>& s = slot(neighbour);
+        const Dirt theirs = s.dirt();
         leave_queue(neighbour);
-        // A clean neighbour becomes part of a dirty run and the other way round: what is not known to be zero is dirty. Then the dirty
-        // slots' age counts alone.
-        if (dirty != s.dirty.get()) {
-            change(cached_dirty_, dirty ? slots : count, true);
-            if (!dirty) aged = sum_ms = 0;
-        }
-        if (!dirty || s.dirty.get()) {
+        change(cached_dirty_, theirs.slots, false);
+        // Where one of both is clean the dirty slots' age counts alone.
+        if (!dirt.is_some() && theirs.is_some()) aged = sum_ms = 0;
+        if (!dirt.is_some() || theirs.is_some()) {
+            const std::uint32_t slots = weight(s.run_slots.get(), theirs);
             aged += slots;
             sum_ms += slots * s.since_ms.get();
         }
-        dirty |= s.dirty.get();
-        count += slots;
+        dirt = dirt.with(theirs);
     });
     since_ms = sum_ms / aged;
-    slot(run).dirty.set(dirty);
-    if (dirty && wait == Wait::batch) return enter_batch(run, since_ms);
-    (dirty ? to_purge_ : to_decommit_).push(run, since_ms);
+    SuperSlab<W>& s = slot(run);
+    s.dirty.set(dirt.is_some());
+    s.dirt_first.set(dirt.first);
+    s.dirt_slots.set(dirt.slots);
+    change(cached_dirty_, dirt.slots, true);
+    if (dirt.is_some() && wait == Wait::batch) return enter_batch(run, since_ms);
+    (dirt.is_some() ? to_purge_ : to_decommit_).push(run, since_ms);
 }
 
 // Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives it a kind.
@@ -60,7 +61,7 @@ template <World W>
 void Pool<W>::take_cached(std::uint32_t first) {
     const SuperSlab<W>& s = slot(first);
     leave_queue(first);
-    if (s.dirty.get()) change(cached_dirty_, s.run_slots.get(), false);
+    change(cached_dirty_, s.dirt_slots.get(), false);
     cached_.remove(first);
 }
 
@@ -124,16 +125,16 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
             std::uint32_t at = 0;
             if (const std::uint32_t run = cached_.find(count, alignment_bytes, thorough, &at); run != kNone) {
                 const std::uint32_t length = slot(run).run_slots.get();
-                const bool dirty = slot(run).dirty.get();
+                const Dirt dirt = slot(run).dirt();
                 const std::uint64_t since = slot(run).since_ms.get();
                 const Wait wait = wait_of(run);
                 take_cached(run);
                 Runs<W, SlotKind::cached>::form(at, count, SlotKind::big);
-                if (at > run) put_cached(run, at - run, dirty, since, wait);
-                if (const std::uint32_t end = at + count; end < run + length) put_cached(end, run + length - end, dirty, since, wait);
+                if (at > run) put_cached(run, at - run, dirt.in(run, at - run), since, wait);
+                if (const std::uint32_t end = at + count, rest = run + length - end; rest != 0) put_cached(end, rest, dirt.in(end, rest), since, wait);
                 counters_.big_slots += count;
                 counters_.above_small += use == Use::block;
-                return {address_of_slot(at), !dirty};
+                return {address_of_slot(at), !dirt.in(at, count).is_some()};
             }
             first = choose_reserved(count, alignment_bytes, thorough, lead);
             if (first != kNone) {
@@ -160,7 +161,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
         return {};
     }
     Runs<W, SlotKind::reserved>::form(first, count, SlotKind::big);
-    if (lead != 0) put_cached(first - lead, lead, false, now_ms);
+    if (lead != 0) put_cached(first - lead, lead, {}, now_ms);
     counters_.big_slots += count;
     counters_.above_small += use == Use::block;
     return {address_of_slot(first), true};
@@ -173,7 +174,7 @@ void Pool<W>::release_slots(Address address, Wait wait, std::uint64_t now_ms) {
     const std::uint32_t first = slot_of(address), count = slot(first).run_slots.get();
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big);
     counters_.big_slots -= count;
-    put_cached(first, count, true, now_ms, wait);
+    put_cached(first, count, {first, count}, now_ms, wait);
 }
 
 template <World W>
@@ -185,7 +186,7 @@ void Pool<W>::shrink_slots(Address address, std::uint32_t new_count) {
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big && new_count > 0);
     Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
     counters_.big_slots -= rest;
-    put_cached(first + new_count, rest, true, now_ms);
+    put_cached(first + new_count, rest, {first + new_count, rest}, now_ms);
 }
 
 // Grows a Big block in place into the free slots behind it, cached or reserved.
@@ -207,12 +208,12 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
         LockGuard<W> guard(lock_);
         if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached && slot(next).run_slots.get() >= more) {
             const std::uint32_t length = slot(next).run_slots.get();
-            const bool dirty = slot(next).dirty.get();
+            const Dirt dirt = slot(next).dirt();
             const std::uint64_t since = slot(next).since_ms.get();
             const Wait wait = wait_of(next);
             take_cached(next);
             Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
-            if (length > more) put_cached(next + more, length - more, dirty, since, wait);
+            if (length > more) put_cached(next + more, length - more, dirt.in(next + more, length - more), since, wait);
             counters_.big_slots += more;
             return true;
         }

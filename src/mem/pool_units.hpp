@@ -92,7 +92,7 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
     } else {
         unlink_bucket(i);
         counters_.units_slots -= 1;
-        put_cached(i, 1, !fresh.zero, now_ms);
+        put_cached(i, 1, fresh.zero ? Dirt{} : Dirt{i, 1}, now_ms);
     }
     return taken;
 }
@@ -127,7 +127,7 @@ void Pool<W>::release_units(Address address, unsigned count, Wait wait, std::uin
     }
     leave_queue(i);
     counters_.units_slots -= 1;
-    put_cached(i, 1, s.dirty_units.get() != 0, now_ms, wait);
+    put_cached(i, 1, s.dirty_units.get() != 0 ? Dirt{i, 1} : Dirt{}, now_ms, wait);
 }
 
 template <World W>

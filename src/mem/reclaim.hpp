@@ -49,6 +49,7 @@ private:
         std::uint32_t mask;
         bool decommit;
         bool was_dirty;
+        Dirt dirt;  // of a run
         Outcome outcome;
     };
     static constexpr unsigned kBatch = 32;
@@ -97,7 +98,7 @@ private:
                     p.unlink_bucket(i);
                     slot(i).used_units.set(slot(i).used_units.get() | mask);
                     p.link_bucket(i);
-                    items[count++] = {i, 1, mask, false, true, Outcome::refused};
+                    items[count++] = {i, 1, mask, false, true, {}, Outcome::refused};
                 } else {
                     items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i, planned));
                 }
@@ -134,10 +135,10 @@ private:
 
     Item take_run(std::uint32_t i, bool decommit) {
         const std::uint32_t count = slot(i).run_slots.get();
-        const bool dirty = slot(i).dirty.get();
+        const Dirt dirt = slot(i).dirt();
         pool<W>.take_cached(i);
         Runs<W, SlotKind::cached>::form(i, count, SlotKind::transit);
-        return {i, count, 0, decommit, dirty, Outcome::refused};
+        return {i, count, 0, decommit, dirt.is_some(), dirt, Outcome::refused};
     }
 
     static Outcome return_run(const Item& item) {
@@ -174,7 +175,7 @@ private:
                     p.put_reserved(item.first, item.count);
                 } else {
                     note_purge(item, item.count * Window<W>::kSuperSlabBytes);
-                    p.put_cached(item.first, item.count, item.was_dirty && item.outcome != Outcome::purged, now);
+                    p.put_cached(item.first, item.count, item.outcome == Outcome::purged ? Dirt{} : item.dirt, now);
                 }
                 continue;
             }
@@ -185,7 +186,7 @@ private:
             if (s.used_units.get() == 0) {
                 p.leave_queue(item.first);
                 p.counters_.units_slots -= 1;
-                p.put_cached(item.first, 1, s.dirty_units.get() != 0, now);
+                p.put_cached(item.first, 1, s.dirty_units.get() != 0 ? Dirt{item.first, 1} : Dirt{}, now);
             } else {
                 p.link_bucket(item.first);
                 if (s.purgeable_units() != 0) p.wait_for_purge(item.first, now);
