@@ -3,7 +3,8 @@
  * With profile=512K in HAKMEM_OPTIONS one allocation in 512 KiB of allocated bytes is sampled, with its call stack, whatever function of
  * the malloc family made it. Numbers of blocks and bytes below are estimates from the samples, without bias; profile=1 samples nearly all.
  * Without the option nothing is recorded and no allocation costs more. While it is on, every allocation takes a slow path, and each
- * live sample takes 64 KiB of address space and one page of memory at least, and malloc_usable_size says so. The debug build has no profile. Every function is thread-safe; none is async-signal-safe. */
+ * live sample takes 64 KiB of address space and one page of memory at least. The debug build has no profile. Every function is
+ * thread-safe; none is async-signal-safe. */
 #ifndef HAKMEM_HAKMEM_PROFILE_H
 #define HAKMEM_HAKMEM_PROFILE_H
 

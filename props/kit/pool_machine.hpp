@@ -255,7 +255,7 @@ private:
             const auto kind = s.kind.get();
             const std::string name = kind == hak::SlotKind::units    ? (s.free_units() == 0 ? "units.full" : s.purgeable_units() != 0 ? "units.dirty" : "units.clean")
                                      : kind == hak::SlotKind::big    ? "big"
-                                     : kind == hak::SlotKind::cached ? (s.dirty.get() ? "cached.dirty" : "cached.clean")
+                                     : kind == hak::SlotKind::cached ? (s.dirt().is_some() ? "cached.dirty" : "cached.clean")
                                                                      : "reserved";
             for (std::size_t k = i; k < i + length; ++k) now[k] = name;
         });

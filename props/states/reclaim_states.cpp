@@ -113,7 +113,7 @@ private:
         const auto& s = hak::window<Observed>.superslab(first);
         switch (s.kind.get()) {
             case hak::SlotKind::reserved: return away;
-            case hak::SlotKind::cached: return s.dirty.get() ? dirty : clean;
+            case hak::SlotKind::cached: return s.dirt().is_some() ? dirty : clean;
             case hak::SlotKind::transit: return before == away || before == committing ? committing : before == dirty || before == clean ? batch : before;
             default: return out;
         }

@@ -53,7 +53,7 @@ private:
             case hak::SlotKind::reserved: return reserved;
             case hak::SlotKind::transit: return transit;
             case hak::SlotKind::big: return big;
-            case hak::SlotKind::cached: return s.dirty.get() ? cached_dirty : cached_clean;
+            case hak::SlotKind::cached: return s.dirt().is_some() ? cached_dirty : cached_clean;
             case hak::SlotKind::units: break;
         }
         return s.free_units() == 0 ? units_full : s.purgeable_units() != 0 ? units_dirty : units_clean;

@@ -98,11 +98,15 @@ struct ProfilingObserver : Base {
     // Whether realloc leaves a block where it is because it would leave it if it were the small one that it stands in for: those are resized
     // unseen. If it were moved, and chosen anew, what is resized would vanish from the profile.
     static HAK_NOINLINE bool stays(void* p, std::size_t bytes) {
-        if (!heap_profile<W>.may_be_sampled(address_of(p))) return false;
-        const std::size_t room = heap_profile<W>.room_of(address_of(p));
+        const std::size_t room = room_of(p);
         if (room == 0 || moves_small(room, bytes)) return false;
         heap_profile<W>.resize(address_of(p), bytes);
         return true;
+    }
+    // Programs add up what their blocks can hold, so a sample says what the small block would that it stands in for.
+    static HAK_NOINLINE std::size_t usable_of(const void* p, std::size_t usable) {
+        const std::size_t room = room_of(p);
+        return room != 0 ? room : usable;
     }
 
     // In a forked child, whatever its thread did when it forked. Siblings that all sampled the same allocations would not know more together than
@@ -158,6 +162,10 @@ private:
     static Fresh sampled(Fresh fresh, std::size_t bytes, Address site) {
         if (fresh.block != nullptr && is_chosen(bytes)) take(fresh.block, bytes, site);
         return fresh;
+    }
+    // Bytes of the small block that `p` stands in for; 0 if it is no such sample.
+    static std::size_t room_of(const void* p) {
+        return heap_profile<W>.may_be_sampled(address_of(p)) ? heap_profile<W>.room_of(address_of(p)) : 0;
     }
     static void forget(void* p) {
         if (heap_profile<W>.may_be_sampled(address_of(p))) heap_profile<W>.forget(address_of(p), W::Pal::now_ms());

@@ -77,7 +77,7 @@ bool Audit<W>::check_run(std::uint32_t i, std::uint32_t count) {
         found_.cached_slots += count;
         if (!expect(s.in_decay.get(), "pool.3", "a cached run waits in no queue", i)) return false;
         const Dirt dirt = s.dirt();
-        if (!expect(s.dirty.get() == dirt.is_some() && dirt.in(i, count).slots == dirt.slots, "superslab.5", "dirty slots of a run", i, dirt.first, dirt.slots)) return false;
+        if (!expect(dirt.in(i, count).slots == dirt.slots, "superslab.5", "dirty slots of a run", i, dirt.first, dirt.slots)) return false;
         found_.cached_dirty += dirt.slots;
         if (dirt.is_some()) {
             const std::uint32_t before = dirt.first - i, behind = dirt.first + dirt.slots;
@@ -137,8 +137,8 @@ bool Audit<W>::check_queue(const DecayQueue<W>& queue, Queue which, std::uint64_
         const SuperSlab<W>& s = slot(i - 1);
         if (!expect(s.in_decay.get() && s.decay_prev.get() == before, "decay.1", "a slot in a queue", i - 1, s.decay_prev.get(), before)) return false;
         const bool cached = s.kind.get() == SlotKind::cached;
-        const bool is_dirty = s.kind.get() == SlotKind::units || (cached && s.dirty.get());
-        const bool right = which == Queue::decommit ? cached && !s.dirty.get() : is_dirty;
+        const bool is_dirty = s.kind.get() == SlotKind::units || (cached && s.dirt().is_some());
+        const bool right = which == Queue::decommit ? cached && !s.dirt().is_some() : is_dirty;
         if (!expect(right && s.in_batch.get() == (which == Queue::batch), "pool.3", "a slot in the wrong queue", i - 1, static_cast<std::uint64_t>(which))) return false;
         if (which == Queue::batch) found_.batch_slots += cached ? s.dirt_slots.get() : 1;
         length += 1;

@@ -42,7 +42,10 @@ inline Located<W> locate(const void* p, Entry entry) {
 
 template <World W>
 inline std::size_t usable_size(const void* p) {
-    const std::size_t usable = locate<W>(p, Entry::usable_size).usable;
+    std::size_t usable = locate<W>(p, Entry::usable_size).usable;
+    if constexpr (kProfiled<W>) {
+        if (Observer<W>::takes_call()) [[unlikely]] usable = Observer<W>::usable_of(p, usable);
+    }
     W::Probe::on_resize(pointer_to<void>(address_of(p)), usable, usable);  // who asks may use it all
     return usable;
 }

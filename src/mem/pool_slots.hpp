@@ -22,7 +22,7 @@ void Pool<W>::leave_queue(std::uint32_t i) {
         change(batch_slots_, batch_weight(i), false);
         batch_.remove(i);
     } else {
-        (s.kind.get() == SlotKind::units || s.dirty.get() ? to_purge_ : to_decommit_).remove(i);
+        (s.kind.get() == SlotKind::units || s.dirt().is_some() ? to_purge_ : to_decommit_).remove(i);
     }
 }
 
@@ -48,7 +48,6 @@ void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, st
     });
     since_ms = sum_ms / aged;
     SuperSlab<W>& s = slot(run);
-    s.dirty.set(dirt.is_some());
     s.dirt_first.set(dirt.first);
     s.dirt_slots.set(dirt.slots);
     change(cached_dirty_, dirt.slots, true);

@@ -8,7 +8,7 @@
 // INV superslab.3  kind == units  =>  the slot is on the pool's list of bucket longest_run(free units), none if that is 0
 // INV superslab.4  the first and the last slot of a run have the run's kind; the first holds its length, the last the way back to
 //                  the first; what the slots in between say has no meaning
-// INV superslab.5  kind == cached  =>  the slots of the run outside its dirt are zero, and dirty says whether there is any
+// INV superslab.5  kind == cached  =>  the slots of the run outside its dirt are zero
 #pragma once
 
 #include "sys/world.hpp"
@@ -44,7 +44,6 @@ struct alignas(kCacheLine) SuperSlab {
     static constexpr std::uint32_t kAllUnits = unit_mask(0, kUnits);
 
     Plain<W, SlotKind> kind;
-    Plain<W, bool> dirty;                  // run: not known to be zero
     Plain<W, bool> in_decay;               // on one of the decay queues
     Plain<W, bool> in_batch;               // on that of the purge batch
     Plain<W, std::uint32_t> used_units;

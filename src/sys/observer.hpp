@@ -43,7 +43,7 @@ template <class W>
 using Observer = typename ObserverOf<W>::Type;
 
 // Whether this world has a profiler. One that is on keeps its threads' heap words at the empty heap, so that every allocation misses; what
-// missed and takes_call() is the profiler's: allocate_small(), allocate_above_small(), deallocate_above_small(), resize(), stays(); draw_anew() is for the child of a fork. A small block
+// missed and takes_call() is the profiler's: allocate_small(), allocate_above_small(), deallocate_above_small(), resize(), stays(), usable_of(); draw_anew() is for the child of a fork. A small block
 // that it samples is a Large one in truth, whose free is not a hit either.
 template <class W>
 inline constexpr bool kProfiled = requires { Observer<W>::takes_call(); };

@@ -243,6 +243,7 @@ void calls() {
     expect(hak_posix_memalign(&u, 4096, 100) == 0, "posix_memalign");
     seen("posix_memalign", u);
     expect(reinterpret_cast<uintptr_t>(u) % 4096 == 0, "alignment");
+    expect(hak_malloc_usable_size(p) == 48 && hak_malloc_usable_size(r) == 512 && hak_malloc_usable_size(t) >= 100, "what a sample can hold");
     p = seen("realloc", hak_realloc(p, 50'000));
     void* w = seen("alloc_at", hak_alloc_at(60'000, HAK_CALLSITE));
     expect(hak_realloc(p, SIZE_MAX / 2) == nullptr, "an impossible size");
