@@ -23,7 +23,7 @@ public:
     Text& operator<<(std::uint64_t value) { return number(value, 10); }
     Text& operator<<(const void* p) { return (*this << "0x").number(address_of(p), 16); }
     Text& add(const char* s, std::size_t length) {
-        while (length-- != 0 && length_ < sizeof buffer_) buffer_[length_++] = *s++;
+        for (std::size_t i = 0; i < length && length_ < sizeof buffer_; ++i) buffer_[length_++] = s[i];
         return *this;
     }
 
