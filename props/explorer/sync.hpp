@@ -129,6 +129,8 @@ struct Sync {
     static void pause() {}
     // How often a lock looks again before it sleeps: the first wait() stops the thread, so more rounds show nothing more.
     static constexpr int kSpins = 1;
+    // What is explored is what several threads do.
+    static constexpr bool is_alone() { return false; }
 
     // Marks a loop that goes round until another thread has acted. Construct it before the first load that the loop depends on.
     // retry(): a cas failed, and the next round begins with what it read. The execution in which that read comes later covers this one,

@@ -162,7 +162,7 @@ HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record) {
 template <World W>
 HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, void* p, std::size_t usable) {
     // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
-    if (!record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;
+    if (!swap_alone<W, UnitState>(record->state, from, to) && !record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;
     W::Probe::on_retire(p, usable);
     return true;
 }

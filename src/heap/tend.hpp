@@ -56,6 +56,7 @@ HAK_COLD void hold_after_tender(Heap<W>& heap) {
 template <World W>
 HAK_INLINE bool try_hold(Heap<W>& heap) {
     Token seen = Token::owned;
+    if (swap_alone<W, Token>(heap.token, Token::owned, Token::busy)) return true;
     // acquire: pairs with end_tend(): the tender's writes to the heap and its slabs are visible.
     return heap.token.cas_strong(seen, Token::busy, order::acquire, order::relaxed);
 }

@@ -24,6 +24,7 @@ public:
     // Returns false where the calling thread holds the lock already through fork's prepare: such a caller must not release it.
     bool acquire() {
         W::Probe::on_lock(this);
+        if (swap_alone<W, std::uint32_t>(word_, kFree, kHeld)) return true;
         typename W::Sync::Loop loop;
         std::uint32_t seen = kFree;
         // acquire: pairs with release(): the previous holder's writes to what the lock guards are visible.
@@ -41,12 +42,14 @@ public:
     }
     bool try_acquire() {
         std::uint32_t seen = kFree;
-        if (!word_.cas_strong(seen, kHeld, order::acquire, order::relaxed)) return false;  // acquire: as in acquire()
+        // acquire: as in acquire()
+        if (!swap_alone<W, std::uint32_t>(word_, kFree, kHeld) && !word_.cas_strong(seen, kHeld, order::acquire, order::relaxed)) return false;
         W::Probe::on_lock(this);
         return true;
     }
     void release() {
         W::Probe::on_unlock(this);
+        if (swap_alone<W, std::uint32_t>(word_, kHeld, kFree)) return;
         // release: pairs with acquire().
         if (word_.exchange(kFree, order::release) == kContended) W::Pal::wake_one(futex());
     }

@@ -7,6 +7,8 @@
 #include <concepts>
 #include <cstdint>
 
+#include <sys/single_threaded.h>
+
 #include "base/attrs.hpp"
 
 namespace hak {
@@ -101,6 +103,10 @@ struct StdSync {
     static constexpr int kSpins = 64;
 
     static HAK_INLINE constexpr bool choose(Heuristic, bool usual) { return usual; }
+
+    // Whether the process has one thread: then nobody comes between a load and a store, and a locked operation, which waits until all that the
+    // program wrote before has reached the cache, can be spared. A thread that is created later finds what was stored, by its creation.
+    static HAK_INLINE bool is_alone() { return __libc_single_threaded != 0; }
 };
 
 template <class S>
@@ -117,6 +123,7 @@ concept SyncPolicy = requires(typename S::template Atomic<std::uintptr_t>& a, ty
     loop.wait();
     { S::kSpins } -> std::convertible_to<int>;
     { S::choose(Heuristic::idle, true) } -> std::same_as<bool>;
+    { S::is_alone() } -> std::same_as<bool>;
     requires sizeof(a) == sizeof(x) && sizeof(p) == sizeof(x);
 };
 

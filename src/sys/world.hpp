@@ -41,6 +41,16 @@ using Atomic = typename W::Sync::template Atomic<T>;
 template <World W, class T>
 using Plain = typename W::Sync::template Plain<T>;
 
+// What word.cas_strong() would do, without a locked operation, in a process of one thread. False, with nothing changed, in any other, and where the
+// word has another value; the caller goes on with cas_strong() then.
+template <World W, class T>
+HAK_INLINE bool swap_alone(Atomic<W, T>& word, T from, T to) {
+    // relaxed, both: nobody is there to order anything for, and a thread that comes later is ordered by its creation
+    if (!W::Sync::is_alone() || word.load(order::relaxed) != from) return false;
+    word.store(to, order::relaxed);
+    return true;
+}
+
 // Written once at start-up, before the window is open; read on cold paths.
 template <World W>
 inline constinit Plain<W, Tunables> tunables{};

@@ -116,7 +116,7 @@ MUTANTS = [
         lock_.release();""", "work(now, over ? Mode::purge_all : full ? Mode::flush : Mode::due); if (!over) lock_.release();")),
     # Memory
     mutant("M05.large_state_checked_then_set", "memory.large_freed_twice",
-           ("heap/large.hpp", "if (!record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;",
+           ("heap/large.hpp", "if (!swap_alone<W, UnitState>(record->state, from, to) && !record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;",
             "if (record->state.load(order::relaxed) != from) return false; record->state.store(to, order::relaxed);")),
     mutant("lock_release_does_not_wake", "memory.lock_sleepers",
            (LOCK, "if (word_.exchange(kFree, order::release) == kContended) W::Pal::wake_one(futex());", "word_.store(kFree, order::release);")),
