@@ -72,7 +72,7 @@ size_t hak_elo_get_threshold(int strategy);
 /* One operation under the strategy took so long. `size`, in bytes, is not looked at: a strategy's cost is the mean over all sizes. */
 void hak_elo_record_alloc(int strategy, size_t size, uint64_t nanoseconds);
 /* Compares all strategies by their samples and returns the leader. It comes into force at once if all samples are the caller's, and with the
- * next trial if calls of the process are measured. */
+ * next trial if calls of the process are measured; in FROZEN and CANARY what was confirmed stays. */
 int hak_elo_async_recompute(void);
 /* The strategy in force, by one load. Where nothing learns, that of 2 MiB, whatever HAKMEM_OPTIONS=threshold=SIZE says. */
 int hak_elo_get_cached_strategy(void);
