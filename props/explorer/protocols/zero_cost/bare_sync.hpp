@@ -4,6 +4,8 @@
 
 #include <atomic>
 
+#include <sys/single_threaded.h>
+
 namespace bare {
 
 struct Sync {
@@ -51,6 +53,7 @@ struct Sync {
     static constexpr bool choose(Heuristic, bool usual) {
         return usual;
     }
+    static bool is_alone() { return __libc_single_threaded != 0; }
 };
 
 }  // namespace bare
