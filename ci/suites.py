@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import tomllib
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,6 +144,13 @@ def end_by(*numbers):
         raise Interrupted(number)
     for number in numbers:
         signal.signal(number, interrupt)
+
+
+def finish(futures):
+    """Waits until all are done. With a limit, again and again: the kernel may hand a signal to any thread (to one that just lets signals
+    in again behind fork, for instance), and Python's handler, which only the main thread runs, does not wake it from a wait without end."""
+    while wait(futures, timeout=0.2).not_done:
+        pass
 
 
 class Runner:

@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from suites import finish
+
 from . import base as base_of
 from .stepping import ROOT
 
@@ -152,7 +154,9 @@ def run(presets, jobs):
     promised = {"control": []} | {patch.stem: guarded(patch.name, lambda p=patch: expectations(p.read_text())) for patch in patches}
     sources = {"control": None} | {patch.stem: patch for patch in patches}
     with ThreadPoolExecutor(jobs) as pool:
-        built = dict(zip(sources, pool.map(lambda item: guarded(item[0], lambda: prepare(*item, presets)), sources.items())))
+        builds = {name: pool.submit(guarded, name, lambda name=name, patch=patch: prepare(name, patch, presets)) for name, patch in sources.items()}
+        finish(builds.values())
+        built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
         for preset in presets:

@@ -13,6 +13,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from suites import finish
+
 from .stepping import ROOT
 
 SOURCES = ROOT / "ci" / "traces"
@@ -139,6 +141,7 @@ def all_traces(measure, library, folder, progress=lambda line: None, only=None):
         figures = {}
         try:
             for name in names:
+                finish([futures[name]])
                 figures[name] = futures[name].result()
                 progress(f"{name}: {figures[name]}")
         except BaseException:

@@ -5,8 +5,10 @@ import queue
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+
+from suites import finish
 
 from .mutants import Trouble
 from .tree import Tree, stop
@@ -51,7 +53,7 @@ class Campaign:
         jobs = min(self.jobs, work.qsize())
         with ThreadPoolExecutor(jobs) as pool:
             try:
-                wait([pool.submit(self.work, work, Tree(self.root, self.folder / f"tree{i}")) for i in range(jobs)])
+                finish([pool.submit(self.work, work, Tree(self.root, self.folder / f"tree{i}")) for i in range(jobs)])
             except BaseException:
                 stop()
                 raise
