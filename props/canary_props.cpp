@@ -18,12 +18,14 @@ std::string pool(const kit::PoolCommands& commands) {
     return kit::run_pool_history<kit::WorldOf<kDefect>>(commands);
 }
 
+volatile hak::Address nowhere = 16;  // volatile: compilers know that a constant is no object's address
+
 struct Deadly {
     const char *name, *report;
     void (*die)();
 };
 constexpr std::array kDeadly = {
-    Deadly{"props_canary.segfault", "Segmentation fault", [] { *hak::pointer_to<volatile int>(16) = 1; }},
+    Deadly{"props_canary.segfault", "Segmentation fault", [] { *hak::pointer_to<volatile int>(nowhere) = 1; }},
     Deadly{"props_canary.abort", "Aborted", [] { std::abort(); }},
     Deadly{"props_canary.endless", "it does not end", [] { for (volatile bool again = true; again;) {} }},
 };

@@ -52,6 +52,45 @@ void two_at_once() {
     kit::Auditor<W>().check(kit::Auditor<W>::Scope::pool, true);
 }
 
+// The run that was freed last is not joined with its neighbours yet; for everybody but the next block of its length it might as well be.
+void unsorted() {
+    using W = kit::TinyWorld;
+    using Pool = hak::Pool<W>;
+    constexpr std::size_t kSlot = W::kConfig.superslab_bytes();
+    kit::reset_world<W>();
+    kit::require(hak::start<W>(), "no window");
+    auto tunables = hak::tunables<W>.get();
+    tunables.purge_delay_ms = 100;
+    tunables.cache_bytes_max = tunables.batch_bytes_max = SIZE_MAX;
+    hak::tunables<W>.set(tunables);
+    auto& pool = hak::pool<W>;
+    kit::Auditor<W> auditor;
+    hak::Address slots[6];
+    for (hak::Address& slot : slots) slot = pool.acquire_slots(1, kSlot, Pool::Use::block).address;
+    for (unsigned n = 1; n < 6; ++n) kit::require(slots[n] == slots[0] + n * kSlot, "fresh slots do not lie side by side");
+
+    pool.release_slots(slots[1]);
+    kit::require(pool.extend_slots(slots[0], 1, 2), "a block did not grow into what was freed last");
+    auditor.check(kit::Auditor<W>::Scope::pool, true);
+
+    pool.release_slots(slots[2], Pool::Wait::batch);
+    pool.release_slots(slots[4], Pool::Wait::decay);
+    kit::require(pool.batch_slots() == 1, pool.batch_slots(), " slots in the purge batch, not 1");
+    auditor.check(kit::Auditor<W>::Scope::pool, true);
+    hak::reclaim<W>.everything(false);
+
+    kit::require(pool.acquire_slots(1, kSlot, Pool::Use::block).address != 0 && pool.acquire_slots(1, kSlot, Pool::Use::block).address != 0, "no slots");
+    pool.release_slots(slots[2]);
+    kit::os.advance(80);
+    pool.release_slots(slots[4]);
+    kit::os.advance(30);
+    const std::uint64_t purges = pool.counters().purges;
+    hak::reclaim<W>.tick();
+    kit::require(pool.counters().purges == purges + 1 && pool.cached_dirty_slots() == 1, "of two runs, free for 110 and for 30 ms, ", pool.counters().purges - purges,
+                 " went after a delay of 100");
+    auditor.check(kit::Auditor<W>::Scope::pool, true);
+}
+
 // Blocks whose alignment skips slots make no more mappings than the limit, and one that the system refuses leaves no slot behind.
 void aligned_blocks() {
     using W = kit::TinyWorld;
@@ -85,5 +124,6 @@ int main(int argc, char** argv) {
     suite.example("across the frontier", across_the_frontier);
     suite.example("aligned blocks", aligned_blocks);
     suite.example("two at once", two_at_once);
+    suite.example("the unsorted run", unsorted);
     return suite.finish();
 }

@@ -205,7 +205,7 @@ private:
         std::size_t open = next;
         const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
             const auto kind = hak::window<W>.superslab(i).kind.get();
-            found |= i == next && (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) && length >= more;
+            found |= i == next && (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) && joined_length<W>(i) >= more;
             if (i == next && kind == hak::SlotKind::reserved) open = i + length;
         });
         return found || (open == frontier && next + more <= hak::window<W>.slot_count());

@@ -21,6 +21,17 @@ std::size_t each_slot(Visit visit) {
     return i;
 }
 
+// Slots of the run at i and, if that is cached, of those behind it that are: the pool joins them before it looks.
+template <hak::World W>
+std::size_t joined_length(std::size_t i) {
+    std::size_t length = 0;
+    for (std::size_t end = i; end == i || (end < hak::window<W>.slots_ready() && hak::window<W>.superslab(end).kind.get() == hak::SlotKind::cached); end = i + length) {
+        length += hak::window<W>.superslab(end).run_slots.get();
+        if (hak::window<W>.superslab(i).kind.get() != hak::SlotKind::cached) break;
+    }
+    return length;
+}
+
 // Whether some free run of one kind has room for `count` slots. What was reserved again before the frontier is one run with what lies behind.
 template <hak::World W>
 bool has_slots(std::size_t count, std::size_t alignment) {
@@ -31,9 +42,9 @@ bool has_slots(std::size_t count, std::size_t alignment) {
         return (start - begin) / kTinyConfig.superslab_bytes() + count <= length;
     };
     std::size_t open = SIZE_MAX;
-    const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
+    const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t) {
         const auto kind = hak::window<W>.superslab(i).kind.get();
-        if (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) found |= fits(i, length);
+        if (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) found |= fits(i, joined_length<W>(i));
         open = kind == hak::SlotKind::reserved ? i : SIZE_MAX;
     });
     open = std::min(open, frontier);

@@ -23,6 +23,7 @@ bool Audit<W>::check_slots() {
     const std::uint32_t frontier = pool<W>.frontier_.get();
     if (!expect(frontier <= window<W>.slots_ready() && window<W>.slots_ready() <= window<W>.slot_count(), "window.2", "frontier behind the ready slots", 0, frontier, window<W>.slots_ready())) return false;
     SlotKind before = SlotKind::reserved;
+    bool is_behind_unsorted = false, has_met_unsorted = pool<W>.unsorted_.get() == 0;
     for (std::uint32_t i = 0; i < frontier;) {
         const SuperSlab<W>& s = slot(i);
         const SlotKind kind = s.kind.get();
@@ -30,7 +31,11 @@ bool Audit<W>::check_slots() {
         const std::uint32_t count = kind == SlotKind::units ? 1 : s.run_slots.get();
         if (!expect(count > 0 && count <= frontier - i, "superslab.4", "length of a run", i, count, frontier - i)) return false;
         if (kind == SlotKind::units ? !check_units_slot(i) : !check_run(i, count)) return false;
-        if (!expect(kind != before || i == 0 || (kind != SlotKind::reserved && kind != SlotKind::cached), "runs.2", "two free runs of one kind touch", i)) return false;
+        const bool is_unsorted = pool<W>.is_unsorted(i) && kind == SlotKind::cached;
+        has_met_unsorted |= is_unsorted;
+        const bool may_touch = (kind != SlotKind::reserved && kind != SlotKind::cached) || is_unsorted || is_behind_unsorted;
+        if (!expect(kind != before || i == 0 || may_touch, "runs.2", "two free runs of one kind touch", i)) return false;
+        is_behind_unsorted = is_unsorted;
         if (kind != SlotKind::reserved) {
             found_.committed += count;
             found_.islands += i == 0 || before == SlotKind::reserved;
@@ -39,7 +44,7 @@ bool Audit<W>::check_slots() {
         before = kind;
         i += count;
     }
-    return true;
+    return expect(has_met_unsorted, "pool.1", "the unsorted run is no cached one", pool<W>.unsorted_.get());
 }
 
 template <World W>
@@ -72,6 +77,10 @@ bool Audit<W>::check_run(std::uint32_t i, std::uint32_t count) {
     } else if (kind == SlotKind::reserved) {
         found_.reserved_runs += 1;
         found_.reserved_slots += count;
+    } else if (pool<W>.is_unsorted(i)) {
+        found_.cached_dirty += count;
+        if (s.in_batch.get()) found_.batch_slots += count;
+        if (!expect(s.dirt_first.get() == i && s.dirt_slots.get() == count, "superslab.5", "the unsorted run is not all dirty", i, s.dirt_first.get(), s.dirt_slots.get())) return false;
     } else {
         found_.cached_runs += 1;
         found_.cached_slots += count;
@@ -90,7 +99,7 @@ bool Audit<W>::check_run(std::uint32_t i, std::uint32_t count) {
         if (neighbours <= 1 || pool<W>.islands_.get() < kConfig.islands_max) totals_.spare_slots += count;
         return expect(is_zero(window<W>.slot_address(i), count * Window<W>::kSuperSlabBytes), "superslab.2", "a clean cached run is not zero", i);
     }
-    return expect(!s.in_decay.get(), "pool.3", "a run that is not cached waits in a queue", i);
+    return expect(!s.in_decay.get(), "pool.3", "a run that is not cached, or unsorted, waits in a queue", i);
 }
 
 template <World W>

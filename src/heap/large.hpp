@@ -29,6 +29,7 @@ HAK_INLINE Fresh served(Event how, Fresh fresh) {
 // The block begins in its run's first unit, whose record speaks for it: in a small geometry a color must be below a unit.
 template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
+    if (slack < kCacheLine) return 0;
     constexpr std::uint32_t kSets = kColorsEnd / kCacheLine, kRecord = sizeof(Slab<W>) / kCacheLine;
     if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
     const std::uint32_t spread = wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26;

@@ -7,10 +7,13 @@
 // INV pool.1  each slot below the frontier is in exactly one of: units, big, cached, reserved, transit
 // INV pool.2  islands == number of maximal runs of slots that are not reserved
 // INV pool.3  free dirty bytes wait in exactly one queue: a units slot or a dirty cached run in batch or in to_purge, a clean cached run
-//             in to_decommit
+//             in to_decommit; the unsorted run in none, and its bytes are counted as if it waited
 //
 // The purge batch is what shall not stay resident for the whole delay. It is purged when it holds more than batch_bytes_max, or
 // when the delay is over; until then it is as free as anything else and can be taken again at no cost.
+//
+// The Big run that was freed last lies unsorted (dlmalloc's word for a chunk that is not joined with its neighbours yet): a client that
+// allocates and frees one buffer in turn meets no list at all. Whoever looks for any other free slots sorts it in first.
 #pragma once
 
 #include "mem/runs.hpp"
@@ -130,6 +133,12 @@ private:
         sum.store(grows ? before + by : before - by, order::relaxed);  // relaxed, both: a hint
     }
 
+    // The unsorted run. Slots of it say that they are cached, and no bin holds it.
+    bool is_unsorted(std::uint32_t i) const { return unsorted_.get() == i + 1; }
+    void leave_unsorted(std::uint32_t first, std::uint32_t count, Wait wait, std::uint64_t since_ms);
+    void take_unsorted();
+    void sort_in();
+
     void put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, std::uint64_t since_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);
     void put_reserved(std::uint32_t first, std::uint32_t count);
@@ -152,6 +161,7 @@ private:
     Plain<W, std::uint64_t> bucket_mask_{};
     Plain<W, std::uint32_t> frontier_{};             // slots from here on were never used
     Plain<W, std::uint32_t> islands_{};
+    Plain<W, std::uint32_t> unsorted_{};             // its first slot + 1; 0: there is none
     Runs<W, SlotKind::reserved> reserved_;
     Runs<W, SlotKind::cached> cached_;
     DecayQueue<W> batch_;

@@ -26,10 +26,43 @@ void Pool<W>::leave_queue(std::uint32_t i) {
     }
 }
 
+template <World W>
+void Pool<W>::leave_unsorted(std::uint32_t first, std::uint32_t count, Wait wait, std::uint64_t since_ms) {
+    Runs<W, SlotKind::cached>::turn(first, count, SlotKind::cached);
+    SuperSlab<W>& s = slot(first);
+    s.dirt_first.set(first);
+    s.dirt_slots.set(count);
+    s.since_ms.set(since_ms);
+    change(cached_dirty_, count, true);
+    s.in_batch.set(wait == Wait::batch);
+    if (wait == Wait::batch) change(batch_slots_, count, true);
+    unsorted_.set(first + 1);
+}
+
+// It stays formed, and the caller gives it a kind.
+template <World W>
+void Pool<W>::take_unsorted() {
+    SuperSlab<W>& s = slot(unsorted_.get() - 1);
+    change(cached_dirty_, s.dirt_slots.get(), false);
+    if (s.in_batch.get()) change(batch_slots_, s.dirt_slots.get(), false);
+    s.in_batch.set(false);
+    unsorted_.set(0);
+}
+
+template <World W>
+HAK_NOINLINE void Pool<W>::sort_in() {
+    if (unsorted_.get() == 0) return;
+    const std::uint32_t first = unsorted_.get() - 1;
+    const Wait wait = wait_of(first);
+    take_unsorted();
+    put_cached(first, slot(first).run_slots.get(), slot(first).dirt(), slot(first).since_ms.get(), wait);
+}
+
 // `since_ms` is when the slots became free. A joined run is as old as its slots are in the mean, or a block that comes and goes beside it
 // would keep it young, and resident, for ever.
 template <World W>
 void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, std::uint64_t since_ms, Wait wait) {
+    sort_in();
     const auto weight = [](std::uint32_t slots, Dirt d) { return d.is_some() ? d.slots : slots; };
     std::uint64_t aged = weight(count, dirt), sum_ms = aged * since_ms;  // over the slots whose age counts
     const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
@@ -121,6 +154,16 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
         std::size_t needed = 0;
         {
             LockGuard<W> guard(lock_);
+            if (const std::uint32_t last = unsorted_.get() - 1; last != kNone) {
+                if (slot(last).run_slots.get() == count && Runs<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
+                    take_unsorted();
+                    Runs<W, SlotKind::cached>::turn(last, count, SlotKind::big);
+                    counters_.big_slots += count;
+                    counters_.above_small += use == Use::block;
+                    return {address_of_slot(last), false};
+                }
+                sort_in();
+            }
             std::uint32_t at = 0;
             if (const std::uint32_t run = cached_.find(count, alignment_bytes, thorough, &at); run != kNone) {
                 const std::uint32_t length = slot(run).run_slots.get();
@@ -173,7 +216,8 @@ void Pool<W>::release_slots(Address address, Wait wait, std::uint64_t now_ms) {
     const std::uint32_t first = slot_of(address), count = slot(first).run_slots.get();
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big);
     counters_.big_slots -= count;
-    put_cached(first, count, {first, count}, now_ms, wait);
+    sort_in();
+    leave_unsorted(first, count, wait, now_ms);
 }
 
 template <World W>
@@ -205,6 +249,7 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
     }
     {
         LockGuard<W> guard(lock_);
+        sort_in();
         if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached && slot(next).run_slots.get() >= more) {
             const std::uint32_t length = slot(next).run_slots.get();
             const Dirt dirt = slot(next).dirt();

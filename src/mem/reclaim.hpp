@@ -81,6 +81,7 @@ private:
     unsigned collect(Item* items, std::uint64_t now, Mode mode) {
         LockGuard<W> guard(pool<W>.lock_);
         Pool<W>& p = pool<W>;
+        p.sort_in();
         unsigned count = 0;
         unsigned planned = 0;  // islands that the batch so far will make
         const auto is_full = [&] { return count == kBatch || (count != 0 && W::Sync::choose(Heuristic::batch_full, false)); };

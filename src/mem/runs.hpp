@@ -81,10 +81,14 @@ public:
     }
 
     static void form(std::uint32_t first, std::uint32_t count, SlotKind kind) {
-        slot(first).kind.set(kind);
         slot(first).run_slots.set(count);
-        slot(first + count - 1).kind.set(kind);
         slot(first + count - 1).run_first.set(first);
+        turn(first, count, kind);
+    }
+    // Of a run that is formed already.
+    static void turn(std::uint32_t first, std::uint32_t count, SlotKind kind) {
+        slot(first).kind.set(kind);
+        slot(first + count - 1).kind.set(kind);
     }
 
     // First slot at or after `first` whose address is a multiple of alignment_bytes.
