@@ -119,7 +119,7 @@ MUTANTS = [
            ("heap/large.hpp", "if (!swap_alone<W, UnitState>(record->state, from, to) && !record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;",
             "if (record->state.load(order::relaxed) != from) return false; record->state.store(to, order::relaxed);")),
     mutant("lock_release_does_not_wake", "memory.lock_sleepers",
-           (LOCK, "if (word_.exchange(kFree, order::release) == kContended) W::Pal::wake_one(futex());", "word_.store(kFree, order::release);")),
+           (LOCK, "if (word_.exchange(kFree, order::release) == kContended) [[unlikely]] wake();", "word_.store(kFree, order::release);")),
     mutant("lock_forgets_its_sleepers", "memory.lock_sleepers",
            (LOCK, "while (word_.exchange(kContended, order::acquire) != kFree) W::Pal::sleep_while(futex(), kContended);",
             "while (word_.exchange(kHeld, order::acquire) != kFree) W::Pal::sleep_while(futex(), kHeld);")),
