@@ -146,6 +146,17 @@ def end_by(*numbers):
         signal.signal(number, interrupt)
 
 
+def write_list(lines):
+    """For --list: who reads it may stop early, as head does, and the disk may be full."""
+    try:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of what is left once more
+        if not isinstance(error, BrokenPipeError):
+            raise OSError(error.errno, error.strerror, "standard output") from None
+
+
 def finish(futures):
     """Waits until all are done. With a limit, again and again: the kernel may hand a signal to any thread (to one that just lets signals
     in again behind fork, for instance), and Python's handler, which only the main thread runs, does not wake it from a wait without end."""
@@ -365,9 +376,8 @@ def main():
 
     suites = read_suites(arguments.table)
     if arguments.list:
-        for suite in suites:
-            what = f"{suite.preset}: {', '.join(suite.labels)}" if suite.preset else " ".join(suite.command)
-            print(f"{suite.name:14s} {suite.budget:4d} s  {what}")
+        whats = (f"{suite.preset}: {', '.join(suite.labels)}" if suite.preset else " ".join(suite.command) for suite in suites)
+        write_list(f"{suite.name:14s} {suite.budget:4d} s  {what}" for suite, what in zip(suites, whats))
         return 0
     names = [suite.name for suite in suites]
     for name in arguments.only:

@@ -33,7 +33,7 @@ sys.dont_write_bytecode = True
 
 from gatekit import base as base_of  # noqa: E402
 from gatekit import selftest, steps  # noqa: E402
-from suites import UNWRITABLE, Interrupted, Trouble  # noqa: E402
+from suites import UNWRITABLE, Interrupted, Trouble, write_list  # noqa: E402
 
 NEEDED = {"cmake": "cmake", "ninja": "ninja-build", "g++": "g++", "clang++-19": "clang-19", "objdump": "binutils",
           "valgrind": "valgrind", "strace": "strace", "git": "git"}
@@ -101,8 +101,7 @@ def finish(gate, outcomes, seconds):
 def main(argv):
     arguments = parse(argv)
     if arguments.list:
-        for name, budget, hard, function in steps.STEPS:
-            print(f"{name:<12s} {budget:>5d} s  {'hard' if hard else 'soft'}  {function.__doc__.strip()}")
+        write_list(f"{name:<12s} {budget:>5d} s  {'hard' if hard else 'soft'}  {function.__doc__.strip()}" for name, budget, hard, function in steps.STEPS)
         return 0
     missing = [package for tool, package in NEEDED.items() if not shutil.which(tool)]
     if missing:

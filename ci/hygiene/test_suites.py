@@ -164,6 +164,18 @@ class Commands(unittest.TestCase):
                     self.assertEqual((process.returncode, error), (128 + number, f"{command[0]}: interrupted\n"))
                     assert_gone(self, int(pid_file.read_text()))
 
+    def test_lists_for_who_stops_reading(self):
+        for command in ("ci/test --list", "ci/gate --list", "ci/mutants/run --list"):
+            reader, writer = os.pipe()
+            os.close(reader)
+            result = subprocess.run([ROOT / command.split()[0], *command.split()[1:]], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=20)
+            os.close(writer)
+            self.assertEqual((result.returncode, result.stderr), (0, ""), command)
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([ROOT / command.split()[0], *command.split()[1:]], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+            self.assertEqual((result.returncode, len(result.stderr.splitlines())), (2, 1), (command, result.stderr))
+            self.assertIn("No space left", result.stderr)
+
     def test_wrong_numbers(self):
         for command in ("ci/campaign --seconds nan", "ci/campaign --each inf", "ci/campaign --each 0", "ci/campaign --jobs 0", "ci/coverage --jobs 0",
                         "ci/engines --seconds 0", "ci/engines --jobs 0", "ci/gate --jobs 0", "ci/mutants/run --jobs 0", "ci/test --jobs 0 --list"):
