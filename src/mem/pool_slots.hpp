@@ -154,7 +154,8 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
         std::size_t needed = 0;
         {
             LockGuard<W> guard(lock_);
-            if (const std::uint32_t last = unsorted_.get() - 1; last != kNone) {
+            if (unsorted_.get() != 0) {
+                const std::uint32_t last = unsorted_.get() - 1;
                 if (slot(last).run_slots.get() == count && Runs<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
                     take_unsorted();
                     Runs<W, SlotKind::cached>::turn(last, count, SlotKind::big);
