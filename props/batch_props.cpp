@@ -69,13 +69,14 @@ void clean_neighbours_do_not_count() {
     give(take(16 * kSlot - 512));
     const auto before = purges();
     require(before != 0 && hak::pool<W>.batch_slots() == 0, "the batch has outgrown its limit and was not purged");
+    // Of two lengths in turn, so that each is joined with what lies beside it, and not taken as it was left.
     for (unsigned round = 0; round < 9; ++round) {
-        give(take(2 * kSlot - 512));
-        require(purges() == before && hak::pool<W>.batch_slots() == 2 && hak::pool<W>.free_dirty_bytes() == 2 * kSlot, "round ", round,
-                ": beside what is clean a block of 2 slots counts as ", hak::pool<W>.batch_slots(), " in the batch, or was purged");
+        for (const std::size_t slots : {3, 2}) give(take(slots * kSlot - 512));
+        require(purges() == before && hak::pool<W>.batch_slots() == 3 && hak::pool<W>.free_dirty_bytes() == 3 * kSlot, "round ", round,
+                ": beside what is clean blocks in 3 slots count as ", hak::pool<W>.batch_slots(), " in the batch, or were purged");
     }
     // Taken from the same run, what nobody had since is still known to be zero.
-    void* const dirty = take(2 * kSlot - 512);
+    void* const dirty = take(3 * kSlot - 512);
     const std::uint64_t calls = kit::os.calls();
     const auto fresh = hak::allocate_big<W>(3 * kSlot, hak::kMinAlignment);
     require(fresh.block != nullptr && fresh.zero && kit::os.calls() == calls, "the rest of a run is not known to be clean, or not used");

@@ -143,39 +143,13 @@ void orphans_cool() {
     }
 }
 
-// A large dirty block that calloc hands out is zeroed by the system where that is willing, and zero in any case, to its last byte.
-void large_callocs() {
-    constexpr std::size_t kLarge = W::kConfig.zero_by_purge_min;
-    for (const std::size_t bytes : {kLarge - 1, kLarge, kLarge + 700, 3 * kLarge + 1}) {
-        for (const bool fails : {false, true}) {
-            kit::reset_world<W>();
-            kit::threads.current = 0;
-            void* const dirty = hak::allocate<W>(kit::heap_of<W>(0), 4 * kLarge);
-            require(dirty != nullptr, "no memory");
-            auto tunables = hak::tunables<W>.get();
-            tunables.cache_bytes_max = tunables.batch_bytes_max = SIZE_MAX;
-            hak::tunables<W>.set(tunables);
-            std::memset(dirty, 0x5a, 4 * kLarge);
-            hak::deallocate<W>(kit::heap_of<W>(0), dirty);
-            if (fails) kit::os.fail(kit::Call::purge, 1, true);
-            const auto* const p = static_cast<const unsigned char*>(hak::allocate_zeroed<W>(kit::heap_of<W>(0), bytes));
-            require(p != nullptr, "no memory");
-            require(kit::os.count(kit::Call::purge) == (bytes >= kLarge ? 1 : 0), kit::os.count(kit::Call::purge), " purges for calloc of ", bytes);
-            for (std::size_t k = 0; k < bytes; ++k) require(p[k] == 0, "byte ", k, " of calloc of ", bytes, " is not zero", fails ? " where the system refuses" : "");
-            kit::os.heal();
-            kit::Auditor<W>().check(kit::Auditor<W>::Scope::pool, true);
-        }
-    }
-}
-
 }  // namespace
 
 int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"decommit fails", decommit_failures}, {"delays hold", delays_hold}, {"neighbours age", neighbours_age}, {"orphans cool", orphans_cool},
-                 {"large callocs", large_callocs}};
+    } cases[] = {{"decommit fails", decommit_failures}, {"delays hold", delays_hold}, {"neighbours age", neighbours_age}, {"orphans cool", orphans_cool}};
     for (const auto& c : cases) {
         try {
             c.run();

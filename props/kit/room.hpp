@@ -24,12 +24,10 @@ std::size_t each_slot(Visit visit) {
 // Slots of the run at i and, if that is cached, of those behind it that are: the pool joins them before it looks.
 template <hak::World W>
 std::size_t joined_length(std::size_t i) {
-    std::size_t length = 0;
-    for (std::size_t end = i; end == i || (end < hak::window<W>.slots_ready() && hak::window<W>.superslab(end).kind.get() == hak::SlotKind::cached); end = i + length) {
-        length += hak::window<W>.superslab(end).run_slots.get();
-        if (hak::window<W>.superslab(i).kind.get() != hak::SlotKind::cached) break;
-    }
-    return length;
+    const auto is_cached = [](std::size_t slot) { return hak::window<W>.superslab(slot).kind.get() == hak::SlotKind::cached; };
+    std::size_t end = i + hak::window<W>.superslab(i).run_slots.get();
+    while (is_cached(i) && end < hak::window<W>.slots_ready() && is_cached(end)) end += hak::window<W>.superslab(end).run_slots.get();
+    return end - i;
 }
 
 // Whether some free run of one kind has room for `count` slots. What was reserved again before the frontier is one run with what lies behind.

@@ -38,7 +38,6 @@ inline constexpr hak::Config kTinyConfig{
     .tend_slabs_max = 3,
     .idle_looks_per_heap = 1,
     .warm_orphans_max = 1,
-    .zero_by_purge_min = 2 * 8 * 1024,
     .islands_max = 4,
 };
 static_assert(hak::is_valid(kTinyConfig));

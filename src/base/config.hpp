@@ -27,7 +27,6 @@ struct Config {
     unsigned tend_slabs_max = 16;                 // slabs that are drained in one visit, while the heap's thread may wait
     unsigned idle_looks_per_heap = 4;             // a living thread's heap is idle after this many looks, times the number of heaps
     unsigned warm_orphans_max = 4;                // so many heaps without a thread keep an empty slab of each class for the next thread
-    std::size_t zero_by_purge_min = std::size_t{32} << 20;  // a dirty block at least as large is zeroed by the system for calloc
     unsigned islands_max = 256;                   // committed islands in the window: bounds the number of mappings
 
     constexpr std::size_t superslab_bytes() const { return unit_bytes * units_per_superslab; }

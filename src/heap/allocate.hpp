@@ -187,27 +187,15 @@ HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
     return hit != nullptr ? hit : allocate_missed(heap, bytes).block;
 }
 
-// Zeroes a large block by taking its pages away. As in a fresh mapping, what the client never touches then costs neither time nor memory, and
-// what it does touch a fault for each page. False if the system refused; some pages may be zero then.
-template <World W>
-HAK_COLD bool zero_by_purge(void* block, std::size_t bytes) {
-    const Address begin = address_of(block), end = begin + bytes;
-    const Address first = align_up(begin, W::Pal::page_bytes()), last = align_down(end, W::Pal::page_bytes());
-    if (!W::Pal::purge(pointer_to<void>(first), last - first)) return false;
-    __builtin_memset(block, 0, first - begin);
-    __builtin_memset(pointer_to<void>(last), 0, end - last);
-    return true;
-}
-
 // The heap comes last, so that a hit has memset's first register for the block.
 template <World W>
 HAK_NOINLINE void* allocate_zeroed_missed(std::size_t bytes, Heap<W>* heap) {
     const Fresh fresh = allocate_missed(heap, bytes);
     if (fresh.block == nullptr) return nullptr;
-    if (fresh.zero || (bytes >= W::kConfig.zero_by_purge_min && zero_by_purge<W>(fresh.block, bytes))) {
-        W::Probe::on_zero(fresh.block, bytes);
-    } else {
+    if (!fresh.zero) {
         __builtin_memset(fresh.block, 0, bytes);
+    } else {
+        W::Probe::on_zero(fresh.block, bytes);
     }
     return fresh.block;
 }

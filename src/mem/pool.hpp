@@ -155,6 +155,7 @@ private:
         return (first > 0 && !is_reserved_at(first - 1) ? 1u : 0u) + (!is_reserved_at(first + count) ? 1u : 0u);
     }
     bool commit_slots(std::uint32_t first, std::uint32_t count);
+    Range hand_out(std::uint32_t first, std::uint32_t count, Use use, bool zero);
 
     Lock<W> lock_;
     Plain<W, std::uint32_t> buckets_[kUnits + 1]{};  // slot + 1, by longest free run; 0: empty

@@ -147,6 +147,13 @@ bool Pool<W>::is_worth_tables(std::uint32_t count) {
 }
 
 template <World W>
+Range Pool<W>::hand_out(std::uint32_t first, std::uint32_t count, Use use, bool zero) {
+    counters_.big_slots += count;
+    counters_.above_small += use == Use::block;
+    return {address_of_slot(first), zero};
+}
+
+template <World W>
 Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use) {
     const Timed<W, Activity::pool> timed;
     std::uint32_t first = kNone, lead = 0;
@@ -159,9 +166,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 if (slot(last).run_slots.get() == count && Runs<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
                     take_unsorted();
                     Runs<W, SlotKind::cached>::turn(last, count, SlotKind::big);
-                    counters_.big_slots += count;
-                    counters_.above_small += use == Use::block;
-                    return {address_of_slot(last), false};
+                    return hand_out(last, count, use, false);
                 }
                 sort_in();
             }
@@ -175,9 +180,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 Runs<W, SlotKind::cached>::form(at, count, SlotKind::big);
                 if (at > run) put_cached(run, at - run, dirt.in(run, at - run), since, wait);
                 if (const std::uint32_t end = at + count, rest = run + length - end; rest != 0) put_cached(end, rest, dirt.in(end, rest), since, wait);
-                counters_.big_slots += count;
-                counters_.above_small += use == Use::block;
-                return {address_of_slot(at), !dirt.in(at, count).is_some()};
+                return hand_out(at, count, use, !dirt.in(at, count).is_some());
             }
             first = choose_reserved(count, alignment_bytes, thorough, lead);
             if (first != kNone) {
@@ -205,9 +208,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
     }
     Runs<W, SlotKind::reserved>::form(first, count, SlotKind::big);
     if (lead != 0) put_cached(first - lead, lead, {}, now_ms);
-    counters_.big_slots += count;
-    counters_.above_small += use == Use::block;
-    return {address_of_slot(first), true};
+    return hand_out(first, count, use, true);
 }
 
 template <World W>
