@@ -226,11 +226,9 @@ class Runner:
             process.stdout.close()
             log.flush()
 
-    def stretch(self, suite):
+    def slowness(self, name):
         """By how much the machine is slower just now than that of the budgets, at least 1. What is slow because the machine is does not fail: a budget
         shall find suites that grew."""
-        if not suite.preset and not suite.compiles:
-            return 1.0
         begin = time.monotonic()
         compilers = [subprocess.Popen(PROBE, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL, start_new_session=True) for _ in range(self.jobs)]
@@ -241,7 +239,7 @@ class Runner:
         slower = min((time.monotonic() - begin) / PROBE_SECONDS, STRETCH_MAX)
         if slower <= 1:
             return 1.0
-        self.console.say(suite.name, f"the machine is slower than that of the budgets: {slower:.2f} times the time")
+        self.console.say(name, f"the machine is slower than that of the budgets: {slower:.2f} times the time")
         return slower
 
     def build(self, suite, outcome, log, deadline):
@@ -306,7 +304,8 @@ class Runner:
             outcome.failures.append(f"`{' '.join(command)}` failed with status {status}")
 
     def suite(self, suite):
-        suite.budget = round(suite.budget * self.stretch(suite))
+        if suite.preset or suite.compiles:
+            suite.budget = round(suite.budget * self.slowness(suite.name))
         outcome = Outcome(suite)
         begin = time.monotonic()
         deadline = begin + suite.budget
