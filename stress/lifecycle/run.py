@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
 
-usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
+usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it;
+                                                                                 a case of first_op is a function
        run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY CASE...
 """
@@ -39,8 +40,8 @@ def listed(program):
     return subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout.split()
 
 
-def first_op_commands(program):
-    for function in listed(program):
+def first_op_commands(program, functions):
+    for function in functions:
         yield [program, "threads", function]
         if function.endswith("_other"):
             continue
@@ -67,7 +68,7 @@ def main():
     preload = None if library == "-" else os.path.abspath(library)
     failures = []
     if family == "first_op":
-        commands = [(command, preload) for command in first_op_commands(program)]
+        commands = [(command, preload) for command in first_op_commands(program, sys.argv[4:] or listed(program))]
     elif family in ("ends", "forks", "streams", "replaced"):
         names = sys.argv[4:] or listed(program)
         commands = [([program, name], preload) for name in names]

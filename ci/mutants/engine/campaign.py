@@ -13,8 +13,10 @@ from suites import finish
 
 from . import switch
 from .catalogue import NotFound, Tree, Trouble
+from .killers import killer_of
 from .workcopy import Copy, listed, stop
 
+CLEAN = 4  # times what a test may take on a mutant, it may take without one: the machine may be busy
 TAIL = 1500  # characters of output that are shown where something is wrong
 
 
@@ -27,6 +29,7 @@ class Row:
     report: str
     build_seconds: float  # a switched build's are shared by all that it holds
     test_seconds: float
+    test_cores: float  # seconds of processors
     is_switched: bool
 
 
@@ -75,7 +78,7 @@ class Campaign:
             self.tree.places(mutant)
             return True
         except NotFound as error:
-            self.note(mutant, "does not apply", "", 0, 0, False, str(error))
+            self.note(mutant, "does not apply", None, 0, False, str(error))
             return False
 
     def run_rest(self, mutants):
@@ -99,7 +102,7 @@ class Campaign:
         """Tests that share something compiled are built together: [{killer: mutants}]."""
         groups = {}
         for mutant in mutants:
-            groups.setdefault(self.killers[mutant.killer], []).append(mutant)
+            groups.setdefault(killer_of(self.killers, mutant.killer), []).append(mutant)
         bundles = []
         for killer, its in sorted(groups.items(), key=lambda pair: pair[0].options):
             copy.configure(killer.options)
@@ -152,22 +155,22 @@ class Campaign:
         numbers = {mutant: number for number, mutant in mutants.items()}
         for killer, its in bundle.items():
             its = [mutant for mutant in its if mutant in numbers]
-            clean = copy.test(killer, 2 * killer.seconds)
+            clean = copy.test(killer, CLEAN * killer.seconds)
             if clean.status != 0:
                 self.fails_unchanged(killer, clean, its, "switched build with no mutant selected")
                 continue
-            self.say(f"{killer.name}: passes with none of {len(mutants)} selected; built in {built:.0f} s, ran {clean.seconds:.1f} s; {len(its)} mutants")
+            self.say(f"{killer.name}: passes with none of {len(mutants)} selected; built in {built:.0f} s, ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds); {len(its)} mutants")
             holds = copy.holds(killer)
             for mutant in its:
                 if numbers[mutant] not in holds:
-                    self.note(mutant, "not compiled in", "", built / len(mutants), 0, True, f"no program of {killer.name} has {mutant.edits[0].name}")
+                    self.note(mutant, "not compiled in", None, built / len(mutants), True, f"no program of {killer.name} has {mutant.edits[0].name}")
                     continue
-                result = copy.test(killer, killer.seconds, numbers[mutant])
+                result = copy.test(killer, deadline(killer, clean), numbers[mutant])
                 verdict = verdict_of(mutant, result)
                 told = copy.proof.read_text()
                 if "r" not in told:
                     verdict = "not reached" if "s" in told else "not selected"
-                self.note(mutant, verdict, result.reported, built / len(mutants), result.seconds, True, result.output)
+                self.note(mutant, verdict, result, built / len(mutants), True, result.output)
         return refused
 
     def build_switched(self, copy, mutants, targets):
@@ -203,25 +206,24 @@ class Campaign:
         begin = time.monotonic()
         said = copy.build(killer.targets)
         built = time.monotonic()
-        clean = None if said else copy.test(killer, 2 * killer.seconds)
+        clean = None if said else copy.test(killer, CLEAN * killer.seconds)
         if said or clean.status != 0:
             self.fails_unchanged(killer, clean, mutants, "unchanged tree", said)
             return
-        self.say(f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, ran {clean.seconds:.1f} s; {len(mutants)} mutants alone")
+        self.say(f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds); {len(mutants)} mutants alone")
         for mutant in mutants:
             begin = time.monotonic()
-            report, tested = "", 0.0
+            result = None
             try:
                 copy.write(self.tree.mutated(mutant))
                 output = copy.build(killer.targets)
                 verdict = "does not build"
                 if not output:
-                    result = copy.test(killer, killer.seconds)
-                    output, report, tested = result.output, result.reported, result.seconds
-                    verdict = verdict_of(mutant, result)
+                    result = copy.test(killer, deadline(killer, clean))
+                    output, verdict = result.output, verdict_of(mutant, result)
             finally:
                 copy.restore()
-            self.note(mutant, verdict, report, time.monotonic() - begin - tested, tested, False, output)
+            self.note(mutant, verdict, result, time.monotonic() - begin - (result.seconds if result else 0), False, output)
 
     def fails_unchanged(self, killer, clean, mutants, where, said=""):
         why = "does not build" if said else "does not end" if clean.status is None else f"ends with status {clean.status}"
@@ -229,8 +231,9 @@ class Campaign:
         with self.lock:
             self.wrong.append(f"{killer.name} {why} on the {where}; {len(mutants)} mutants were not judged")
 
-    def note(self, mutant, verdict, report, built, tested, is_switched, output):
-        row = Row(mutant.name, mutant.killer, mutant.source, verdict, report, round(built, 2), round(tested, 2), is_switched)
+    def note(self, mutant, verdict, result, built, is_switched, output):
+        report, tested, cores = (result.reported, result.seconds, result.cores) if result else ("", 0, 0)
+        row = Row(mutant.name, mutant.killer, mutant.source, verdict, report, round(built, 2), round(tested, 2), round(cores, 2), is_switched)
         with self.lock:
             self.rows.append(row)
             done = len(self.rows)
@@ -307,6 +310,11 @@ def core_seconds():
     """What this process and all its children that have ended took."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(its.ru_utime + its.ru_stime for its in used)
+
+
+def deadline(killer, clean):
+    """How long the test may take on a mutant: longer where it took long without one."""
+    return max(killer.seconds, 2 * clean.seconds)
 
 
 def verdict_of(mutant, result):

@@ -49,8 +49,9 @@ class Mutant:
     alone: bool = False  # needs a build of its own, though the language would allow it another one
 
     @property
-    def files(self):
-        return sorted({edit.path for edit in self.edits})
+    def test(self):
+        """The killer without its cases."""
+        return self.killer.partition(": ")[0]
 
 
 class Tree:
@@ -141,8 +142,8 @@ def read(path):
 def load(paths, killers):
     every = [mutant for path in paths for mutant in read(path)]
     for mutant in every:
-        if mutant.killer not in killers:
-            raise Trouble(f"{mutant.name}: killers.toml has no {mutant.killer}")
+        if mutant.test not in killers:
+            raise Trouble(f"{mutant.name}: killers.toml has no {mutant.test}")
     names = [mutant.name for mutant in every]
     for name in names:
         if names.count(name) > 1:
@@ -180,5 +181,5 @@ def wrong_in(root, paths, every):
 
 def choose(every, patterns, killers, only_chosen, only_rest):
     return [m for m in every
-            if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns)) and (not killers or m.killer in killers)
+            if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns)) and (not killers or m.killer in killers or m.test in killers)
             and (m.chosen or not only_chosen) and not (m.chosen and only_rest)]

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # How every suite of this tree says that it found something: a property or example that fails, a check, an assertion, a signal's report.
 REPORT = r"FAILED|Falsifiable|it does not end in |the process was killed: |INV [a-z]+\.\d|assertion failed|hakmem: \w+\(0x|WRONG|check failed"
@@ -26,3 +26,9 @@ def load(path):
                          re.compile(row.get("report", REPORT)), row.get("seconds", 60), tuple(row.get("options", ())),
                          row.get("switches", True))
             for name, row in table.items()}
+
+
+def killer_of(table, text):
+    """The test that a mutant names: a row of the table, and behind a colon the cases of it that are enough."""
+    name, _, cases = text.partition(": ")
+    return replace(table[name], name=text, arguments=(*table[name].arguments, *cases.split()))

@@ -27,6 +27,7 @@ class Result:
     reported: str       # the line by which the failure is the test's own
     output: str
     seconds: float
+    cores: float        # seconds that processors spent on it
 
 
 running, lock, is_over = set(), threading.Lock(), threading.Event()
@@ -53,8 +54,8 @@ def environment():
 
 
 def run(command, folder, seconds, more=None, until=None):
-    """(status or None, output) of a command in a session of its own, all of which ends with it. Soon after a line that matches `until`
-    nobody waits for more."""
+    """(status or None, output, core seconds) of a command in a session of its own, all of which ends with it. Soon after a line that matches
+    `until` nobody waits for more."""
     with lock:
         if is_over.is_set():
             raise Trouble("interrupted")
@@ -76,10 +77,11 @@ def run(command, folder, seconds, more=None, until=None):
                 timer.cancel()
                 timer = threading.Timer(GRACE, end)
                 timer.start()
-        status = process.wait()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
         if is_over.is_set():
             raise Trouble("interrupted")
-        return None if is_late.is_set() else status, "".join(lines)
+        return None if is_late.is_set() else process.returncode, "".join(lines), used.ru_utime + used.ru_stime
     except BaseException:
         end()
         raise
@@ -105,16 +107,19 @@ class Copy:
         self.tests, self.artifacts = {}, {}
         self.saved = {}
 
-    def refresh(self):
-        """Makes the copy equal to the working copy; files that did not change keep their times, so that nothing is compiled anew."""
-        names = listed(self.root)
+    def refresh(self, changed={}):
+        """Makes the copy equal to the working copy, or to `changed` {name: text} where that has a file. What does not differ keeps its time,
+        so that nothing is compiled anew."""
+        names = listed(self.root) | set(changed)
         for name in names:
             source, target = self.root / name, self.folder / name
-            if target.exists() and target.read_bytes() == source.read_bytes():
+            content = changed[name].encode() if name in changed else source.read_bytes()
+            if target.exists() and target.read_bytes() == content:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-            shutil.copymode(source, target)
+            target.write_bytes(content)
+            if source.exists():
+                shutil.copymode(source, target)
         for folder, folders, files in os.walk(self.folder):
             if folder == str(self.folder):
                 folders[:] = [name for name in folders if name != "build"]
@@ -126,7 +131,7 @@ class Copy:
     def configure(self, options):
         if self.options == options:
             return
-        status, output = run(["cmake", *CONFIGURE, *options], self.folder, BUILD_SECONDS)
+        status, output, _ = run(["cmake", *CONFIGURE, *options], self.folder, BUILD_SECONDS)
         if status != 0:
             raise Trouble(f"{self.folder} cannot be configured:\n{output[-3000:]}")
         self.options = options
@@ -142,9 +147,9 @@ class Copy:
         return {line for line in told.stdout.splitlines() if line.endswith((".o", ".a")) and "precompiled" not in line
                 and not line.startswith("/")} | set(killer.targets)
 
-    def build(self, targets):
+    def build(self, targets, jobs=1, seconds=BUILD_SECONDS):
         """What the compiler said, or nothing if all is well."""
-        status, output = run(["ninja", "-C", str(self.build_folder), "-j", "1", *targets], self.folder, BUILD_SECONDS)
+        status, output, _ = run(["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets], self.folder, seconds)
         return "" if status == 0 else output or "it does not end"
 
     def build_all(self, targets):
@@ -162,27 +167,28 @@ class Copy:
 
     def listed_test(self, name):
         if name not in self.tests:  # ctest knows the command once the program is built
-            told = subprocess.run(["ctest", "--test-dir", str(self.build_folder), "--show-only=json-v1"], capture_output=True, text=True,
-                                  check=True, env=environment()).stdout
-            self.tests = {test["name"]: test for test in json.loads(told)["tests"] if test.get("command")}
+            self.list_tests()
         if name not in self.tests:
             raise Trouble(f"there is no test {name} in {self.build_folder}")
         return self.tests[name]
 
+    def list_tests(self):
+        told = subprocess.run(["ctest", "--test-dir", str(self.build_folder), "--show-only=json-v1"], capture_output=True, text=True, check=True,
+                              env=environment()).stdout
+        self.tests = {test["name"]: test for test in json.loads(told)["tests"] if test.get("command")}
+
     def test(self, killer, seconds, number=0):
         """Runs a test, with a mutant selected if one is named. What the mutant told stands in `proof` then."""
         test = self.listed_test(killer.test)
-        properties = {p["name"]: p["value"] for p in test.get("properties", [])}
-        variables = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []) if "=" in pair)
+        folder, variables, _ = surroundings(test, self.build_folder)
         if number:
             self.proof.write_text("")
             self.proof.chmod(0o666)
             variables["MUTANT"] = f"{number}:{self.proof}"
         begin = time.monotonic()
-        status, output = run([*test["command"], *killer.arguments], properties.get("WORKING_DIRECTORY", self.build_folder), seconds, variables,
-                             killer.report)
+        status, output, cores = run([*test["command"], *killer.arguments], folder, seconds, variables, killer.report)
         lines = [line for line in output.splitlines() if killer.report.search(line)]
-        return Result(status, lines[0].strip() if lines else "", output, time.monotonic() - begin)
+        return Result(status, lines[0].strip() if lines else "", output, time.monotonic() - begin, cores)
 
     def write(self, texts):
         """Changes sources, until restore()."""
@@ -199,6 +205,13 @@ class Copy:
             (self.folder / name).write_bytes(content)
         self.saved = {}
         (self.folder / HEADER.name).unlink(missing_ok=True)
+
+
+def surroundings(test, folder):
+    """Where ctest runs a test, with which variables, and its labels."""
+    properties = {p["name"]: p["value"] for p in test.get("properties", [])}
+    variables = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []) if "=" in pair)
+    return properties.get("WORKING_DIRECTORY", folder), variables, properties.get("LABELS", [])
 
 
 def section(path):
