@@ -53,7 +53,7 @@ inline void* take_large() {
     return p;
 }
 
-// Walks all that the allocator knows; every invariant of docs/design.md holds. Blocks that the clients have must be this many.
+// Walks all that the allocator knows; every invariant of docs/verification.md holds. Blocks that the clients have must be this many.
 inline void audit(std::uint64_t client_blocks) {
     static std::uint32_t scratch[64];
     hak::Audit<World> audit({scratch, std::size(scratch)});
