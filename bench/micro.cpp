@@ -1,8 +1,8 @@
-// Microbenchmarks of single entry points with Google Benchmark; preload any allocator. The time is per block unless a
-// name says otherwise. `--require-library PATH` ends with 1 when another library serves malloc.
-#include <benchmark/benchmark.h>
-
+// Microbenchmarks of single entry points with Google Benchmark; preload any allocator. The time is
+// per block unless a name says otherwise. `--require-library PATH` ends with 1 when another library
+// serves malloc.
 #include <atomic>
+#include <benchmark/benchmark.h>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::size_t kBatch = 100;
 
-// The block escapes, so no compiler may leave the pair out; one byte is written, as any program would.
+// The block escapes, so no compiler may leave the pair out; one byte is written, as any program
+// would.
 void* make(std::size_t size) {
     void* p = std::malloc(size);
     if (p == nullptr) std::abort();
@@ -28,7 +29,8 @@ void* make(std::size_t size) {
 }
 
 void per_block(benchmark::State& state, std::size_t blocks) {
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(blocks));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) *
+                            static_cast<std::int64_t>(blocks));
 }
 
 void malloc_free(benchmark::State& state) {
@@ -106,7 +108,8 @@ struct Batch {
     void* block[kBatch];
 };
 
-// Thread 0 allocates batches, thread 1 frees them; two batches are under way. Both run the same number of iterations.
+// Thread 0 allocates batches, thread 1 frees them; two batches are under way. Both run the same
+// number of iterations.
 void remote_free(benchmark::State& state) {
     static Batch batches[2];
     static std::atomic<bool> full[2];
@@ -129,7 +132,8 @@ void remote_free(benchmark::State& state) {
     if (producer) per_block(state, kBatch);
 }
 
-constexpr std::int64_t kSizes[] = {16, 64, 200, 512, 1024, 4096, 16384, 32768, 131072, 1048576, 4194304};
+constexpr std::int64_t kSizes[] = {16,    64,    200,    512,     1024,   4096,
+                                   16384, 32768, 131072, 1048576, 4194304};
 
 void sizes(benchmark::internal::Benchmark* b, std::int64_t limit) {
     for (const std::int64_t size : kSizes) {
@@ -161,7 +165,8 @@ int main(int argc, char** argv) {
             return 2;
         }
         if (served != argv[i]) {
-            std::fprintf(stderr, "bench_micro: malloc is served by %s, not by %s\n", served.c_str(), argv[i]);
+            std::fprintf(stderr, "bench_micro: malloc is served by %s, not by %s\n", served.c_str(),
+                         argv[i]);
             return 1;
         }
     }

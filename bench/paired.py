@@ -1,8 +1,10 @@
-"""Statistics of paired runs: medians, bootstrap bounds, and the verdict on a bound. Python's standard library only.
+"""Statistics of paired runs: medians, bootstrap bounds, and the verdict on a bound. Python's
+standard library only.
 
-Runs are paired by round: within one round every program runs once under every allocator, so a disturbance of the machine
-that lasts longer than a round divides out of the ratio. All bounds are percentile bootstrap bounds over rounds with a
-fixed seed: the same samples always give the same bounds.
+Runs are paired by round: within one round every program runs once under every allocator, so a
+disturbance of the machine that lasts longer than a round divides out of the ratio. All bounds are
+percentile bootstrap bounds over rounds with a fixed seed: the same samples always give the same
+bounds.
 """
 
 import math
@@ -50,8 +52,8 @@ class Estimate:
 def bootstrap(statistic, sizes, resamples, seed):
     """Estimate of a statistic.
 
-    `sizes` lists the number of rounds of each independent group (workload). `statistic` takes one list of round numbers
-    per group and returns a number.
+    `sizes` lists the number of rounds of each independent group (workload). `statistic` takes one
+    list of round numbers per group and returns a number.
     """
     rng = random.Random(seed)
     point = statistic([list(range(n)) for n in sizes])
@@ -62,29 +64,45 @@ def bootstrap(statistic, sizes, resamples, seed):
 def median_ratio(subject, peer, resamples, seed):
     """Median over rounds of subject/peer."""
     paired = ratios(subject, peer)
-    return bootstrap(lambda rounds: statistics.median(paired[r] for r in rounds[0]), [len(paired)], resamples, seed)
+    return bootstrap(
+        lambda rounds: statistics.median(paired[r] for r in rounds[0]),
+        [len(paired)],
+        resamples,
+        seed,
+    )
 
 
 def worst_median_ratio(subject, peers, resamples, seed):
     """The ratio to the best peer: the largest of the median ratios to each of the peers.
 
-    The largest is taken anew in every resample, so that not knowing which peer is best widens the bounds.
+    The largest is taken anew in every resample, so that not knowing which peer is best widens the
+    bounds.
     """
     paired = [ratios(subject, peer) for peer in peers]
-    return bootstrap(lambda rounds: max(statistics.median(p[r] for r in rounds[0]) for p in paired),
-                     [len(subject)], resamples, seed)
+    return bootstrap(
+        lambda rounds: max(statistics.median(p[r] for r in rounds[0]) for p in paired),
+        [len(subject)],
+        resamples,
+        seed,
+    )
 
 
 def geometric_mean_ratio(pairs, resamples, seed):
-    """Geometric mean over workloads of the median ratio; `pairs` lists (subject, peer) samples, one per workload."""
+    """Geometric mean over workloads of the median ratio; `pairs` lists (subject, peer) samples, one
+    per workload."""
     paired = [ratios(subject, peer) for subject, peer in pairs]
     return bootstrap(
-        lambda rounds: geometric_mean(statistics.median(p[r] for r in rows) for p, rows in zip(paired, rounds)),
-        [len(p) for p in paired], resamples, seed)
+        lambda rounds: geometric_mean(
+            statistics.median(p[r] for r in rows) for p, rows in zip(paired, rounds)
+        ),
+        [len(p) for p in paired],
+        resamples,
+        seed,
+    )
 
 
 def verdict(estimate, limit, pairs, pairs_needed):
-    """Whether `ratio <= limit` is shown: the whole interval must lie on one side, from enough pairs."""
+    """Whether `ratio <= limit` is shown: the whole interval lies on one side, from enough pairs."""
     if pairs < pairs_needed:
         return UNDECIDED
     if estimate.high <= limit:

@@ -1,4 +1,5 @@
-"""Runs of one program under several allocators: which library is an allocator's, what a run's environment is, who served it; how a command ends.
+"""Runs of one program under several allocators: which library is an allocator's, what a run's
+environment is, who served it; how a command ends.
 
 Shared by the commands of bench/ (compare, allocators) and by stress/larson. See bench/README.md.
 """
@@ -19,15 +20,37 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # name -> (candidate paths, Debian package). glibc needs no library.
 DEBIAN = {
-    "mimalloc": (["/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2"], "libmimalloc2.0"),
+    "mimalloc": (
+        [
+            "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0",
+            "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2",
+        ],
+        "libmimalloc2.0",
+    ),
     "jemalloc": (["/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"], "libjemalloc2"),
-    "tcmalloc": (["/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4", "/usr/lib/x86_64-linux-gnu/libtcmalloc.so.4"],
-                 "libtcmalloc-minimal4"),
+    "tcmalloc": (
+        [
+            "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4",
+            "/usr/lib/x86_64-linux-gnu/libtcmalloc.so.4",
+        ],
+        "libtcmalloc-minimal4",
+    ),
 }
-# Variables that change an allocator's behaviour; HAKMEM_OPTIONS stays, so that options can be compared.
-SCRUBBED = re.compile(r"^(LD_PRELOAD|LD_AUDIT|GLIBC_TUNABLES|MALLOC_.*|MIMALLOC_.*|TCMALLOC_.*|HEAP.*|HAKMEM_(?!OPTIONS$).*)$")
-PROOF = ("checksum", "malloc", "free", "realloc", "mapped")  # what every workload prints beside its figures
-# hakmem's line about options that it does not understand: a run with them would measure something else.
+# Variables that change an allocator's behaviour; HAKMEM_OPTIONS stays, so that options can be
+# compared.
+SCRUBBED = re.compile(
+    r"^(LD_PRELOAD|LD_AUDIT|GLIBC_TUNABLES|MALLOC_.*|MIMALLOC_.*|TCMALLOC_.*|HEAP.*|"
+    r"HAKMEM_(?!OPTIONS$).*)$"
+)
+PROOF = (
+    "checksum",
+    "malloc",
+    "free",
+    "realloc",
+    "mapped",
+)  # what every workload prints beside its figures
+# hakmem's line about options that it does not understand: a run with them would measure something
+# else.
 REFUSED_OPTION = re.compile(r"^hakmem: HAKMEM_.*", re.MULTILINE)
 
 
@@ -49,7 +72,10 @@ def find_libraries(options):
     for text in options.lib:
         name, equals, path = text.partition("=")
         if not (equals and re.fullmatch(r"[A-Za-z0-9_.-]+", name) and path) or name == "glibc":
-            raise Usage(f"--lib {text}: NAME=PATH is needed, with a NAME of letters, digits and _.- that is not glibc")
+            raise Usage(
+                f"--lib {text}: NAME=PATH is needed, with a NAME of letters, digits and _.- that is"
+                " not glibc"
+            )
         if not os.access(path, os.R_OK):
             raise Usage(f"--lib {text}: no such library")
         given[name] = Path(path).resolve()
@@ -68,18 +94,28 @@ def find_libraries(options):
         elif name == "hakmem" or name in options.settings:
             path = ROOT / "build/release/libhakmem.so"
             if not path.exists():
-                raise Failure(f"{path} is missing: cmake --preset release && ninja -C build/release hakmem")
+                raise Failure(
+                    f"{path} is missing: cmake --preset release && ninja -C build/release hakmem"
+                )
             libraries[name] = path.resolve()
         elif name in DEBIAN:
             candidates, package = DEBIAN[name]
             found = [path for path in candidates if os.path.exists(path)]
             if not found:
-                raise Failure(f"{candidates[0]} is missing: install Debian's package {package} (apt-get install {package})")
+                raise Failure(
+                    f"{candidates[0]} is missing: install Debian's package {package} (apt-get"
+                    f" install {package})"
+                )
             libraries[name] = Path(found[0]).resolve()
         else:
-            raise Usage(f"--allocators: {name} is not known; name its library with --lib {name}=PATH")
+            raise Usage(
+                f"--allocators: {name} is not known; name its library with --lib {name}=PATH"
+            )
         if re.search(r"[ :]", str(libraries[name])):
-            raise Failure(f"{libraries[name]}: LD_PRELOAD cannot name it, for spaces and colons separate there; copy it, and say --lib {name}=COPY")
+            raise Failure(
+                f"{libraries[name]}: LD_PRELOAD cannot name it, for spaces and colons separate"
+                f" there; copy it, and say --lib {name}=COPY"
+            )
     return libraries
 
 
@@ -97,24 +133,45 @@ class Runner:
             environment["LD_PRELOAD"] = str(self.libraries[allocator])
         if allocator in self.options.settings:
             environment["HAKMEM_OPTIONS"] = self.options.settings[allocator]
-        # The size of the environment shifts the stack; drawn anew for each run, it is noise and not a bias.
+        # The size of the environment shifts the stack; drawn anew for each run, it is noise and not
+        # a bias.
         environment["BENCH_PADDING"] = "x" * self.rng.randrange(4096)
         return environment
 
     def run(self, workload, allocator, scale, processors):
         environment = self.environment(allocator)
-        command = [str(self.options.programs), workload, "--scale", str(scale), *self.options.arguments]
-        again = "".join(f"{name}={environment[name]} " for name in ("LD_PRELOAD", "HAKMEM_OPTIONS") if name in environment) + " ".join(command)
+        command = [
+            str(self.options.programs),
+            workload,
+            "--scale",
+            str(scale),
+            *self.options.arguments,
+        ]
+        again = "".join(
+            f"{name}={environment[name]} "
+            for name in ("LD_PRELOAD", "HAKMEM_OPTIONS")
+            if name in environment
+        ) + " ".join(command)
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=self.options.timeout * max(1.0, scale),
-                                  stdin=subprocess.DEVNULL, check=False,
-                                  preexec_fn=lambda: os.sched_setaffinity(0, processors))
+            done = subprocess.run(
+                command,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=self.options.timeout * max(1.0, scale),
+                stdin=subprocess.DEVNULL,
+                check=False,
+                preexec_fn=lambda: os.sched_setaffinity(0, processors),
+            )
         except subprocess.TimeoutExpired:
             raise Failure(f"{workload} under {allocator} does not end; again: {again}") from None
         if done.returncode == -signal.SIGINT:
             raise KeyboardInterrupt
         if done.returncode != 0:
-            raise Failure(f"{workload} under {allocator} ended with {done.returncode}: {done.stderr.strip()}; again: {again}")
+            raise Failure(
+                f"{workload} under {allocator} ended with {done.returncode}: {done.stderr.strip()};"
+                f" again: {again}"
+            )
         if wrong := REFUSED_OPTION.search(done.stderr):
             raise Failure(f"{workload} under {allocator}: {wrong[0]}; again: {again}")
         try:
@@ -123,12 +180,17 @@ class Runner:
         except (ValueError, TypeError):
             raise Failure(f"{workload} under {allocator} printed no JSON; again: {again}") from None
         if missing:
-            raise Failure(f"{workload} under {allocator} printed other than {self.options.target} does, no {missing[0]}; again: {again}")
+            raise Failure(
+                f"{workload} under {allocator} printed other than {self.options.target} does, no"
+                f" {missing[0]}; again: {again}"
+            )
         self.prove(allocator, result, again, done.stderr.strip())
         checksum = self.checksums.setdefault((workload, scale), (result["checksum"], allocator))
         if checksum[0] != result["checksum"]:
-            raise Failure(f"{workload}: checksum {result['checksum']} under {allocator}, "
-                          f"{checksum[0]} under {checksum[1]}; again: {again}")
+            raise Failure(
+                f"{workload}: checksum {result['checksum']} under {allocator}, "
+                f"{checksum[0]} under {checksum[1]}; again: {again}"
+            )
         return result
 
     def prove(self, allocator, result, again, stderr):
@@ -136,10 +198,16 @@ class Runner:
         library = self.libraries[allocator]
         for symbol in ("malloc", "free", "realloc"):
             served = os.path.realpath(result[symbol])
-            right = os.path.basename(served).startswith("libc.so") and not result["mapped"] if library is None \
+            right = (
+                os.path.basename(served).startswith("libc.so") and not result["mapped"]
+                if library is None
                 else served == str(library)
+            )
             if not right:
-                raise Failure(f"{symbol} was served by {served}, not by {allocator} ({library or 'libc'}); {stderr}; again: {again}")
+                raise Failure(
+                    f"{symbol} was served by {served}, not by {allocator} ({library or 'libc'});"
+                    f" {stderr}; again: {again}"
+                )
 
     def affinity(self, threads):
         """One processor, drawn per round, for one thread; all of them otherwise."""
@@ -149,12 +217,22 @@ class Runner:
 def list_workloads(options):
     """name -> number of threads, of those that the options choose."""
     if not os.access(options.programs, os.X_OK):
-        raise Failure(f"{options.programs} is missing: cmake --preset release && ninja -C build/release {options.target}")
+        raise Failure(
+            f"{options.programs} is missing: cmake --preset release && ninja -C build/release"
+            f" {options.target}"
+        )
     try:
-        listed = subprocess.run([options.programs, "--list"], capture_output=True, text=True, check=True).stdout
-        workloads = {name: int(threads) for name, threads in (line.split() for line in listed.splitlines())}
+        listed = subprocess.run(
+            [options.programs, "--list"], capture_output=True, text=True, check=True
+        ).stdout
+        workloads = {
+            name: int(threads) for name, threads in (line.split() for line in listed.splitlines())
+        }
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise Failure(f"{options.programs} --list does not say what it runs, as {options.target} does: {error}") from None
+        raise Failure(
+            f"{options.programs} --list does not say what it runs, as {options.target} does:"
+            f" {error}"
+        ) from None
     chosen = {name: threads for name, threads in workloads.items() if options.pattern.search(name)}
     if not chosen:
         raise Usage(f"{options.pattern.pattern}: matches none of {', '.join(workloads)}")
@@ -162,9 +240,12 @@ def list_workloads(options):
 
 
 def measure(options, workloads, libraries, samples):
-    """Fills samples[workload][allocator]; a workload's round is kept only when every allocator has run it."""
+    """Fills samples[workload][allocator]; a workload's round is kept only when every allocator has
+    run it."""
     runner = Runner(options, libraries)
-    for allocator in libraries:  # warms the page cache and shows at once when a library does not serve
+    for (
+        allocator
+    ) in libraries:  # warms the page cache and shows at once when a library does not serve
         runner.run(next(iter(workloads)), allocator, 0.001, set(runner.processors))
     total = options.pairs * len(workloads)
     done, started = 0, time.monotonic()
@@ -177,32 +258,69 @@ def measure(options, workloads, libraries, samples):
                 samples[workload][allocator].append(result)
             done += 1
         elapsed = time.monotonic() - started
-        print(f"{options.command}: round {round_number} of {options.pairs}, {elapsed:.0f} s, about {elapsed / done * (total - done):.0f} s left",
-              file=sys.stderr, flush=True)
+        print(
+            (
+                f"{options.command}: round {round_number} of {options.pairs}, {elapsed:.0f} s,"
+                f" about {elapsed / done * (total - done):.0f} s left"
+            ),
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def describe(options, libraries):
     def version(path):
-        owner = subprocess.run(["dpkg-query", "-S", str(path)], capture_output=True, text=True, check=False).stdout
+        owner = subprocess.run(
+            ["dpkg-query", "-S", str(path)], capture_output=True, text=True, check=False
+        ).stdout
         if ":" not in owner:
             return None
         package = owner.split(":")[0]
-        return subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}", package],
-                              capture_output=True, text=True, check=False).stdout or None
+        return (
+            subprocess.run(
+                ["dpkg-query", "-W", "-f", "${Package} ${Version}", package],
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+            or None
+        )
 
-    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), "?")
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "?",
+    )
     return {
-        "machine": {"cpu": cpu, "processors": len(os.sched_getaffinity(0)), "kernel": platform.release()},
-        "options": {**{name: value for name, value in vars(options).items() if isinstance(value, (int, float, str, list, dict))},
-                    "HAKMEM_OPTIONS": os.environ.get("HAKMEM_OPTIONS")},
-        "allocators": {name: {"library": str(path) if path else None, "package": version(path) if path else None}
-                       for name, path in libraries.items()},
+        "machine": {
+            "cpu": cpu,
+            "processors": len(os.sched_getaffinity(0)),
+            "kernel": platform.release(),
+        },
+        "options": {
+            **{
+                name: value
+                for name, value in vars(options).items()
+                if isinstance(value, (int, float, str, list, dict))
+            },
+            "HAKMEM_OPTIONS": os.environ.get("HAKMEM_OPTIONS"),
+        },
+        "allocators": {
+            name: {
+                "library": str(path) if path else None,
+                "package": version(path) if path else None,
+            }
+            for name, path in libraries.items()
+        },
     }
 
 
 def check_output(path):
-    """A result that cannot be written shall be known before an hour of measuring. Precondition: path is not None."""
+    """A result that cannot be written shall be known before an hour of measuring. Precondition:
+    path is not None."""
     try:
         target = path.resolve()
         if not target.parent.is_dir():
@@ -212,18 +330,23 @@ def check_output(path):
         if target.is_file() or not target.exists():
             os.unlink(beside(target))
     except (OSError, RuntimeError) as error:  # RuntimeError: a symbolic link that leads to itself
-        raise Usage(f"--json {path}: it cannot be written: {getattr(error, 'strerror', error)}") from None
+        raise Usage(
+            f"--json {path}: it cannot be written: {getattr(error, 'strerror', error)}"
+        ) from None
 
 
 def beside(target):
     """The name of a new file in the same folder."""
-    file, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix)
+    file, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+    )
     os.close(file)
     return name
 
 
 def replace(path, write):
-    """write(name) makes all of a file or nothing: what stands at `path` stays until the new one is complete."""
+    """write(name) makes all of a file or nothing: what stands at `path` stays until the new one is
+    complete."""
     target = path.resolve()
     new = beside(target)
     try:
@@ -251,9 +374,11 @@ def interrupt(number, _):
 
 
 def attempt(name, work, interrupted="interrupted"):
-    """Runs work(), which gives an exit status or None for 0; what ended it otherwise is said on stderr, and is the status."""
-    # A background job may have inherited an ignored SIGINT; an interrupt must always end a command with what it has. The default of SIGTERM would
-    # leave the program that is measured without anyone who ends it.
+    """Runs work(), which gives an exit status or None for 0; what ended it otherwise is said on
+    stderr, and is the status."""
+    # A background job may have inherited an ignored SIGINT; an interrupt must always end a command
+    # with what it has. The default of SIGTERM would leave the program that is measured without
+    # anyone who ends it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
@@ -270,13 +395,23 @@ def attempt(name, work, interrupted="interrupted"):
 
 
 def measure_and_tell(name, options, libraries, samples, work, report, strict=False):
-    """Exit status of work(), which fills `samples`, and of telling what it measured; report() is of what is complete, even after an interrupt."""
+    """Exit status of work(), which fills `samples`, and of telling what it measured; report() is of
+    what is complete, even after an interrupt."""
     status = attempt(name, work, "interrupted; this is what has been measured")
     result = report()
     if not finish(result.text()):
         status = status or 1
     if options.json is not None and any(runs for row in samples.values() for runs in row.values()):
-        status = attempt(name, lambda: write_json(options.json, {"tool": options.command, **describe(options, libraries), **result.as_dict()})) or status
+        status = (
+            attempt(
+                name,
+                lambda: write_json(
+                    options.json,
+                    {"tool": options.command, **describe(options, libraries), **result.as_dict()},
+                ),
+            )
+            or status
+        )
     if status == 0 and strict:
         verdicts = [verdict for _, verdict, _ in result.verdicts()]
         if not verdicts:
@@ -287,7 +422,9 @@ def measure_and_tell(name, options, libraries, samples, work, report, strict=Fal
 
 def check_subject(options, libraries):
     if options.subject not in libraries and (options.strict or options.subject != "hakmem"):
-        raise Usage(f"--subject {options.subject}: it is none of the allocators, {', '.join(libraries)}")
+        raise Usage(
+            f"--subject {options.subject}: it is none of the allocators, {', '.join(libraries)}"
+        )
 
 
 def finish(text):

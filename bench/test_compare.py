@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests of bench/compare: the statistics, the verdicts, the usage errors. Quick; runs no workload."""
+"""Tests of bench/compare: the statistics, the verdicts, the usage errors. Quick; runs no
+workload."""
 
 import contextlib
 import importlib.machinery
@@ -62,7 +63,8 @@ class Statistics(unittest.TestCase):
         self.assertTrue(first.low < first.value < first.high)
 
     def test_coverage(self):
-        # 200 experiments of which the true ratio is 1.2: nominally 190 intervals contain it. The seed is fixed.
+        # 200 experiments of which the true ratio is 1.2: nominally 190 intervals contain it. The
+        # seed is fixed.
         rng = random.Random(11)
         covered = 0
         for _ in range(200):
@@ -115,7 +117,13 @@ class Verdicts(unittest.TestCase):
 
 
 def run_of(seconds, peak, baseline=1000):
-    return {"seconds": seconds, "cpu_seconds": 3 * seconds, "ops": 1000, "peak_kib": peak, "baseline_kib": baseline}
+    return {
+        "seconds": seconds,
+        "cpu_seconds": 3 * seconds,
+        "ops": 1000,
+        "peak_kib": peak,
+        "baseline_kib": baseline,
+    }
 
 
 class Reports(unittest.TestCase):
@@ -128,7 +136,10 @@ class Reports(unittest.TestCase):
         return {bound: verdict for bound, verdict, _ in r.verdicts()}
 
     def test_all_hold(self):
-        r = self.report({"glibc": 2.0, "mimalloc": 1.0, "hakmem": 0.9}, {"glibc": 3000, "mimalloc": 5000, "hakmem": 4000})
+        r = self.report(
+            {"glibc": 2.0, "mimalloc": 1.0, "hakmem": 0.9},
+            {"glibc": 3000, "mimalloc": 5000, "hakmem": 4000},
+        )
         self.assertEqual(set(self.by_bound(r).values()), {"holds"})
         self.assertEqual(len(r.verdicts()), 4)
         self.assertAlmostEqual(r.memory["larson-1"].value, 3000 / 3000)
@@ -139,30 +150,54 @@ class Reports(unittest.TestCase):
         self.assertEqual(r["geometric mean of cost <= 1.00 of mimalloc's"], "holds")
         self.assertEqual(r["larson-1 <= 1.05 of the best peer's"], "misses")
         self.assertEqual(r["no workload above 1.30 of the best peer's"], "holds")
-        r = self.by_bound(self.report({"glibc": 1.0, "mimalloc": 1.0, "hakmem": 1.4}, peaks, workload="tree"))
+        r = self.by_bound(
+            self.report({"glibc": 1.0, "mimalloc": 1.0, "hakmem": 1.4}, peaks, workload="tree")
+        )
         self.assertEqual(r["geometric mean of cost <= 1.00 of mimalloc's"], "misses")
         self.assertEqual(r["no workload above 1.30 of the best peer's"], "misses")
         self.assertNotIn("larson-1 <= 1.05 of the best peer's", r)
-        r = self.by_bound(self.report({"glibc": 1.0, "mimalloc": 1.0, "hakmem": 1.0}, {**peaks, "hakmem": 3500}))
+        r = self.by_bound(
+            self.report({"glibc": 1.0, "mimalloc": 1.0, "hakmem": 1.0}, {**peaks, "hakmem": 3500})
+        )
         self.assertEqual(r["peak RSS of each workload <= 1.20 of the median peer's"], "misses")
 
     def test_partial_rounds_and_nothing(self):
-        r = self.report({"glibc": 1.0, "mimalloc": 1.0, "hakmem": 0.5}, {"glibc": 3000, "mimalloc": 3000, "hakmem": 2000}, rounds=3)
+        r = self.report(
+            {"glibc": 1.0, "mimalloc": 1.0, "hakmem": 0.5},
+            {"glibc": 3000, "mimalloc": 3000, "hakmem": 2000},
+            rounds=3,
+        )
         self.assertEqual(set(self.by_bound(r).values()), {"undecided"})
         self.assertIn("a verdict needs 20", r.text())
-        empty = report.Report({"tree": {"glibc": [], "hakmem": []}}, ["glibc", "hakmem"], "hakmem", 200, 1)
+        empty = report.Report(
+            {"tree": {"glibc": [], "hakmem": []}}, ["glibc", "hakmem"], "hakmem", 200, 1
+        )
         self.assertIn("Nothing was measured", empty.text())
         self.assertEqual(empty.verdicts(), [])
 
     def test_libraries_given_by_name_are_no_peers(self):
-        r = self.report({"glibc": 1.0, "other": 0.1, "hakmem": 1.0}, {"glibc": 3000, "other": 3000, "hakmem": 3000})
+        r = self.report(
+            {"glibc": 1.0, "other": 0.1, "hakmem": 1.0},
+            {"glibc": 3000, "other": 3000, "hakmem": 3000},
+        )
         self.assertEqual(r.best_name["larson-1"], "glibc")
         self.assertAlmostEqual(r.cost["larson-1"]["other"].value, 10.0)
 
     def test_clocks(self):
-        samples = {"tree": {"glibc": [{**run_of(1.0, 3000), "cpu_seconds": 1.0}], "hakmem": [{**run_of(2.0, 3000), "cpu_seconds": 0.5}]}}
-        ratio = {clock: report.Report(samples, ["glibc", "hakmem"], "hakmem", 100, 1, clock).cost["tree"]["glibc"].value
-                 for clock in ("wall", "cpu")}
+        samples = {
+            "tree": {
+                "glibc": [{**run_of(1.0, 3000), "cpu_seconds": 1.0}],
+                "hakmem": [{**run_of(2.0, 3000), "cpu_seconds": 0.5}],
+            }
+        }
+        ratio = {
+            clock: (
+                report.Report(samples, ["glibc", "hakmem"], "hakmem", 100, 1, clock)
+                .cost["tree"]["glibc"]
+                .value
+            )
+            for clock in ("wall", "cpu")
+        }
         self.assertEqual(ratio, {"wall": 2.0, "cpu": 0.5})
 
     def test_no_subject(self):
@@ -182,9 +217,20 @@ class Command(unittest.TestCase):
                 return stop.code, errors.getvalue()
 
     def test_usage_errors(self):
-        for argv in (["--pairs", "0"], ["--pairs", "x"], ["--scale", "0"], ["--workload", "("], ["--lib", "nothing"],
-                     ["--lib", "a=/does/not/exist"], ["--lib", "glibc=/etc/passwd"], ["--allocators", "glibc,unheard"],
-                     ["--allocators", ""], ["--allocators", "glibc,glibc"], ["--what"], ["--json", "/no/such/folder/x"]):
+        for argv in (
+            ["--pairs", "0"],
+            ["--pairs", "x"],
+            ["--scale", "0"],
+            ["--workload", "("],
+            ["--lib", "nothing"],
+            ["--lib", "a=/does/not/exist"],
+            ["--lib", "glibc=/etc/passwd"],
+            ["--allocators", "glibc,unheard"],
+            ["--allocators", ""],
+            ["--allocators", "glibc,glibc"],
+            ["--what"],
+            ["--json", "/no/such/folder/x"],
+        ):
             status, message = self.exit_of(*argv)
             self.assertEqual(status, 2, argv)
             self.assertTrue(message.strip(), argv)
@@ -203,7 +249,9 @@ class Command(unittest.TestCase):
             try:
                 for name in ("result.json", "loop", "x" * 300, "x" * 250):
                     status, message = self.exit_of("--json", f"{folder}/{name}")
-                    self.assertEqual((status, "it cannot be written" in message), (2, True), message)
+                    self.assertEqual(
+                        (status, "it cannot be written" in message), (2, True), message
+                    )
             finally:
                 if os.getuid() == 0:
                     os.seteuid(0)
@@ -239,9 +287,23 @@ class Command(unittest.TestCase):
         good = {"malloc": libc, "free": libc, "realloc": libc, "mapped": []}
         runner.prove("glibc", good, "", "")
         self.assertRaises(compare.Failure, runner.prove, "x", good, "", "")
-        self.assertRaises(compare.Failure, runner.prove, "glibc", {**good, "mapped": ["libjemalloc"]}, "", "")
-        self.assertRaises(compare.Failure, runner.prove, "glibc", {**good, "free": "/etc/passwd"}, "", "")
-        runner.prove("x", {"malloc": "/etc/passwd", "free": "/etc/passwd", "realloc": "/etc/passwd", "mapped": []}, "", "")
+        self.assertRaises(
+            compare.Failure, runner.prove, "glibc", {**good, "mapped": ["libjemalloc"]}, "", ""
+        )
+        self.assertRaises(
+            compare.Failure, runner.prove, "glibc", {**good, "free": "/etc/passwd"}, "", ""
+        )
+        runner.prove(
+            "x",
+            {
+                "malloc": "/etc/passwd",
+                "free": "/etc/passwd",
+                "realloc": "/etc/passwd",
+                "mapped": [],
+            },
+            "",
+            "",
+        )
 
 
 FAKE = """#!/bin/sh
@@ -249,8 +311,9 @@ if [ "$1" = --list ]; then echo "alpha 1"; echo "beta 2"; exit 0; fi
 library=${LD_PRELOAD:-/lib/libc.so.6}
 sum=7; [ -n "$LD_PRELOAD" ] && [ "$1" = "$WRONG_SUM" ] && sum=8
 [ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
-echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"cpu_seconds\\": 0.7, \\"ops\\": 100, \\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\","
-echo "\\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
+echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"cpu_seconds\\": 0.7, \\"ops\\": 100,
+\\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\"," echo "\\"malloc\\":
+\\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
 """
 
 
@@ -266,12 +329,28 @@ class WholeRuns(unittest.TestCase):
         self.programs.chmod(0o755)
         self.library = self.folder / "library.so"
         self.library.write_text("")
-        self.command = [sys.executable, str(HERE / "compare"), "--programs", str(self.programs), "--allocators", "glibc",
-                        "--lib", f"hakmem={self.library.resolve()}", "--resamples", "100"]
+        self.command = [
+            sys.executable,
+            str(HERE / "compare"),
+            "--programs",
+            str(self.programs),
+            "--allocators",
+            "glibc",
+            "--lib",
+            f"hakmem={self.library.resolve()}",
+            "--resamples",
+            "100",
+        ]
 
     def run_with(self, *argv, **environment):
-        return subprocess.run([*self.command, *argv], capture_output=True, text=True, check=False,
-                              env={**os.environ, **environment}, timeout=60)
+        return subprocess.run(
+            [*self.command, *argv],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment},
+            timeout=60,
+        )
 
     def test_complete(self):
         result = self.folder / "result.json"
@@ -303,12 +382,28 @@ class WholeRuns(unittest.TestCase):
     def test_program_that_measures_something_else(self):
         self.programs.write_text(FAKE.replace("baseline_kib", "other_kib"))
         done = self.run_with("--pairs", "1")
-        self.assertEqual((done.returncode, "printed other than bench_workloads does, no baseline_kib" in done.stderr), (1, True), done.stderr)
+        self.assertEqual(
+            (
+                done.returncode,
+                "printed other than bench_workloads does, no baseline_kib" in done.stderr,
+            ),
+            (1, True),
+            done.stderr,
+        )
 
     def test_terminated_it_leaves_no_program_behind(self):
         begun = self.folder / "begun"
-        self.programs.write_text(FAKE.replace("sum=7;", f"echo $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 100; sum=7;"))
-        child = subprocess.Popen([*self.command, "--pairs", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.programs.write_text(
+            FAKE.replace(
+                "sum=7;", f"echo $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 100; sum=7;"
+            )
+        )
+        child = subprocess.Popen(
+            [*self.command, "--pairs", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         while not begun.exists():
             self.assertIsNone(child.poll())
             time.sleep(0.01)
@@ -319,7 +414,12 @@ class WholeRuns(unittest.TestCase):
         self.assertFalse(Path(f"/proc/{begun.read_text().strip()}").exists())
 
     def test_interrupt_prints_what_there_is(self):
-        child = subprocess.Popen([*self.command, "--pairs", "10000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [*self.command, "--pairs", "10000"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         line = ""
         while "round 1 of" not in line:
             line = child.stderr.readline()

@@ -1,18 +1,22 @@
-# What every folder of the build shares: the warnings, the include path of the header-only core, and how a test is registered.
+# What every folder of the build shares: the warnings, the include path of the header-only core, and
+# how a test is registered.
 
 add_library(hakmem_warnings INTERFACE)
 target_compile_options(hakmem_warnings INTERFACE -Wall -Wextra $<$<BOOL:${HAKMEM_WERROR}>:-Werror>)
 
-# hakmem_source: include path of the header-only core (src/ and include/), for suites that instantiate it in worlds of their own.
+# hakmem_source: include path of the header-only core (src/ and include/), for suites that
+# instantiate it in worlds of their own.
 add_library(hakmem_source INTERFACE)
 target_include_directories(hakmem_source INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
 # Which parts of the learning layer, and whether timing, are compiled in: 0 or 1 each.
 set(HAKMEM_FEATURES HAKMEM_DEBUG_TIMING=$<BOOL:${HAKMEM_DEBUG_TIMING}> HAKMEM_WITH_EVOLUTION=$<BOOL:${HAKMEM_FEATURE_EVOLUTION}> HAKMEM_WITH_ELO=$<BOOL:${HAKMEM_FEATURE_ELO}>)
 target_compile_definitions(hakmem_source INTERFACE ${HAKMEM_FEATURES})
 
-# hakmem_test(NAME <suite.name> COMMAND <target or program> [arguments...] LABELS <label...> TIMEOUT <seconds>
+# hakmem_test(NAME <suite.name> COMMAND <target or program> [arguments...] LABELS <label...> TIMEOUT
+# <seconds>
 #             [ENVIRONMENT <NAME=value...>] [WORKING_DIRECTORY <folder>] [ALONE])
-# ALONE keeps other tests from running beside it, for tests that measure memory of the machine or need both processors.
+# ALONE keeps other tests from running beside it, for tests that measure memory of the machine or
+# need both processors.
 function(hakmem_test)
   cmake_parse_arguments(PARSE_ARGV 0 test "ALONE" "NAME;TIMEOUT;WORKING_DIRECTORY" "COMMAND;LABELS;ENVIRONMENT")
   foreach(required IN ITEMS NAME COMMAND LABELS TIMEOUT)

@@ -1,5 +1,5 @@
-// fresh_core.cpp: hakmem_core_audited in a world that can be reset. It keeps its first reservation for ever, no entropy, and a clock
-// that goes on by a millisecond whenever it is read.
+// fresh_core.cpp: hakmem_core_audited in a world that can be reset. It keeps its first reservation
+// for ever, no entropy, and a clock that goes on by a millisecond whenever it is read.
 #include "fuzz/fresh_core.hpp"
 
 #include <atomic>
@@ -19,10 +19,11 @@ struct FreshPal : kit::RankPal {
         clock_.store(0, std::memory_order_relaxed);  // the same
         return memory_ == nullptr || RankPal::decommit(memory_, bytes_);
     }
-    static std::uint64_t now_ms() { return clock_.fetch_add(1, std::memory_order_relaxed); }  // relaxed: a number, which orders nothing
+    // relaxed: a number, which orders nothing
+    static std::uint64_t now_ms() { return clock_.fetch_add(1, std::memory_order_relaxed); }
     static std::uint64_t entropy() { return 0x9e3779b97f4a7c15u; }
 
-private:
+  private:
     static inline std::atomic<std::uint64_t> clock_{0};
     static inline void* memory_ = nullptr;
     static inline std::size_t bytes_ = 0;

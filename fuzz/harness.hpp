@@ -1,5 +1,6 @@
-// harness.hpp: what every fuzz target has in common. A target registers itself in <name>_fuzz.cpp, through the macros of
-// history.hpp or by hand. libFuzzer reaches it through entry.cpp; driver.cpp replays files, with many targets in one program.
+// harness.hpp: what every fuzz target has in common. A target registers itself in <name>_fuzz.cpp,
+// through the macros of history.hpp or by hand. libFuzzer reaches it through entry.cpp; driver.cpp
+// replays files, with many targets in one program.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +19,10 @@ struct Target {
     std::string (*bytes_of_text)(const std::string& text);
     // Runs a text; it can say what no bytes mean, because not every value has an encoding.
     std::string (*one_text)(const std::string& text);
-    // An input like this one, made by a change that its structure suggests, of `most` bytes at most; the same seed makes the same
-    // change. Empty where the bytes have no structure.
-    std::string (*mutate)(const std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
+    // An input like this one, made by a change that its structure suggests, of `most` bytes at
+    // most; the same seed makes the same change. Empty where the bytes have no structure.
+    std::string (*mutate)(const std::uint8_t* data, std::size_t size, std::size_t most,
+                          unsigned seed);
 };
 
 // The targets of this program.
@@ -34,7 +36,7 @@ struct Registered {
 
 // A defect that can be seeded in a run, to prove that a target would find it.
 class Defect {
-public:
+  public:
     explicit Defect(const char* name) : name_(name) { all().push_back(this); }
     Defect(const Defect&) = delete;
     Defect& operator=(const Defect&) = delete;
@@ -47,7 +49,7 @@ public:
         return found;
     }
 
-private:
+  private:
     static std::vector<Defect*>& all() {
         static std::vector<Defect*> defects;
         return defects;

@@ -1,4 +1,5 @@
-// mutate.hpp: changes of a history, command by command: what bytes alone would need luck for, since commands differ in length.
+// mutate.hpp: changes of a history, command by command: what bytes alone would need luck for, since
+// commands differ in length.
 #pragma once
 
 #include <random>
@@ -9,31 +10,44 @@ namespace fuzz {
 
 template <class Language>
 class Mutator {
-public:
+  public:
     explicit Mutator(unsigned seed) : random_(seed) {}
 
     void change(std::vector<Language>& commands) {
         if (commands.empty()) return commands.push_back(fresh());
-        const std::size_t at = below(commands.size()), length = 1 + below(std::min<std::size_t>(commands.size() - at, 16));
-        const auto begin = commands.begin() + static_cast<std::ptrdiff_t>(at), end = begin + static_cast<std::ptrdiff_t>(length);
+        const std::size_t at = below(commands.size()),
+                          length = 1 + below(std::min<std::size_t>(commands.size() - at, 16));
+        const auto begin = commands.begin() + static_cast<std::ptrdiff_t>(at),
+                   end = begin + static_cast<std::ptrdiff_t>(length);
         switch (below(7)) {
             case 0:  // leave some out
                 commands.erase(begin, end);
                 return;
             case 1: {  // the same again, elsewhere
                 const std::vector<Language> copy(begin, end);
-                commands.insert(commands.begin() + static_cast<std::ptrdiff_t>(below(commands.size() + 1)), copy.begin(), copy.end());
+                commands.insert(
+                    commands.begin() + static_cast<std::ptrdiff_t>(below(commands.size() + 1)),
+                    copy.begin(), copy.end());
                 return;
             }
-            case 2: std::swap(commands[at], commands[below(commands.size())]); return;
-            case 3: commands[at] = fresh(); return;
-            case 4: commands.insert(begin, fresh()); return;
-            case 5: change_field(commands[at], fresh_field()); return;
-            default: take_over_field(commands[at], commands[below(commands.size())]);
+            case 2:
+                std::swap(commands[at], commands[below(commands.size())]);
+                return;
+            case 3:
+                commands[at] = fresh();
+                return;
+            case 4:
+                commands.insert(begin, fresh());
+                return;
+            case 5:
+                change_field(commands[at], fresh_field());
+                return;
+            default:
+                take_over_field(commands[at], commands[below(commands.size())]);
         }
     }
 
-private:
+  private:
     std::size_t below(std::size_t n) { return random_() % n; }
     Language fresh() {
         std::uint8_t raw[16];
@@ -53,13 +67,18 @@ private:
             }
         });
     }
-    // One field of the command takes the value of another command's field of the same kind: the same block, the same thread, the same size.
+    // One field of the command takes the value of another command's field of the same kind: the
+    // same block, the same thread, the same size.
     void take_over_field(Language& command, const Language& other) {
         each_field(command, below(8), [&]<class F>(F& field) {
             const auto copy = [&]<class G>(const G& theirs) {
                 if constexpr (std::is_same_v<F, G>) field = theirs;
             };
-            std::visit([&](const auto& c) { std::apply([&](const auto&... theirs) { (copy(theirs), ...); }, c.fields()); }, other);
+            std::visit(
+                [&](const auto& c) {
+                    std::apply([&](const auto&... theirs) { (copy(theirs), ...); }, c.fields());
+                },
+                other);
         });
     }
     // Calls `change` with the chosen one of the command's fields.

@@ -1,11 +1,11 @@
-// options_fuzz.cpp: bytes are a value of HAKMEM_OPTIONS. Whatever they are, the parser stays inside them, sets and complains of what another
-// reader, written from the manual's words, sets and complains of, and what it prints for a setting it reads back as the same setting.
+// options_fuzz.cpp: bytes are a value of HAKMEM_OPTIONS. Whatever they are, the parser stays inside
+// them, sets and complains of what another reader, written from the manual's words, sets and
+// complains of, and what it prints for a setting it reads back as the same setting.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string_view>
-
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,8 +16,10 @@ namespace {
 
 // What the parser writes to stderr, which is libFuzzer's as well.
 class Heard {
-public:
-    Heard() : saved_(::dup(STDERR_FILENO)), file_(::memfd_create("heard", MFD_CLOEXEC)) { ::dup2(file_, STDERR_FILENO); }
+  public:
+    Heard() : saved_(::dup(STDERR_FILENO)), file_(::memfd_create("heard", MFD_CLOEXEC)) {
+        ::dup2(file_, STDERR_FILENO);
+    }
     ~Heard() {
         ::dup2(saved_, STDERR_FILENO);
         ::close(saved_);
@@ -27,11 +29,12 @@ public:
     Heard& operator=(const Heard&) = delete;
     std::string text() const {
         std::string text(static_cast<std::size_t>(::lseek(file_, 0, SEEK_END)), '\0');
-        text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::pread(file_, text.data(), text.size(), 0))));
+        text.resize(static_cast<std::size_t>(
+            std::max<ssize_t>(0, ::pread(file_, text.data(), text.size(), 0))));
         return text;
     }
 
-private:
+  private:
     int saved_, file_;
 };
 
@@ -39,7 +42,8 @@ const fuzz::Defect mistaken_unit("mistaken_unit"), forgotten_option("forgotten_o
 
 void parse(const char* text, hak::Options& out) {
     hak::parse_options(text, out);
-    if (mistaken_unit && out.tunables.purge_delay_ms != hak::Options{}.tunables.purge_delay_ms) out.tunables.purge_delay_ms *= 1000000;
+    if (mistaken_unit && out.tunables.purge_delay_ms != hak::Options{}.tunables.purge_delay_ms)
+        out.tunables.purge_delay_ms *= 1000000;
 }
 
 // The other reader.
@@ -85,7 +89,8 @@ void enter_mode(hak::Options& options, std::string_view mode) {
 // False: a complaint.
 bool read_item(std::string_view item, Reading& reading) {
     const std::size_t equals = item.find('=');
-    const std::string_view name = item.substr(0, equals), value = equals == std::string_view::npos ? "" : item.substr(equals + 1);
+    const std::string_view name = item.substr(0, equals),
+                           value = equals == std::string_view::npos ? "" : item.substr(equals + 1);
     if (name == "profile_path") {
         if (value.empty() || value.size() > 255) return false;
         value.copy(reading.options.profile_path, value.size());
@@ -118,20 +123,27 @@ Reading reading_of(std::string_view text) {
 
 std::string wrong_in(const hak::Options& options, const std::string& heard, const Reading& want) {
     for (const hak::OptionRow& row : hak::kOptionRows) {
-        if (row.get(options) != row.get(want.options)) return std::string(row.name) + " is " + std::to_string(row.get(options)) + " and should be " + std::to_string(row.get(want.options));
+        if (row.get(options) != row.get(want.options))
+            return std::string(row.name) + " is " + std::to_string(row.get(options)) +
+                   " and should be " + std::to_string(row.get(want.options));
     }
-    if (std::strcmp(options.profile_path, want.options.profile_path) != 0) return std::string("profile_path is ") + options.profile_path;
+    if (std::strcmp(options.profile_path, want.options.profile_path) != 0)
+        return std::string("profile_path is ") + options.profile_path;
     if (want.asks_help) return {};  // the help's lines stand between
     const auto lines = static_cast<std::size_t>(std::count(heard.begin(), heard.end(), '\n'));
-    if (lines != want.complaints) return std::to_string(lines) + " lines of complaint, " + std::to_string(want.complaints) + " are due:\n" + heard;
+    if (lines != want.complaints)
+        return std::to_string(lines) + " lines of complaint, " + std::to_string(want.complaints) +
+               " are due:\n" + heard;
     for (const char c : heard) {
-        if (c != '\n' && (static_cast<unsigned char>(c) < ' ' || c == 127)) return "a complaint has a control character";
+        if (c != '\n' && (static_cast<unsigned char>(c) < ' ' || c == 127))
+            return "a complaint has a control character";
     }
     return {};
 }
 
 std::string run(const std::string& input) {
-    // An environment value ends at its first zero; the heap copy lets AddressSanitizer see a read behind it.
+    // An environment value ends at its first zero; the heap copy lets AddressSanitizer see a read
+    // behind it.
     const std::string text = input.c_str();
     char* const copy = static_cast<char*>(std::malloc(text.size() + 1));
     std::memcpy(copy, text.c_str(), text.size() + 1);
@@ -146,7 +158,9 @@ std::string run(const std::string& input) {
         if (first.mode != by_mode.mode) hak::set_mode(by_mode, first.mode);
         for (const hak::OptionRow& row : hak::kOptionRows) {
             if (forgotten_option && row.kind == hak::OptionKind::bytes) continue;
-            if (row.get(first) == row.get(row.kind == hak::OptionKind::mode ? hak::Options{} : by_mode)) continue;
+            if (row.get(first) ==
+                row.get(row.kind == hak::OptionKind::mode ? hak::Options{} : by_mode))
+                continue;
             hak::Text value;
             hak::add_value(value, row.kind, row.get(first));
             again += std::string(row.name) + "=" + std::string(value.data(), value.size()) + ":";
@@ -156,7 +170,8 @@ std::string run(const std::string& input) {
     std::free(copy);
     if (std::string wrong = wrong_in(first, heard, reading_of(text)); !wrong.empty()) return wrong;
     for (const hak::OptionRow& row : hak::kOptionRows) {
-        if (row.get(first) != row.get(second)) return std::string(row.name) + " does not survive being written and read: " + again;
+        if (row.get(first) != row.get(second))
+            return std::string(row.name) + " does not survive being written and read: " + again;
     }
     return {};
 }

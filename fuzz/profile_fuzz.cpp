@@ -1,4 +1,5 @@
-// profile_fuzz.cpp: the tables of the heap profile: samples that begin and end in any order, and more of everything than fits.
+// profile_fuzz.cpp: the tables of the heap profile: samples that begin and end in any order, and
+// more of everything than fits.
 #include "fuzz/history.hpp"
 #include "props/kit/profile_machine.hpp"
 

@@ -1,11 +1,11 @@
-// subject.cpp: the machines of the kit in TinyWorld, or, for canaries, in a world with the defect FUZZ_DEFECT, which the seed corpus of a
-// target must show. Compiled once for each.
+// subject.cpp: the machines of the kit in TinyWorld, or, for canaries, in a world with the defect
+// FUZZ_DEFECT, which the seed corpus of a target must show. Compiled once for each.
 #include "fuzz/subject.hpp"
 
 #include "props/kit/machine.hpp"
 
 #ifndef FUZZ_DEFECT
-#define FUZZ_DEFECT none
+#    define FUZZ_DEFECT none
 #endif
 
 namespace {
@@ -24,7 +24,9 @@ struct lying_commit : kit::TinyWorld {
 };
 // Every fault of the client is called by the same name.
 struct one_fault : kit::TinyWorld {
-    [[noreturn]] static void fault(hak::Fault, hak::Entry entry, const void* p) { throw kit::ClientFault{hak::Fault::foreign, entry, p}; }
+    [[noreturn]] static void fault(hak::Fault, hak::Entry entry, const void* p) {
+        throw kit::ClientFault{hak::Fault::foreign, entry, p};
+    }
 };
 // The links of free blocks lose the bit that tells a block from the one beside it.
 struct slipping_link : kit::TinyWorld {
@@ -33,7 +35,7 @@ struct slipping_link : kit::TinyWorld {
         class Plain : public hak::StdSync::Plain<T> {
             using Base = hak::StdSync::Plain<T>;
 
-        public:
+          public:
             using Base::Base;
             T get() const {
                 T value = Base::get();
@@ -54,7 +56,10 @@ using World = worlds::FUZZ_DEFECT;
 
 const fuzz::Subject machines{
     fuzz::Defect(FUZZ_TEXT(FUZZ_DEFECT)),
-    [](const kit::Commands& commands) { return kit::run_history<World>(commands, {.audit_every = 2, .verify_every = 16, .zero_every = 16}); },
+    [](const kit::Commands& commands) {
+        return kit::run_history<World>(commands,
+                                       {.audit_every = 2, .verify_every = 16, .zero_every = 16});
+    },
     [](const kit::PoolCommands& commands) { return kit::run_pool_history<World>(commands); }};
 const bool is_registered = (fuzz::subjects().push_back(&machines), true);
 

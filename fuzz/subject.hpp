@@ -1,4 +1,5 @@
-// subject.hpp: what the targets drive, compiled once for all of them: the whole heap, and the pool with reclaim, each from the same bits.
+// subject.hpp: what the targets drive, compiled once for all of them: the whole heap, and the pool
+// with reclaim, each from the same bits.
 #pragma once
 
 #include <string>
@@ -29,7 +30,11 @@ inline const Subject& subject() {
     return *chosen;
 }
 
-inline std::string run_heap(const kit::Commands& commands) { return subject().run_heap(commands); }
-inline std::string run_pool(const kit::PoolCommands& commands) { return subject().run_pool(commands); }
+inline std::string run_heap(const kit::Commands& commands) {
+    return subject().run_heap(commands);
+}
+inline std::string run_pool(const kit::PoolCommands& commands) {
+    return subject().run_pool(commands);
+}
 
 }  // namespace fuzz

@@ -1,5 +1,6 @@
-// canary_props.cpp: proof that the suites can see: worlds with a seeded defect, in which histories of the same distribution must fail, and
-// shrink to a few commands. Where the defect kills the process, this program runs itself as a suite that it kills, and reads the report.
+// canary_props.cpp: proof that the suites can see: worlds with a seeded defect, in which histories
+// of the same distribution must fail, and shrink to a few commands. Where the defect kills the
+// process, this program runs itself as a suite that it kills, and reads the report.
 #include <array>
 #include <string_view>
 
@@ -18,16 +19,22 @@ std::string pool(const kit::PoolCommands& commands) {
     return kit::run_pool_history<kit::WorldOf<kDefect>>(commands);
 }
 
-volatile hak::Address nowhere = 16;  // volatile: compilers know that a constant is no object's address
+// volatile: compilers know that a constant is no object's address
+volatile hak::Address nowhere = 16;
 
 struct Deadly {
     const char *name, *report;
     void (*die)();
 };
 constexpr std::array kDeadly = {
-    Deadly{"props_canary.segfault", "Segmentation fault", [] { *hak::pointer_to<volatile int>(nowhere) = 1; }},
+    Deadly{"props_canary.segfault", "Segmentation fault",
+           [] { *hak::pointer_to<volatile int>(nowhere) = 1; }},
     Deadly{"props_canary.abort", "Aborted", [] { std::abort(); }},
-    Deadly{"props_canary.endless", "it does not end", [] { for (volatile bool again = true; again;) {} }},
+    Deadly{"props_canary.endless", "it does not end",
+           [] {
+               for (volatile bool again = true; again;) {
+               }
+           }},
 };
 
 // The suite that --die asks for, or that a replay names.
@@ -35,10 +42,11 @@ int run_deadly(std::string_view wanted, int argc, char** argv) {
     kit::Suite suite(argc, argv, 50);
     for (const Deadly& deadly : kDeadly) {
         if (!wanted.empty() && wanted != deadly.name) continue;
-        suite.histories<kit::Command>(deadly.name, kit::history_generator<kit::Command>(400), [die = deadly.die](const kit::Commands& commands) {
-            kit::die = die;
-            return heap<kit::Defect::deadly>(commands);
-        });
+        suite.histories<kit::Command>(deadly.name, kit::history_generator<kit::Command>(400),
+                                      [die = deadly.die](const kit::Commands& commands) {
+                                          kit::die = die;
+                                          return heap<kit::Defect::deadly>(commands);
+                                      });
     }
     return suite.finish();
 }
@@ -55,21 +63,29 @@ Ended shell(const std::string& line) {
     return {::pclose(pipe), text};
 }
 
-// The process that dies is a failed property: shrunk, printed, written to a file, and a line that kills it again.
+// The process that dies is a failed property: shrunk, printed, written to a file, and a line that
+// kills it again.
 void require_survived(const std::string& program, const Deadly& deadly) {
     const Ended first = shell(program + " --die " + deadly.name + " --limit 200");
-    kit::require(WIFEXITED(first.status) && WEXITSTATUS(first.status) == 1, deadly.name, ": not a failed suite but status ", first.status, ":\n", first.text);
-    for (const std::string& part : {std::string(deadly.report), "FAILED: " + std::string(deadly.name), std::string("reproduce: ")}) {
-        kit::require(first.text.find(part) != std::string::npos, deadly.name, ": the report does not say ", part, ":\n", first.text);
+    kit::require(WIFEXITED(first.status) && WEXITSTATUS(first.status) == 1, deadly.name,
+                 ": not a failed suite but status ", first.status, ":\n", first.text);
+    for (const std::string& part :
+         {std::string(deadly.report), "FAILED: " + std::string(deadly.name),
+          std::string("reproduce: ")}) {
+        kit::require(first.text.find(part) != std::string::npos, deadly.name,
+                     ": the report does not say ", part, ":\n", first.text);
     }
     std::ifstream file(std::string(deadly.name) + ".failed");
     std::stringstream text;
     text << file.rdbuf();
     const std::size_t left = kit::parse<kit::Command>(text.str()).size();
-    kit::require(left != 0 && left <= 4, deadly.name, ": ", left, " commands are left after shrinking:\n", text.str());
+    kit::require(left != 0 && left <= 4, deadly.name, ": ", left,
+                 " commands are left after shrinking:\n", text.str());
     const std::size_t line = first.text.find("reproduce: ") + 11;
-    const Ended again = shell(first.text.substr(line, first.text.find('\n', line) - line) + " --limit 200");
-    kit::require(again.status != 0 && again.text.find("OK") == std::string::npos, deadly.name, ": the replay ends well:\n", again.text);
+    const Ended again =
+        shell(first.text.substr(line, first.text.find('\n', line) - line) + " --limit 200");
+    kit::require(again.status != 0 && again.text.find("OK") == std::string::npos, deadly.name,
+                 ": the replay ends well:\n", again.text);
     std::cerr << deadly.name << ": survived, shrunk to " << left << " commands\n";
     std::remove((std::string(deadly.name) + ".failed").c_str());
 }
@@ -89,11 +105,19 @@ int main(int argc, char** argv) {
     kit::Suite suite(argc, argv, 1);
     const auto any = kit::history_generator<kit::Command>(400);
     const auto ranges = kit::history_generator<kit::PoolCommand>(300);
-    suite.example("a remote block is lost", [&] { kit::require_caught<kit::Command>("a remote block is lost", any, 100, 12, heap<Defect::lost_remote_block>); });
-    suite.example("a pending slab is lost", [&] { kit::require_caught<kit::Command>("a pending slab is lost", any, 100, 12, heap<Defect::lost_pending>); });
+    suite.example("a remote block is lost", [&] {
+        kit::require_caught<kit::Command>("a remote block is lost", any, 100, 12,
+                                          heap<Defect::lost_remote_block>);
+    });
+    suite.example("a pending slab is lost", [&] {
+        kit::require_caught<kit::Command>("a pending slab is lost", any, 100, 12,
+                                          heap<Defect::lost_pending>);
+    });
     suite.example("a purge lies", [&] {
-        kit::require_caught<kit::Command>("a purge lies, the heap", any, 100, 12, heap<Defect::lying_purge>);
-        kit::require_caught<kit::PoolCommand>("a purge lies, the pool", ranges, 100, 12, pool<Defect::lying_purge>);
+        kit::require_caught<kit::Command>("a purge lies, the heap", any, 100, 12,
+                                          heap<Defect::lying_purge>);
+        kit::require_caught<kit::PoolCommand>("a purge lies, the pool", ranges, 100, 12,
+                                              pool<Defect::lying_purge>);
     });
     suite.example("the process dies", [&] {
         for (const Deadly& deadly : kDeadly) require_survived(argv[0], deadly);

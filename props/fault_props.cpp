@@ -1,5 +1,6 @@
-// fault_props.cpp: what a client can do wrong, each way at each place, and the report that each must bring: the reason, the function
-// that was called and the pointer, before anything has changed.
+// fault_props.cpp: what a client can do wrong, each way at each place, and the report that each
+// must bring: the reason, the function that was called and the pointer, before anything has
+// changed.
 #include <cstdio>
 #include <initializer_list>
 
@@ -22,17 +23,23 @@ void* take(unsigned t, std::size_t n) {
     kit::Pattern::write(hak::address_of(p), n, 7);
     return p;
 }
-void give(unsigned t, void* p) { hak::deallocate<W>(be(t), p); }
-void* inside(void* p, std::size_t offset) { return static_cast<char*>(p) + offset; }
+void give(unsigned t, void* p) {
+    hak::deallocate<W>(be(t), p);
+}
+void* inside(void* p, std::size_t offset) {
+    return static_cast<char*>(p) + offset;
+}
 
 void audit() {
     kit::Auditor<W> auditor;
     auditor.check(kit::Auditor<W>::Scope::everything, true);
 }
 
-// The call must be reported so; `changes` says that memory was broken before, so that the heap need not be sound afterwards.
+// The call must be reported so; `changes` says that memory was broken before, so that the heap need
+// not be sound afterwards.
 template <class Call>
-void expect(const char* what, std::initializer_list<Fault> right, Entry entry, const void* p, Call call, bool changes = false) {
+void expect(const char* what, std::initializer_list<Fault> right, Entry entry, const void* p,
+            Call call, bool changes = false) {
     try {
         call();
     } catch (const kit::ClientFault& f) {
@@ -58,10 +65,13 @@ constexpr std::size_t kSizes[] = {16, 48, 200, 256, 1000, 4000, 9000, 20000};
 void foreign() {
     kit::reset_world<W>();
     int on_stack[4] = {};
-    expect("free before the first malloc", {Fault::foreign}, Entry::free, on_stack, [&] { give(0, on_stack); });
+    expect("free before the first malloc", {Fault::foreign}, Entry::free, on_stack,
+           [&] { give(0, on_stack); });
     void* const p = take(0, 24);
     const hak::Address base = hak::window<W>.base(), end = base + hak::window<W>.bytes();
-    for (const hak::Address a : {hak::Address{1}, hak::Address{16}, base - 16, base - 1, end, end + 4096, ~hak::Address{15}, ~hak::Address{0}, hak::address_of(on_stack)}) {
+    for (const hak::Address a :
+         {hak::Address{1}, hak::Address{16}, base - 16, base - 1, end, end + 4096,
+          ~hak::Address{15}, ~hak::Address{0}, hak::address_of(on_stack)}) {
         expect_all("a foreign address", {Fault::foreign}, 0, hak::pointer_to<void>(a));
     }
     give(0, nullptr);
@@ -75,8 +85,11 @@ void interior() {
         void* const p = take(0, n);
         const std::size_t usable = hak::usable_size<W>(p);
         for (std::size_t offset = 1; offset < usable; offset += usable < 2000 ? 1 : 61) {
-            const Fault right = hak::address_of(inside(p, offset)) % hak::kMinAlignment != 0 ? Fault::misaligned : Fault::interior;
-            for (unsigned t = 0; t < 2; ++t) expect_all("an address inside a block", {right}, t, inside(p, offset));
+            const Fault right = hak::address_of(inside(p, offset)) % hak::kMinAlignment != 0
+                                    ? Fault::misaligned
+                                    : Fault::interior;
+            for (unsigned t = 0; t < 2; ++t)
+                expect_all("an address inside a block", {right}, t, inside(p, offset));
         }
         give(0, p);
     }
@@ -85,15 +98,19 @@ void interior() {
     void* const kept = take(0, 1000);
     give(0, kept);
     require(kit::heap_of<W>(0)->kept[0].get() != nullptr, "nothing is kept");
-    for (unsigned t = 0; t < 2; ++t) expect_all("an address inside a kept run", {Fault::interior}, t, inside(kept, 16));
+    for (unsigned t = 0; t < 2; ++t)
+        expect_all("an address inside a kept run", {Fault::interior}, t, inside(kept, 16));
     kit::reset_world<W>();
     take(0, 24);
     take(0, 9000);
     unsigned found = 0;
-    for (hak::Address a = hak::window<W>.base(); a < hak::window<W>.base() + hak::window<W>.bytes(); a += kit::kTinyConfig.unit_bytes) {
-        if (hak::window<W>.slab_of(a)->state.load(hak::order::relaxed) != hak::UnitState::free) continue;
+    for (hak::Address a = hak::window<W>.base(); a < hak::window<W>.base() + hak::window<W>.bytes();
+         a += kit::kTinyConfig.unit_bytes) {
+        if (hak::window<W>.slab_of(a)->state.load(hak::order::relaxed) != hak::UnitState::free)
+            continue;
         ++found;
-        expect_all("an address where nothing is", {Fault::not_allocated, Fault::interior}, 0, hak::pointer_to<void>(a + 16));
+        expect_all("an address where nothing is", {Fault::not_allocated, Fault::interior}, 0,
+                   hak::pointer_to<void>(a + 16));
     }
     require(found > 100, "the window was too full to show anything");
 }
@@ -106,17 +123,21 @@ void never_handed_out() {
         const auto& bin = kit::heap_of<W>(0)->bins[hak::Classes<W>::class_of(n)];
         require(bin.bump_bytes.get() != 0, "no untouched block");
         void* const next = hak::pointer_to<void>(bin.bump.get());
-        expect("free of a block that nobody has", {Fault::not_allocated}, Entry::free, next, [&] { give(0, next); });
-        expect("realloc of a block that nobody has", {Fault::not_allocated}, Entry::realloc, next, [&] { hak::reallocate<W>(be(0), next, n); });
-        expect("usable size of a block that nobody has", {Fault::not_allocated}, Entry::usable_size, next, [&] { be(0), hak::usable_size<W>(next); });
+        expect("free of a block that nobody has", {Fault::not_allocated}, Entry::free, next,
+               [&] { give(0, next); });
+        expect("realloc of a block that nobody has", {Fault::not_allocated}, Entry::realloc, next,
+               [&] { hak::reallocate<W>(be(0), next, n); });
+        expect("usable size of a block that nobody has", {Fault::not_allocated}, Entry::usable_size,
+               next, [&] { be(0), hak::usable_size<W>(next); });
         hak::flush_all(*kit::heap_of<W>(0));
-        for (unsigned t = 0; t < 2; ++t) expect_all("a block behind the slab's limit", {Fault::not_allocated}, t, next);
+        for (unsigned t = 0; t < 2; ++t)
+            expect_all("a block behind the slab's limit", {Fault::not_allocated}, t, next);
         give(0, p);
     }
 }
 
-// The same by another thread, which cannot see how far the owner has handed out: the block is posted, and whoever drains it says so,
-// whatever became of it in between.
+// The same by another thread, which cannot see how far the owner has handed out: the block is
+// posted, and whoever drains it says so, whatever became of it in between.
 void never_handed_out_and_posted() {
     struct Way {
         const char* name;
@@ -127,40 +148,67 @@ void never_handed_out_and_posted() {
     const auto collect = [] { hak::collect_pending(*be(0)); };
     const Way ways[] = {
         {"drained", [](std::size_t) {}, {Fault::not_allocated}, collect},
-        {"drained by the next refill", [](std::size_t) {}, {Fault::not_allocated}, [] { take(0, 200); }},
-        {"drained by a trim", [](std::size_t) {}, {Fault::not_allocated}, [] { be(0), hak::trim<W>(true); }},
-        {"drained at the owner's end", [](std::size_t) {}, {Fault::not_allocated}, [] { be(0), hak::give_up<W>(); }},
-        {"drained after the range went back", [](std::size_t) { hak::flush_all(*be(0)); }, {Fault::not_allocated}, collect},
-        {"drained by a tender after that", [](std::size_t) { hak::flush_all(*be(0)); }, {Fault::not_allocated}, [] { be(1), hak::trim<W>(true); }},
-        {"handed out, then drained", [](std::size_t n) { take(0, n); }, {Fault::overwritten}, collect},
+        {"drained by the next refill",
+         [](std::size_t) {},
+         {Fault::not_allocated},
+         [] { take(0, 200); }},
+        {"drained by a trim",
+         [](std::size_t) {},
+         {Fault::not_allocated},
+         [] { be(0), hak::trim<W>(true); }},
+        {"drained at the owner's end",
+         [](std::size_t) {},
+         {Fault::not_allocated},
+         [] { be(0), hak::give_up<W>(); }},
+        {"drained after the range went back",
+         [](std::size_t) { hak::flush_all(*be(0)); },
+         {Fault::not_allocated},
+         collect},
+        {"drained by a tender after that",
+         [](std::size_t) { hak::flush_all(*be(0)); },
+         {Fault::not_allocated},
+         [] { be(1), hak::trim<W>(true); }},
+        {"handed out, then drained",
+         [](std::size_t n) { take(0, n); },
+         {Fault::overwritten},
+         collect},
     };
     for (const Way& way : ways) {
         for (const std::size_t n : {std::size_t{16}, std::size_t{48}, std::size_t{128}}) {
             kit::reset_world<W>();
             take(0, n);
-            void* const next = hak::pointer_to<void>(kit::heap_of<W>(0)->bins[hak::Classes<W>::class_of(n)].bump.get());
+            void* const next = hak::pointer_to<void>(
+                kit::heap_of<W>(0)->bins[hak::Classes<W>::class_of(n)].bump.get());
             give(1, next);
             way.between(n);
-            expect((std::string("free by another thread of a block that nobody has, ") + way.name).c_str(), way.right, Entry::free, next, way.drain, true);
-            // A handler of the report may fork, which waits for all tenders: the fake system breaks a wait.
+            expect((std::string("free by another thread of a block that nobody has, ") + way.name)
+                       .c_str(),
+                   way.right, Entry::free, next, way.drain, true);
+            // A handler of the report may fork, which waits for all tenders: the fake system breaks
+            // a wait.
             hak::heaps<W>.bar_tending();
         }
     }
 }
 
-// Two threads free one block, and each looks at it before the other posts it: the chain is a circle, and its walk must end.
+// Two threads free one block, and each looks at it before the other posts it: the chain is a
+// circle, and its walk must end.
 void posted_twice_at_once() {
     for (const unsigned others : {0u, 1u, 5u}) {
         kit::reset_world<W>();
         void* const p = take(0, 16);
         for (unsigned i = 0; i < others; ++i) take(0, 16);
-        hak::Slab<W>* const slab = hak::window<W>.head_record(hak::window<W>.slab_of(hak::address_of(p)));
+        hak::Slab<W>* const slab =
+            hak::window<W>.head_record(hak::window<W>.slab_of(hak::address_of(p)));
         be(1);
         auto* const b = static_cast<hak::Block<W>*>(p);
         require(hak::post<W>(*slab, b, hak::window<W>.secret()), "the first to post owes no push");
-        require(!hak::post<W>(*slab, b, hak::window<W>.secret()), "the second to post owes a push too");
+        require(!hak::post<W>(*slab, b, hak::window<W>.secret()),
+                "the second to post owes a push too");
         hak::push_pending(slab->owner.load(hak::order::relaxed)->pending, slab);
-        expect("two frees of one block at once", {Fault::overwritten}, Entry::free, p, [] { hak::collect_pending(*be(0)); }, true);
+        expect(
+            "two frees of one block at once", {Fault::overwritten}, Entry::free, p,
+            [] { hak::collect_pending(*be(0)); }, true);
     }
 }
 
@@ -196,11 +244,14 @@ void double_free() {
                 way.between();
                 const bool small = n <= kit::kTinyConfig.small_bytes_max;
                 const bool stays = small && (has_neighbour || !way.released);
-                const std::string what = std::string("free of ") + std::to_string(n) + " bytes, " + way.name;
+                const std::string what =
+                    std::string("free of ") + std::to_string(n) + " bytes, " + way.name;
                 if (stays) {
                     expect_all(what.c_str(), {Fault::double_free}, way.second, p);
                 } else {  // the memory may be another slab's by then
-                    expect_all(what.c_str(), {Fault::double_free, Fault::not_allocated, Fault::interior}, way.second, p);
+                    expect_all(what.c_str(),
+                               {Fault::double_free, Fault::not_allocated, Fault::interior},
+                               way.second, p);
                 }
                 if (neighbour != nullptr) give(way.second, neighbour);
                 audit();
@@ -211,7 +262,9 @@ void double_free() {
 
 // One bit of a free block's two words changes; whoever meets the block next must say so.
 void overwritten() {
-    const auto flip = [](void* p, unsigned bit) { static_cast<unsigned char*>(p)[bit / 8] ^= static_cast<unsigned char>(1u << bit % 8); };
+    const auto flip = [](void* p, unsigned bit) {
+        static_cast<unsigned char*>(p)[bit / 8] ^= static_cast<unsigned char>(1u << bit % 8);
+    };
     constexpr std::size_t kBytes = 64;  // a class whose bin takes all three
     for (unsigned bit = 0; bit < 128; ++bit) {
         for (unsigned which = 0; which < 3; ++which) {
@@ -224,22 +277,38 @@ void overwritten() {
             void* b[3];
             three(0, b);
             flip(b[which], bit);
-            expect("pop of an overwritten block", {Fault::overwritten}, Entry::allocate, b[which], [&] { for (int i = 0; i < 3; ++i) hak::allocate<W>(be(0), kBytes); }, true);
+            expect(
+                "pop of an overwritten block", {Fault::overwritten}, Entry::allocate, b[which],
+                [&] {
+                    for (int i = 0; i < 3; ++i) hak::allocate<W>(be(0), kBytes);
+                },
+                true);
             three(0, b);
             flip(b[which], bit);
-            expect("flush of an overwritten block", {Fault::overwritten}, Entry::allocate, b[which], [&] { hak::flush_all(*be(0)); }, true);
+            expect(
+                "flush of an overwritten block", {Fault::overwritten}, Entry::allocate, b[which],
+                [&] { hak::flush_all(*be(0)); }, true);
             three(1, b);
             flip(b[which], bit);
-            expect("drain of an overwritten block", {Fault::overwritten}, Entry::free, b[which], [&] { hak::collect_pending(*be(0)); }, true);
+            expect(
+                "drain of an overwritten block", {Fault::overwritten}, Entry::free, b[which],
+                [&] { hak::collect_pending(*be(0)); }, true);
             three(0, b);
             hak::flush_all(*be(0));
             flip(b[which], bit);
-            expect("an overwritten block on a slab's list", {Fault::overwritten}, Entry::allocate, b[which], [&] { for (int i = 0; i < 3; ++i) hak::allocate<W>(be(0), kBytes); }, true);
+            expect(
+                "an overwritten block on a slab's list", {Fault::overwritten}, Entry::allocate,
+                b[which],
+                [&] {
+                    for (int i = 0; i < 3; ++i) hak::allocate<W>(be(0), kBytes);
+                },
+                true);
         }
     }
 }
 
-// A block that a client filled with anything is never taken for a free one: two words that hold a seal by accident would need the secret.
+// A block that a client filled with anything is never taken for a free one: two words that hold a
+// seal by accident would need the secret.
 void contents_are_free() {
     for (const unsigned char byte : {0x00, 0x01, 0x55, 0xaa, 0xdd, 0xff}) {
         for (const std::size_t n : {std::size_t{16}, std::size_t{64}, std::size_t{256}}) {
@@ -248,7 +317,8 @@ void contents_are_free() {
             for (void*& q : p) q = take(0, n);
             for (void* const q : p) std::memset(q, byte, n);
             for (unsigned i = 0; i < 20; ++i) give(i % 3, p[i]);
-            // Freed, handed out again and not written: the first two words say nothing of the earlier life.
+            // Freed, handed out again and not written: the first two words say nothing of the
+            // earlier life.
             for (void*& q : p) q = hak::allocate<W>(be(0), n);
             for (unsigned i = 0; i < 20; ++i) give(i % 2, p[i]);
             audit();
@@ -259,10 +329,15 @@ void contents_are_free() {
 }  // namespace
 
 int main() {
-    const std::pair<const char*, void (*)()> groups[] = {{"foreign", foreign}, {"interior", interior}, {"never handed out", never_handed_out},
-                                                         {"never handed out and posted", never_handed_out_and_posted},
-                                                         {"posted twice at once", posted_twice_at_once},
-                                                         {"double free", double_free}, {"overwritten", overwritten}, {"contents", contents_are_free}};
+    const std::pair<const char*, void (*)()> groups[] = {
+        {"foreign", foreign},
+        {"interior", interior},
+        {"never handed out", never_handed_out},
+        {"never handed out and posted", never_handed_out_and_posted},
+        {"posted twice at once", posted_twice_at_once},
+        {"double free", double_free},
+        {"overwritten", overwritten},
+        {"contents", contents_are_free}};
     int failed = 0;
     for (const auto& [name, run] : groups) {
         try {
@@ -272,7 +347,8 @@ int main() {
             std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_fault\n", name, e.what());
             failed = 1;
         } catch (const kit::ClientFault& f) {
-            std::fprintf(stderr, "FAILED: %s: reported out of place: %s\nreproduce: props_fault\n", name, hak::text_of(f.fault));
+            std::fprintf(stderr, "FAILED: %s: reported out of place: %s\nreproduce: props_fault\n",
+                         name, hak::text_of(f.fault));
             failed = 1;
         }
     }

@@ -1,5 +1,6 @@
-// foreign_props.cpp: where a block of another thread's slab goes when it is freed: into the freeing thread's list while that has room,
-// home otherwise, and home at once if it is smaller than a cache line.
+// foreign_props.cpp: where a block of another thread's slab goes when it is freed: into the freeing
+// thread's list while that has room, home otherwise, and home at once if it is smaller than a cache
+// line.
 #include <cstdio>
 #include <initializer_list>
 #include <vector>
@@ -35,22 +36,26 @@ void kept_or_posted(std::size_t bytes, bool kept) {
 
     // A thread without a heap has no list.
     give(1, blocks.back());
-    require(posted_blocks() == 1, "a thread without a heap posted ", posted_blocks(), " of 1 block of ", bytes, " bytes");
+    require(posted_blocks() == 1, "a thread without a heap posted ", posted_blocks(),
+            " of 1 block of ", bytes, " bytes");
     blocks.pop_back();
 
     take(1, bytes == 16 ? 32 : 16);  // of another class, so that the list of this one stays empty
     for (unsigned n = 0; n < room; ++n) give(1, blocks[n]);
-    require(posted_blocks() == (kept ? 1 : 1 + room), posted_blocks(), " posted blocks of ", bytes, " bytes");
+    require(posted_blocks() == (kept ? 1 : 1 + room), posted_blocks(), " posted blocks of ", bytes,
+            " bytes");
     if (!kept) return;
     give(1, blocks[room]);
-    require(posted_blocks() == 2, "the list is full, and ", posted_blocks(), " blocks are posted, not 2");
+    require(posted_blocks() == 2, "the list is full, and ", posted_blocks(),
+            " blocks are posted, not 2");
 
     require(take(1, bytes) == blocks[room - 1], "the block freed last is not handed out first");
     give(1, blocks[room - 1]);
     const std::uint64_t before = posted_blocks();
     kit::threads.current = 1;
     hak::give_up<W>();
-    require(posted_blocks() == before + room, "the end of the thread sent ", posted_blocks() - before, " of ", room, " blocks home");
+    require(posted_blocks() == before + room, "the end of the thread sent ",
+            posted_blocks() - before, " of ", room, " blocks home");
     kit::threads.current = 0;
     hak::collect_pending(*kit::heap_of<W>(0));
     require(posted_blocks() == 0, "the owner left posted blocks");
@@ -59,11 +64,16 @@ void kept_or_posted(std::size_t bytes, bool kept) {
 }  // namespace
 
 int main() {
-    for (const auto& [bytes, kept] : {std::pair<std::size_t, bool>{16, false}, {48, false}, {64, true}, {128, true}, {256, true}}) {
+    for (const auto& [bytes, kept] : {std::pair<std::size_t, bool>{16, false},
+                                      {48, false},
+                                      {64, true},
+                                      {128, true},
+                                      {256, true}}) {
         try {
             kept_or_posted(bytes, kept);
         } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %zu bytes: %s\nreproduce: props_foreign\n", bytes, e.what());
+            std::fprintf(stderr, "FAILED: %zu bytes: %s\nreproduce: props_foreign\n", bytes,
+                         e.what());
             return 1;
         }
     }

@@ -1,4 +1,5 @@
-// fork_props.cpp: a fork that waits for tenders sleeps, and wakes whenever the last of them ends. Real threads on the shipped world.
+// fork_props.cpp: a fork that waits for tenders sleeps, and wakes whenever the last of them ends.
+// Real threads on the shipped world.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -19,7 +20,8 @@ double seconds_of(clockid_t clock) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
-// How much processor time the waiting takes while one tender is at work for `length` seconds. A fork that does not wait ends the program.
+// How much processor time the waiting takes while one tender is at work for `length` seconds. A
+// fork that does not wait ends the program.
 double cost_of_waiting(double length) {
     if (!hak::heaps<W>.begin_tending()) return length;
     double cost = 0;
@@ -33,7 +35,9 @@ double cost_of_waiting(double length) {
     });
     std::this_thread::sleep_for(std::chrono::duration<double>(length));
     if (is_prepared.load(std::memory_order_relaxed)) {
-        std::fprintf(stderr, "FAILED: a fork was prepared while a tender was at work\nreproduce: props_fork\n");
+        std::fprintf(
+            stderr,
+            "FAILED: a fork was prepared while a tender was at work\nreproduce: props_fork\n");
         std::exit(1);
     }
     hak::heaps<W>.end_tending();
@@ -41,7 +45,8 @@ double cost_of_waiting(double length) {
     return cost;
 }
 
-// Tenders come and go while forks are prepared, one after the other. A wake-up that got lost would leave the forker asleep for ever.
+// Tenders come and go while forks are prepared, one after the other. A wake-up that got lost would
+// leave the forker asleep for ever.
 void prepare_among_tenders(int forks) {
     std::atomic<bool> stop{false};
     std::atomic<unsigned> inside{0};
@@ -65,7 +70,8 @@ void prepare_among_tenders(int forks) {
     stop.store(true, std::memory_order_relaxed);
     for (std::thread& t : tenders) t.join();
     if (met.load() == 0) return;
-    std::fprintf(stderr, "FAILED: somebody tends although a fork is prepared\nreproduce: props_fork\n");
+    std::fprintf(stderr,
+                 "FAILED: somebody tends although a fork is prepared\nreproduce: props_fork\n");
     std::exit(1);
 }
 
@@ -74,7 +80,10 @@ void prepare_among_tenders(int forks) {
 int main() {
     const double length = 0.4, cost = cost_of_waiting(length);
     if (cost > length / 4) {
-        std::fprintf(stderr, "FAILED: waiting %.1f s for a tender took %.3f s of processor time\nreproduce: props_fork\n", length, cost);
+        std::fprintf(stderr,
+                     "FAILED: waiting %.1f s for a tender took %.3f s of processor "
+                     "time\nreproduce: props_fork\n",
+                     length, cost);
         return 1;
     }
     std::printf("OK: waiting %.1f s for a tender took %.6f s of processor time\n", length, cost);

@@ -10,10 +10,14 @@ using W = kit::TinyWorld;
 using kit::require;
 constexpr std::size_t kUnit = kit::kTinyConfig.unit_bytes;
 
-hak::Address run_of(const void* p) { return hak::align_down(hak::address_of(p), kUnit); }
+hak::Address run_of(const void* p) {
+    return hak::align_down(hak::address_of(p), kUnit);
+}
 void* take(unsigned thread, std::size_t units) {
     kit::threads.current = thread;
-    void* const p = hak::allocate<W>(kit::heap_of<W>(thread), units * kUnit - kit::kTinyConfig.page_bytes);  // a page is the color's
+    // a page is the color's
+    void* const p =
+        hak::allocate<W>(kit::heap_of<W>(thread), units * kUnit - kit::kTinyConfig.page_bytes);
     require(p != nullptr, "no memory");
     return p;
 }
@@ -68,9 +72,12 @@ void by_site() {
     while (same == a || hak::way_of<W>(same) != hak::way_of<W>(a)) ++same;
     const auto take_at = [](hak::Address site, std::size_t units) {
         kit::threads.current = 0;
-        void* const p = hak::allocate_missed_at<W>(kit::heap_of<W>(0), units * kUnit - kit::kTinyConfig.page_bytes, site).block;
+        void* const p = hak::allocate_missed_at<W>(
+                            kit::heap_of<W>(0), units * kUnit - kit::kTinyConfig.page_bytes, site)
+                            .block;
         require(p != nullptr, "no memory");
-        require(hak::site_of<W>(p) == site, "a block says another site than that which asked for it");
+        require(hak::site_of<W>(p) == site,
+                "a block says another site than that which asked for it");
         return p;
     };
     give(0, take(0, 1));  // a heap is born
@@ -81,7 +88,9 @@ void by_site() {
         const hak::Address now[] = {run_of(p), run_of(q), run_of(r)};
         if (round == 0) std::ranges::copy(now, runs);
         require(std::ranges::equal(now, runs), "a site was not given the run that it freed last");
-        require(hak::site_of<W>(r) == 0 && hak::site_of<W>(hak::pointer_to<void>(hak::address_of(p) + 16)) == 0, "a site that nobody said");
+        require(hak::site_of<W>(r) == 0 &&
+                    hak::site_of<W>(hak::pointer_to<void>(hak::address_of(p) + 16)) == 0,
+                "a site that nobody said");
         give(0, r), give(0, p), give(0, q);
         expect_units(4, "with three runs kept");
     }
@@ -97,10 +106,12 @@ void by_site() {
     require(hak::site_of<W>(&local) == 0, "what is no block says a site");
     // Realloc takes the site along, to a Large run, to a Big one and back; a small block has none.
     void* moved = take_at(a, 1);
-    for (const std::size_t bytes : {3 * kUnit, 2 * kUnit * kit::kTinyConfig.units_per_superslab, kUnit - kit::kTinyConfig.page_bytes}) {
+    for (const std::size_t bytes : {3 * kUnit, 2 * kUnit * kit::kTinyConfig.units_per_superslab,
+                                    kUnit - kit::kTinyConfig.page_bytes}) {
         void* const other = take(0, 1);
         moved = hak::reallocate<W>(kit::heap_of<W>(0), moved, bytes);
-        require(moved != nullptr && hak::site_of<W>(moved) == a, "realloc to ", bytes, " bytes lost the site");
+        require(moved != nullptr && hak::site_of<W>(moved) == a, "realloc to ", bytes,
+                " bytes lost the site");
         give(0, other);
     }
     moved = hak::reallocate<W>(kit::heap_of<W>(0), moved, 16);
@@ -149,7 +160,8 @@ void below_the_threshold() {
     expect_units(1, "after a run below the threshold was freed by an older heap");
 }
 
-// A thread whose frees are all kept notices all the same that other garbage has been free for long enough.
+// A thread whose frees are all kept notices all the same that other garbage has been free for long
+// enough.
 void sees_the_time() {
     const auto purged = [](auto&& frees) {
         kit::reset_world<W>();
@@ -163,10 +175,12 @@ void sees_the_time() {
     };
     require(purged([](void** blocks) {
                 for (unsigned i = 0; i < 16; ++i) give(0, blocks[0]), blocks[0] = take(0, 1);
-            }), "nothing was purged while one block came and went");
+            }),
+            "nothing was purged while one block came and went");
     require(purged([](void** blocks) {
                 for (unsigned i = 0; i < 16; ++i) give(0, blocks[i]);
-            }), "nothing was purged while each free drove out the run of the one before");
+            }),
+            "nothing was purged while each free drove out the run of the one before");
 }
 
 // What is kept is dirty, and free.
@@ -182,12 +196,15 @@ void is_free() {
         seen = fault.fault == hak::Fault::double_free;
     }
     require(seen, "a second free of a kept run was not reported as one");
-    const auto* const z = static_cast<unsigned char*>(hak::allocate_zeroed<W>(kit::heap_of<W>(0), kUnit / 2));
+    const auto* const z =
+        static_cast<unsigned char*>(hak::allocate_zeroed<W>(kit::heap_of<W>(0), kUnit / 2));
     require(run_of(z) == run_of(p), "the kept run was not handed out");
-    for (std::size_t i = 0; i < kUnit / 2; ++i) require(z[i] == 0, "calloc gave dirty bytes of a kept run");
+    for (std::size_t i = 0; i < kUnit / 2; ++i)
+        require(z[i] == 0, "calloc gave dirty bytes of a kept run");
 }
 
-// A kept run begins its block where the last one began, so it serves only what fits behind that, and is aligned there.
+// A kept run begins its block where the last one began, so it serves only what fits behind that,
+// and is aligned there.
 void fits() {
     bool far = false, misaligned = false;
     for (unsigned i = 0; i < 12; ++i) {
@@ -200,8 +217,10 @@ void fits() {
                 misaligned |= color % alignment != 0;
                 give(0, p);
                 void* const q = hak::allocate_aligned<W>(kit::heap_of<W>(0), alignment, bytes);
-                require(q != nullptr && hak::address_of(q) % alignment == 0, "a block is not aligned to ", alignment);
-                require(hak::address_of(q) - run_of(q) + bytes <= kUnit, "a block of ", bytes, " bytes begins too far behind its run's start");
+                require(q != nullptr && hak::address_of(q) % alignment == 0,
+                        "a block is not aligned to ", alignment);
+                require(hak::address_of(q) - run_of(q) + bytes <= kUnit, "a block of ", bytes,
+                        " bytes begins too far behind its run's start");
                 give(0, q);
             }
         }
@@ -231,7 +250,8 @@ int main() {
         try {
             c.run();
         } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: kept runs, %s: %s\nreproduce: props_kept\n", c.name, e.what());
+            std::fprintf(stderr, "FAILED: kept runs, %s: %s\nreproduce: props_kept\n", c.name,
+                         e.what());
             return 1;
         }
     }

@@ -1,27 +1,27 @@
-// pal_props.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents, the effect of a hint, address space under
-// a limit; and errno is as it was after every call.
+// pal_props.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents,
+// the effect of a hint, address space under a limit; and errno is as it was after every call.
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <fstream>
 #include <sstream>
 #include <string>
-
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "props/kit/broken.hpp"
 #include "sys/pal.hpp"
 #include "sys/pal_linux.hpp"
 #include "sys/pal_linux_statm.hpp"
 
+#include "props/kit/broken.hpp"
+
 namespace {
 
-using kit::require;
 using hak::LinuxPal;
+using kit::require;
 static_assert(hak::PalPolicy<LinuxPal>);
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
@@ -62,7 +62,8 @@ std::string flags_of(const void* p) {
     bool here = false;
     for (std::string line; std::getline(maps, line);) {
         std::uintptr_t begin = 0, end = 0;
-        if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) here = hak::address_of(p) >= begin && hak::address_of(p) < end;
+        if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+            here = hak::address_of(p) >= begin && hak::address_of(p) < end;
         if (here && line.rfind("VmFlags:", 0) == 0) return line + " ";
     }
     return "";
@@ -71,60 +72,86 @@ std::string flags_of(const void* p) {
 bool is_linux_at_least(int major, int minor) {
     struct utsname system;
     int have_major = 0, have_minor = 0;
-    const bool known = ::uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &have_major, &have_minor) == 2;
+    const bool known = ::uname(&system) == 0 &&
+                       std::sscanf(system.release, "%d.%d", &have_major, &have_minor) == 2;
     return known && (have_major > major || (have_major == major && have_minor >= minor));
 }
 
 void memory() {
     for (const std::size_t alignment : {kPage, 2 * kMiB, 64 * kMiB}) {
-        void* const memory = keeping("reserve", [&] { return LinuxPal::reserve(4 * kMiB, alignment); });
-        require(memory != nullptr && hak::address_of(memory) % alignment == 0, "a reservation is not aligned to ", alignment);
+        void* const memory =
+            keeping("reserve", [&] { return LinuxPal::reserve(4 * kMiB, alignment); });
+        require(memory != nullptr && hak::address_of(memory) % alignment == 0,
+                "a reservation is not aligned to ", alignment);
         char* const p = static_cast<char*>(memory);
         require(!is_readable(p) && !is_readable(p + 4 * kMiB - 1), "reserved memory is readable");
         require(keeping("expose", [&] { return LinuxPal::expose(p, 4 * kPage); }), "expose failed");
-        require(is_readable(p) && p[4 * kPage - 1] == 0 && !is_writable(p) && !is_readable(p + 4 * kPage), "exposed memory is not zeros to read alone");
+        require(is_readable(p) && p[4 * kPage - 1] == 0 && !is_writable(p) &&
+                    !is_readable(p + 4 * kPage),
+                "exposed memory is not zeros to read alone");
         require(keeping("commit", [&] { return LinuxPal::commit(p, 4 * kPage); }), "commit failed");
-        require(is_writable(p) && !is_readable(p + 4 * kPage), "commit gives other pages than it was asked for");
+        require(is_writable(p) && !is_readable(p + 4 * kPage),
+                "commit gives other pages than it was asked for");
         for (std::size_t i = 0; i < 4; ++i) p[i * kPage] = 'x';
         require(keeping("purge", [&] { return LinuxPal::purge(p, 2 * kPage); }), "purge failed");
-        require(p[0] == 0 && p[kPage] == 0 && p[2 * kPage] == 'x', "purge leaves contents, or takes others");
-        require(keeping("decommit", [&] { return LinuxPal::decommit(p, 3 * kPage); }), "decommit failed");
-        require(!is_readable(p) && !is_readable(p + 2 * kPage) && p[3 * kPage] == 'x', "decommit leaves access, or takes other pages");
-        require(LinuxPal::commit(p, 3 * kPage) && p[2 * kPage] == 0, "memory that was decommitted is not zero");
+        require(p[0] == 0 && p[kPage] == 0 && p[2 * kPage] == 'x',
+                "purge leaves contents, or takes others");
+        require(keeping("decommit", [&] { return LinuxPal::decommit(p, 3 * kPage); }),
+                "decommit failed");
+        require(!is_readable(p) && !is_readable(p + 2 * kPage) && p[3 * kPage] == 'x',
+                "decommit leaves access, or takes other pages");
+        require(LinuxPal::commit(p, 3 * kPage) && p[2 * kPage] == 0,
+                "memory that was decommitted is not zero");
         keeping("advise_huge", [&] { LinuxPal::advise_huge(p, 4 * kMiB); });
         const std::string huge = flags_of(p);
         keeping("advise_no_huge", [&] { LinuxPal::advise_no_huge(p, 4 * kMiB); });
         // A system without huge pages shows neither.
-        if (huge.find(" hg ") != std::string::npos) require(flags_of(p).find(" nh ") != std::string::npos, "the advice against huge pages has no effect");
-        else require(::access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0, "the advice for huge pages has no effect");
+        if (huge.find(" hg ") != std::string::npos)
+            require(flags_of(p).find(" nh ") != std::string::npos,
+                    "the advice against huge pages has no effect");
+        else
+            require(::access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0,
+                    "the advice for huge pages has no effect");
         keeping("advise_no_dump", [&] { LinuxPal::advise_no_dump(p, 4 * kMiB); });
         keeping("advise_dump", [&] { LinuxPal::advise_dump(p, 2 * kPage); });
-        require(flags_of(p).find(" dd ") == std::string::npos && flags_of(p + 2 * kPage).find(" dd ") != std::string::npos, "core dumps hold other pages");
+        require(flags_of(p).find(" dd ") == std::string::npos &&
+                    flags_of(p + 2 * kPage).find(" dd ") != std::string::npos,
+                "core dumps hold other pages");
         // Linux returns locked memory since 5.18; where it does not, nothing else has changed.
         if (LinuxPal::commit(p, kPage) && ::mlock(p, kPage) == 0) {
             p[0] = 'x';
-            const bool purged = keeping("purge of locked memory", [&] { return LinuxPal::purge(p, kPage); });
+            const bool purged =
+                keeping("purge of locked memory", [&] { return LinuxPal::purge(p, kPage); });
             require(p[0] == (purged ? 0 : 'x'), "purge of locked memory does not tell what it did");
             require(purged || !is_linux_at_least(5, 18), "locked memory stays");
             ::munlock(p, kPage);
         }
         keeping("unreserve", [&] { LinuxPal::unreserve(p, 4 * kMiB); });
-        require(flags_of(p).empty() && flags_of(p + 4 * kMiB - 1).empty(), "something stays reserved");
+        require(flags_of(p).empty() && flags_of(p + 4 * kMiB - 1).empty(),
+                "something stays reserved");
     }
 }
 
 void refusals() {
     const std::size_t too_much = std::size_t{1} << 60;
-    require(keeping("reserve", [&] { return LinuxPal::reserve(too_much, kPage); }) == nullptr, "there is no such address space");
-    require(keeping("reserve_sparse", [&] { return LinuxPal::reserve_sparse(too_much); }) == nullptr, "there is no such address space");
+    require(keeping("reserve", [&] { return LinuxPal::reserve(too_much, kPage); }) == nullptr,
+            "there is no such address space");
+    require(
+        keeping("reserve_sparse", [&] { return LinuxPal::reserve_sparse(too_much); }) == nullptr,
+        "there is no such address space");
     void* const p = keeping("reserve_sparse", [&] { return LinuxPal::reserve_sparse(kMiB); });
     require(p != nullptr && !is_readable(static_cast<char*>(p)), "reserved memory is readable");
     LinuxPal::unreserve(p, kMiB);
-    require(keeping("could_commit", [&] { return LinuxPal::could_commit(kMiB); }), "no MiB of memory");
-    require(!keeping("could_commit", [&] { return LinuxPal::could_commit(too_much); }), "more memory than addresses");
-    require(!keeping("expose", [&] { return LinuxPal::expose(p, kPage); }), "pages without a mapping are exposed");
-    require(!keeping("commit", [&] { return LinuxPal::commit(p, kPage); }), "pages without a mapping are committed");
-    require(!keeping("purge", [&] { return LinuxPal::purge(p, kPage); }), "pages without a mapping are purged");
+    require(keeping("could_commit", [&] { return LinuxPal::could_commit(kMiB); }),
+            "no MiB of memory");
+    require(!keeping("could_commit", [&] { return LinuxPal::could_commit(too_much); }),
+            "more memory than addresses");
+    require(!keeping("expose", [&] { return LinuxPal::expose(p, kPage); }),
+            "pages without a mapping are exposed");
+    require(!keeping("commit", [&] { return LinuxPal::commit(p, kPage); }),
+            "pages without a mapping are committed");
+    require(!keeping("purge", [&] { return LinuxPal::purge(p, kPage); }),
+            "pages without a mapping are purged");
 }
 
 // Runs in a process of its own, whose address space gets a limit of so much more than it has.
@@ -145,28 +172,35 @@ void limited(std::size_t more, Check check) {
         std::exit(0);
     }
     int status = 0;
-    require(child > 0 && ::waitpid(child, &status, 0) == child && status == 0, "the limited process ended with status ", status);
+    require(child > 0 && ::waitpid(child, &status, 0) == child && status == 0,
+            "the limited process ended with status ", status);
 }
 
 void limits() {
-    require(keeping("address_space_left", LinuxPal::address_space_left) == SIZE_MAX, "a limit where there is none");
+    require(keeping("address_space_left", LinuxPal::address_space_left) == SIZE_MAX,
+            "a limit where there is none");
     limited(512 * kMiB, [] {
         const std::size_t left = keeping("address_space_left", LinuxPal::address_space_left);
         require(left <= 512 * kMiB && left > 500 * kMiB, left, " bytes left");
-        require(LinuxPal::could_commit(SIZE_MAX / 2), "a trial where there is no address space for it");
+        require(LinuxPal::could_commit(SIZE_MAX / 2),
+                "a trial where there is no address space for it");
         void* const p = LinuxPal::reserve(100 * kMiB, kPage);
         const std::size_t then = LinuxPal::address_space_left();
-        require(p != nullptr && then <= left - 100 * kMiB && then > left - 104 * kMiB, "100 MiB less are ", then, " of ", left);
+        require(p != nullptr && then <= left - 100 * kMiB && then > left - 104 * kMiB,
+                "100 MiB less are ", then, " of ", left);
     });
     limited(0, [] {
         const struct rlimit less = {kMiB, RLIM_INFINITY};
-        require(::setrlimit(RLIMIT_AS, &less) == 0 && LinuxPal::address_space_left() == 0, "something is left of a limit that is exceeded");
+        require(::setrlimit(RLIMIT_AS, &less) == 0 && LinuxPal::address_space_left() == 0,
+                "something is left of a limit that is exceeded");
     });
-    // Room for the reservation and none for its alignment: where it is given, it is aligned, and where not, nothing stays.
+    // Room for the reservation and none for its alignment: where it is given, it is aligned, and
+    // where not, nothing stays.
     limited(256 * kMiB, [] {
         for (int round = 0; round < 20; ++round) {
             const std::size_t before = LinuxPal::address_space_left();
-            void* const p = keeping("reserve", [] { return LinuxPal::reserve(160 * kMiB, 128 * kMiB); });
+            void* const p =
+                keeping("reserve", [] { return LinuxPal::reserve(160 * kMiB, 128 * kMiB); });
             require(hak::address_of(p) % (128 * kMiB) == 0, "not aligned");
             if (p != nullptr) LinuxPal::unreserve(p, 160 * kMiB);
             require(LinuxPal::address_space_left() == before, "something stays reserved");
@@ -175,7 +209,8 @@ void limits() {
 }
 
 void clocks() {
-    const std::uint64_t ms = keeping("now_ms", LinuxPal::now_ms), ns = keeping("now_ns", LinuxPal::now_ns);
+    const std::uint64_t ms = keeping("now_ms", LinuxPal::now_ms),
+                        ns = keeping("now_ns", LinuxPal::now_ns);
     const std::uint64_t faults = keeping("page_faults", LinuxPal::page_faults);
     char* const p = static_cast<char*>(LinuxPal::reserve(64 * kPage, kPage));
     LinuxPal::commit(p, 64 * kPage);
@@ -184,8 +219,10 @@ void clocks() {
     require(LinuxPal::page_faults() >= faults + 64, "pages were provided that are not counted");
     LinuxPal::unreserve(p, 64 * kPage);
     ::usleep(20'000);
-    require(LinuxPal::now_ns() - ns >= 20'000'000 && LinuxPal::now_ms() - ms >= 10, "a clock stands still");
-    require(keeping("ram_bytes", LinuxPal::ram_bytes) >= 64 * kMiB, "no machine has so little memory");
+    require(LinuxPal::now_ns() - ns >= 20'000'000 && LinuxPal::now_ms() - ms >= 10,
+            "a clock stands still");
+    require(keeping("ram_bytes", LinuxPal::ram_bytes) >= 64 * kMiB,
+            "no machine has so little memory");
     require(keeping("entropy", LinuxPal::entropy) != LinuxPal::entropy(), "entropy repeats itself");
 }
 
@@ -195,7 +232,8 @@ int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {{"memory", memory}, {"refusals", refusals}, {"limits", limits}, {"clocks", clocks}};
+    } cases[] = {
+        {"memory", memory}, {"refusals", refusals}, {"limits", limits}, {"clocks", clocks}};
     for (const auto& c : cases) {
         try {
             c.run();

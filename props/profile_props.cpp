@@ -1,5 +1,6 @@
-// profile_props.cpp: the heap profile's parts: the map of sampled blocks against std::map, the sampler against its distribution, the
-// tables against sums, with bounds so small that they are reached, and with no memory for them.
+// profile_props.cpp: the heap profile's parts: the map of sampled blocks against std::map, the
+// sampler against its distribution, the tables against sums, with bounds so small that they are
+// reached, and with no memory for them.
 #include <cmath>
 #include <map>
 
@@ -21,7 +22,8 @@ void map_agrees_with_model() {
     static BlockMap<5> map;
     std::memset(static_cast<void*>(&map), 0, sizeof map);
     std::map<Address, std::size_t> model;
-    for (const unsigned step : *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0u, 2u * 64))) {
+    for (const unsigned step :
+         *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0u, 2u * 64))) {
         const Address a = 16 * (Address{step} / 2 + 1);
         if (step % 2 == 0) {
             if (model.contains(a)) continue;
@@ -47,12 +49,14 @@ void map_agrees_with_model() {
 void weights_agree_with_libm() {
     const auto bytes = std::size_t{1} << *rc::gen::inRange(0, 40);
     const auto interval = std::uint64_t{1} << *rc::gen::inRange(0, 40);
-    const double exact = -1 / std::expm1(-static_cast<double>(bytes) / static_cast<double>(interval));
+    const double exact =
+        -1 / std::expm1(-static_cast<double>(bytes) / static_cast<double>(interval));
     RC_ASSERT(std::abs(weight_of(bytes, interval) / exact - 1) < 1e-9);
 }
 
-// A sequence of blocks of one size, as an allocating thread counts them: the sum of the weights is the number of blocks. Twenty thousand
-// samples, so that five per cent is seven standard deviations.
+// A sequence of blocks of one size, as an allocating thread counts them: the sum of the weights is
+// the number of blocks. Twenty thousand samples, so that five per cent is seven standard
+// deviations.
 void sums_are_unbiased() {
     const std::size_t bytes = *rc::gen::inRange<std::size_t>(1, 8 * kInterval);
     policy::Random random(*rc::gen::arbitrary<std::uint64_t>());
@@ -76,7 +80,8 @@ void tables_agree_with_sums() {
     machine.check_sums();
 }
 
-// Whichever of its calls the system refuses, the profile does not open, nothing is left behind, and the next try may succeed.
+// Whichever of its calls the system refuses, the profile does not open, nothing is left behind, and
+// the next try may succeed.
 void opens_whole_or_not_at_all() {
     kit::os.reset();
     Profile<W, kSmall> profile;

@@ -1,5 +1,6 @@
-// realloc_table_props.cpp: realloc from every size, alignment and tier to every other: the content up to the smaller usable size, the
-// alignment, the usable size, errno; and nothing of the two blocks' neighbours changes. Lastly the table must refuse functions that are wrong.
+// realloc_table_props.cpp: realloc from every size, alignment and tier to every other: the content
+// up to the smaller usable size, the alignment, the usable size, errno; and nothing of the two
+// blocks' neighbours changes. Lastly the table must refuse functions that are wrong.
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -17,14 +18,17 @@ using std::size_t;
 
 constexpr int kUntouched = 12345;
 
-// What the bytes of a block are depends on their place and on the block, so that content moved by a distance does not pass.
+// What the bytes of a block are depends on their place and on the block, so that content moved by a
+// distance does not pass.
 class Content {
-public:
+  public:
     Content() : bytes_(16 * kit::kMiB) {
         std::uint32_t x = 0x243f6a88;
-        for (unsigned char& byte : bytes_) byte = static_cast<unsigned char>((x = x * 1664525 + 1013904223) >> 24);
+        for (unsigned char& byte : bytes_)
+            byte = static_cast<unsigned char>((x = x * 1664525 + 1013904223) >> 24);
     }
-    // All of a small block; of a larger one both ends, where tiers and classes cut, and what lies around each page's start.
+    // All of a small block; of a larger one both ends, where tiers and classes cut, and what lies
+    // around each page's start.
     template <class Visit>
     void each_piece(size_t n, unsigned salt, Visit visit) const {
         const size_t ends = std::min(n, kit::kSmallMost);
@@ -33,11 +37,15 @@ public:
         visit(n - ends, at(salt, n - ends), ends);
     }
     void write(void* p, size_t n, unsigned salt) const {
-        each_piece(n, salt, [&](size_t i, const unsigned char* bytes, size_t count) { std::memcpy(static_cast<char*>(p) + i, bytes, count); });
+        each_piece(n, salt, [&](size_t i, const unsigned char* bytes, size_t count) {
+            std::memcpy(static_cast<char*>(p) + i, bytes, count);
+        });
     }
 
-private:
-    const unsigned char* at(unsigned salt, size_t i) const { return bytes_.data() + (salt * 2654435761u % kit::kMiB) + i; }
+  private:
+    const unsigned char* at(unsigned salt, size_t i) const {
+        return bytes_.data() + (salt * 2654435761u % kit::kMiB) + i;
+    }
     std::vector<unsigned char> bytes_;
 };
 
@@ -47,7 +55,7 @@ struct From {
 using Realloc = void* (*)(void* p, size_t n);
 
 class Table {
-public:
+  public:
     explicit Table(Realloc call) : call_(call) {}
 
     void check_row(const From& from, size_t to) {
@@ -63,7 +71,8 @@ public:
         void* const q = call_(p, to);
         const int error = errno;
         const auto fail_unless = [&](bool holds, const char* what) {
-            require(holds, "realloc from ", from.n, " aligned to ", from.alignment, " to ", to, ": ", what);
+            require(holds, "realloc from ", from.n, " aligned to ", from.alignment, " to ", to,
+                    ": ", what);
         };
         fail_unless(error == kUntouched, "errno has changed");
         fail_unless((q == nullptr) == (to == 0), "null, or no null for 0 bytes");
@@ -80,12 +89,14 @@ public:
     }
     unsigned rows() const { return rows_; }
 
-private:
+  private:
     // Whether the first n bytes are those that were written to a block of `written` bytes.
     bool holds(const void* p, size_t n, size_t written, unsigned salt) const {
         bool same = true;
         content_.each_piece(written, salt, [&](size_t i, const unsigned char* bytes, size_t count) {
-            if (i < n) same &= std::memcmp(static_cast<const char*>(p) + i, bytes, std::min(count, n - i)) == 0;
+            if (i < n)
+                same &= std::memcmp(static_cast<const char*>(p) + i, bytes,
+                                    std::min(count, n - i)) == 0;
         });
         return same;
     }
@@ -96,7 +107,8 @@ private:
 };
 
 unsigned check_table(Realloc call) {
-    constexpr std::array kAlignments = {size_t{16}, size_t{64}, size_t{4096}, kit::kUnit, kit::kSlot};
+    constexpr std::array kAlignments = {size_t{16}, size_t{64}, size_t{4096}, kit::kUnit,
+                                        kit::kSlot};
     Table table(call);
     std::vector<size_t> sizes;
     for (const size_t n : kit::edge_sizes()) {
@@ -118,8 +130,12 @@ void* realloc_that_copies_a_byte_less(void* p, size_t n) {
     hak_free(p);
     return q;
 }
-void* realloc_that_never_grows(void* p, size_t n) { return n <= 2 * hak_malloc_usable_size(p) && n != 0 ? p : hak_realloc(p, n); }
-void* realloc_that_keeps_the_block_at_zero(void* p, size_t n) { return hak_realloc(p, n == 0 ? 1 : n); }
+void* realloc_that_never_grows(void* p, size_t n) {
+    return n <= 2 * hak_malloc_usable_size(p) && n != 0 ? p : hak_realloc(p, n);
+}
+void* realloc_that_keeps_the_block_at_zero(void* p, size_t n) {
+    return hak_realloc(p, n == 0 ? 1 : n);
+}
 
 void require_refused(const char* what, Realloc wrong) {
     try {
@@ -136,11 +152,15 @@ void require_refused(const char* what, Realloc wrong) {
 int main(int, char** argv) {
     try {
         std::printf("OK: realloc, %u rows\n", check_table(hak_realloc));
-        std::printf("OK: reallocarray, %u rows\n", check_table([](void* p, size_t n) { return hak_reallocarray(p, n, 1); }));
+        std::printf("OK: reallocarray, %u rows\n",
+                    check_table([](void* p, size_t n) { return hak_reallocarray(p, n, 1); }));
         hak_trim(0);
         struct hak_audit_result r;
-        require(hak_audit(&r) == 0, "INV ", r.invariant == nullptr ? "" : r.invariant, ": ", r.what == nullptr ? "" : r.what);
-        require(r.client_blocks + r.large_blocks + r.big_blocks == 0, "blocks are left: ", r.client_blocks, " small, ", r.large_blocks, " Large, ", r.big_blocks, " Big");
+        require(hak_audit(&r) == 0, "INV ", r.invariant == nullptr ? "" : r.invariant, ": ",
+                r.what == nullptr ? "" : r.what);
+        require(r.client_blocks + r.large_blocks + r.big_blocks == 0,
+                "blocks are left: ", r.client_blocks, " small, ", r.large_blocks, " Large, ",
+                r.big_blocks, " Big");
         require_refused("copies a byte less", realloc_that_copies_a_byte_less);
         require_refused("never grows", realloc_that_never_grows);
         require_refused("keeps the block at zero", realloc_that_keeps_the_block_at_zero);

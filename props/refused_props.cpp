@@ -1,5 +1,6 @@
-// refused_props.cpp: a request for more memory than the system has takes nothing for good: not the tables that would describe it, whose commit
-// charge (one byte for 500) never goes back. In a window of the size that ships.
+// refused_props.cpp: a request for more memory than the system has takes nothing for good: not the
+// tables that would describe it, whose commit charge (one byte for 500) never goes back. In a
+// window of the size that ships.
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -29,7 +30,8 @@ size_t writable_bytes() {
     return kib << 10;
 }
 
-// What `request` did not get cost nothing. A system that grants everything (vm.overcommit_memory=1) leaves nothing to see.
+// What `request` did not get cost nothing. A system that grants everything (vm.overcommit_memory=1)
+// leaves nothing to see.
 template <class Request>
 void expect_refused(const char* what, Request request) {
     const size_t before = writable_bytes();
@@ -38,7 +40,8 @@ void expect_refused(const char* what, Request request) {
     if (p != nullptr) return hak_free(p);
     require(errno == ENOMEM, what, " set errno to ", errno);
     const size_t after = writable_bytes();
-    require(after < before + 64 * kMiB, what, " was refused and left ", (after - before) / kMiB, " MiB behind");
+    require(after < before + 64 * kMiB, what, " was refused and left ", (after - before) / kMiB,
+            " MiB behind");
 }
 
 void run() {
@@ -50,8 +53,10 @@ void run() {
     errno = 0;
     void* const grown = hak_realloc(block, kTooMuch);
     if (grown == nullptr) {
-        require(errno == ENOMEM && block[0] == 7 && block[4 * kMiB - 1] == 7, "a realloc that was refused touched its block, or errno is ", errno);
-        require(writable_bytes() < before + 64 * kMiB, "a realloc was refused and left memory behind");
+        require(errno == ENOMEM && block[0] == 7 && block[4 * kMiB - 1] == 7,
+                "a realloc that was refused touched its block, or errno is ", errno);
+        require(writable_bytes() < before + 64 * kMiB,
+                "a realloc was refused and left memory behind");
     }
     hak_free(grown != nullptr ? grown : block);
     // What the system has is worth its tables: more than half a GiB, which nobody touches.

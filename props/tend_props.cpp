@@ -1,4 +1,5 @@
-// tend_props.cpp: what a tender does in one visit is bounded, because the heap's thread may wait for it; what a trim does is not.
+// tend_props.cpp: what a tender does in one visit is bounded, because the heap's thread may wait
+// for it; what a trim does is not.
 #include <cstdio>
 #include <vector>
 
@@ -26,12 +27,15 @@ void* take(unsigned thread, std::size_t bytes) {
 void many_slabs_posted() {
     kit::reset_world<W>();
     std::vector<void*> blocks;
-    while (!hak::has_heap(kit::heap_of<W>(0)) || be(0).slabs.load(hak::order::relaxed) < 5 * kMost) blocks.push_back(take(0, kBytes));
+    while (!hak::has_heap(kit::heap_of<W>(0)) || be(0).slabs.load(hak::order::relaxed) < 5 * kMost)
+        blocks.push_back(take(0, kBytes));
     take(1, 256);
     for (void* p : blocks) hak::deallocate<W>(&be(1), p);
 }
 
-std::uint64_t drained() { return be(0).remote_drained.load(hak::order::relaxed); }
+std::uint64_t drained() {
+    return be(0).remote_drained.load(hak::order::relaxed);
+}
 
 void a_visit_is_bounded() {
     many_slabs_posted();
@@ -55,16 +59,21 @@ void a_trim_is_complete() {
     const auto& totals = auditor.audit().totals();
     // The slab that thread 0 may still hand out of stays.
     const std::uint64_t untaken = hak::Classes<W>::capacity(hak::Classes<W>::class_of(kBytes), 0);
-    require(totals.remote_blocks <= untaken, "a trim left ", totals.remote_blocks, " posted blocks");
+    require(totals.remote_blocks <= untaken, "a trim left ", totals.remote_blocks,
+            " posted blocks");
 }
 
 // What others posted is used before a slab is opened.
 void a_refill_collects() {
     many_slabs_posted();
     const std::uint64_t before = be(0).slabs.load(hak::order::relaxed);
-    for (std::uint64_t n = before / 2 * hak::Classes<W>::capacity(hak::Classes<W>::class_of(kBytes), 0); n != 0; --n) take(0, kBytes);
+    for (std::uint64_t n =
+             before / 2 * hak::Classes<W>::capacity(hak::Classes<W>::class_of(kBytes), 0);
+         n != 0; --n)
+        take(0, kBytes);
     const std::uint64_t after = be(0).slabs.load(hak::order::relaxed);
-    require(after <= before, "half as many blocks as came back need ", after, " slabs, all of them ", before);
+    require(after <= before, "half as many blocks as came back need ", after,
+            " slabs, all of them ", before);
 }
 
 }  // namespace

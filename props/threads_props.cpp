@@ -1,5 +1,6 @@
-// threads_props.cpp: the shipped world under real threads, audited when they are joined: every invariant holds and the blocks that the
-// allocator counts as handed out are exactly those that the program has.
+// threads_props.cpp: the shipped world under real threads, audited when they are joined: every
+// invariant holds and the blocks that the allocator counts as handed out are exactly those that the
+// program has.
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -50,7 +51,8 @@ void work(unsigned seed, unsigned steps, std::vector<unsigned char*>* kept) {
             hak_free(mine.back());
             mine.pop_back();
         } else if (r % 3 == 1) {
-            hak_free(shared[r / 8 % kShared].exchange(fresh(size_from(random)), std::memory_order_acq_rel));
+            hak_free(shared[r / 8 % kShared].exchange(fresh(size_from(random)),
+                                                      std::memory_order_acq_rel));
         } else {
             mine.push_back(fresh(size_from(random)));
         }
@@ -71,26 +73,34 @@ void count(Counts& counts, unsigned char* p) {
 int audit(const char* when, const Counts& want) {
     struct hak_audit_result r;
     if (hak_audit(&r) != 0) {
-        std::fprintf(stderr, "%s: INV %s: %s (where %llx, have %llu, want %llu)\n", when, r.invariant, r.what, r.where, r.have, r.want);
+        std::fprintf(stderr, "%s: INV %s: %s (where %llx, have %llu, want %llu)\n", when,
+                     r.invariant, r.what, r.where, r.have, r.want);
         return 1;
     }
-    std::printf("%s: %llu small, %llu Large, %llu Big blocks out; %llu in lists, %llu posted; %llu slabs, %llu orphans\n", when, r.client_blocks, r.large_blocks,
-                r.big_blocks, r.listed_blocks, r.remote_blocks, r.slabs, r.orphans);
-    if (r.client_blocks == want.small && r.large_blocks + r.big_blocks == want.large + want.big) return 0;
-    std::fprintf(stderr, "%s: the program has %llu small and %llu larger blocks\n", when, want.small, want.large + want.big);
+    std::printf(
+        "%s: %llu small, %llu Large, %llu Big blocks out; %llu in lists, %llu posted; %llu slabs, "
+        "%llu orphans\n",
+        when, r.client_blocks, r.large_blocks, r.big_blocks, r.listed_blocks, r.remote_blocks,
+        r.slabs, r.orphans);
+    if (r.client_blocks == want.small && r.large_blocks + r.big_blocks == want.large + want.big)
+        return 0;
+    std::fprintf(stderr, "%s: the program has %llu small and %llu larger blocks\n", when,
+                 want.small, want.large + want.big);
     return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const unsigned rounds = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 8, steps = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 50000;
+    const unsigned rounds = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 8,
+                   steps = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 50000;
     std::vector<unsigned char*> kept;
     int failed = 0;
     for (unsigned round = 0; round < rounds && failed == 0; ++round) {
         std::array<std::vector<unsigned char*>, kThreads> results;
         std::vector<std::thread> threads;
-        for (unsigned t = 0; t < kThreads; ++t) threads.emplace_back(work, round * kThreads + t + 1, steps, &results[t]);
+        for (unsigned t = 0; t < kThreads; ++t)
+            threads.emplace_back(work, round * kThreads + t + 1, steps, &results[t]);
         for (std::thread& t : threads) t.join();
         for (auto& r : results) kept.insert(kept.end(), r.begin(), r.end());
         Counts counts;
@@ -108,13 +118,20 @@ int main(int argc, char** argv) {
     struct hak_stats s;
     hak_stats(&s, sizeof s);
     if (s.used_units_bytes + s.big_bytes != 0) {
-        std::fprintf(stderr, "%zu bytes of units and %zu of Big blocks are in use though all is freed\n", s.used_units_bytes, s.big_bytes);
+        std::fprintf(stderr,
+                     "%zu bytes of units and %zu of Big blocks are in use though all is freed\n",
+                     s.used_units_bytes, s.big_bytes);
         failed = 1;
     }
     // Every thread has been joined, so no refill is under way.
-    if (s.refills == 0 || s.refills_own + s.refills_others + s.refills_opened + s.refills_failed != s.refills || s.refills_opened != s.slab_opens) {
-        std::fprintf(stderr, "%ju refills: %ju own, %ju others, %ju opened, %ju failed; %ju slabs opened\n", std::uintmax_t{s.refills}, std::uintmax_t{s.refills_own},
-                     std::uintmax_t{s.refills_others}, std::uintmax_t{s.refills_opened}, std::uintmax_t{s.refills_failed}, std::uintmax_t{s.slab_opens});
+    if (s.refills == 0 ||
+        s.refills_own + s.refills_others + s.refills_opened + s.refills_failed != s.refills ||
+        s.refills_opened != s.slab_opens) {
+        std::fprintf(stderr,
+                     "%ju refills: %ju own, %ju others, %ju opened, %ju failed; %ju slabs opened\n",
+                     std::uintmax_t{s.refills}, std::uintmax_t{s.refills_own},
+                     std::uintmax_t{s.refills_others}, std::uintmax_t{s.refills_opened},
+                     std::uintmax_t{s.refills_failed}, std::uintmax_t{s.slab_opens});
         failed = 1;
     }
     if (failed != 0) std::fprintf(stderr, "reproduce: %s %u %u\n", argv[0], rounds, steps);

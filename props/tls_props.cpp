@@ -1,5 +1,6 @@
-// tls_props.cpp: the state model of the TLS-SLL of one class: which block comes next, how long the list is, when a free goes to the slab.
-// The model keeps the list itself, so every pop is foretold to the address.
+// tls_props.cpp: the state model of the TLS-SLL of one class: which block comes next, how long the
+// list is, when a free goes to the slab. The model keeps the list itself, so every pop is foretold
+// to the address.
 #include "props/kit/census.hpp"
 #include "props/kit/commands.hpp"
 #include "props/kit/shadow_heap.hpp"
@@ -8,12 +9,32 @@
 namespace kit {
 
 struct Slot : Field<'h', 80, 1> {};
-struct Take { Slot h; KIT_COMMAND(Take, "take", 90, h) };
-struct Give { Slot h; KIT_COMMAND(Give, "give", 90, h) };
-struct TakeMany { Slot h; Count x; KIT_COMMAND(TakeMany, "take_many", 10, h, x) };
-struct GiveMany { Slot h; Count x; KIT_COMMAND(GiveMany, "give_many", 10, h, x) };
-struct Flush { Flag f; KIT_COMMAND(Flush, "flush", 8, f) };          // f: empty slabs go as well
-struct Wait { Millis m; KIT_COMMAND(Wait, "wait", 4, m) };
+struct Take {
+    Slot h;
+    KIT_COMMAND(Take, "take", 90, h)
+};
+struct Give {
+    Slot h;
+    KIT_COMMAND(Give, "give", 90, h)
+};
+struct TakeMany {
+    Slot h;
+    Count x;
+    KIT_COMMAND(TakeMany, "take_many", 10, h, x)
+};
+struct GiveMany {
+    Slot h;
+    Count x;
+    KIT_COMMAND(GiveMany, "give_many", 10, h, x)
+};
+struct Flush {
+    Flag f;
+    KIT_COMMAND(Flush, "flush", 8, f)
+};  // f: empty slabs go as well
+struct Wait {
+    Millis m;
+    KIT_COMMAND(Wait, "wait", 4, m)
+};
 
 using TlsCommand = std::variant<Take, Give, TakeMany, GiveMany, Flush, Wait>;
 using TlsCommands = std::vector<TlsCommand>;
@@ -24,11 +45,13 @@ namespace {
 
 using W = kit::TinyWorld;
 using kit::require;
-using kit::TlsCommand, kit::TlsCommands, kit::Slot, kit::Take, kit::Give, kit::TakeMany, kit::GiveMany, kit::Flush, kit::Wait;
+using kit::TlsCommand, kit::TlsCommands, kit::Slot, kit::Take, kit::Give, kit::TakeMany,
+    kit::GiveMany, kit::Flush, kit::Wait;
 
 class TlsMachine {
-public:
-    TlsMachine(std::size_t bytes, kit::Pairs* pairs) : bytes_(bytes), class_(hak::Classes<W>::class_of(bytes)), pairs_(pairs) {
+  public:
+    TlsMachine(std::size_t bytes, kit::Pairs* pairs)
+        : bytes_(bytes), class_(hak::Classes<W>::class_of(bytes)), pairs_(pairs) {
         kit::reset_world<W>();
         void* const first = hak::allocate<W>(heap(), bytes_);
         require(first != nullptr, "no memory at the start");
@@ -41,14 +64,16 @@ public:
         shadow_.reconcile(auditor_.audit());
     }
 
-private:
+  private:
     hak::Heap<W>* heap() const { return kit::heap_of<W>(0); }
     hak::Bin<W>& bin() const { return heap()->bins[class_]; }
     std::int32_t limit() const { return hak::Classes<W>::kShapes[class_].bin_blocks; }
 
     std::vector<hak::Address> list_of_bin() const {
         std::vector<hak::Address> list;
-        for (hak::Address a = bin().list.get(); a != 0 && list.size() < 4096; a = hak::block_at<W>(a)->link.get()) list.push_back(a);
+        for (hak::Address a = bin().list.get(); a != 0 && list.size() < 4096;
+             a = hak::block_at<W>(a)->link.get())
+            list.push_back(a);
         std::reverse(list.begin(), list.end());  // the block that comes next is the last
         return list;
     }
@@ -60,11 +85,17 @@ private:
     // The bin is what the model says.
     void compare(const char* after) const {
         require(list_of_bin() == list_, after, ": the list is not what the model says");
-        require(bin().room.get() == limit() - static_cast<std::int32_t>(list_.size()), after, ": room ", bin().room.get(), " with ", list_.size(), " blocks of ", limit());
-        require(bin().bump_bytes.get() == bump_end_ - bump_ && (bump_ == bump_end_ || bin().bump.get() == bump_), after, ": the bump range is not what the model says");
+        require(bin().room.get() == limit() - static_cast<std::int32_t>(list_.size()), after,
+                ": room ", bin().room.get(), " with ", list_.size(), " blocks of ", limit());
+        require(bin().bump_bytes.get() == bump_end_ - bump_ &&
+                    (bump_ == bump_end_ || bin().bump.get() == bump_),
+                after, ": the bump range is not what the model says");
     }
     std::string state() const {
-        const std::string list = list_.empty() ? "empty" : static_cast<std::int32_t>(list_.size()) < limit() ? "some" : list_.size() == static_cast<std::size_t>(limit()) ? "full" : "over";
+        const std::string list = list_.empty()                                       ? "empty"
+                                 : static_cast<std::int32_t>(list_.size()) < limit() ? "some"
+                                 : list_.size() == static_cast<std::size_t>(limit()) ? "full"
+                                                                                     : "over";
         return list + (bump_ == bump_end_ ? "" : "+bump");
     }
 
@@ -75,7 +106,8 @@ private:
         void* const p = hak::allocate<W>(heap(), bytes_);
         require(p != nullptr, "no memory");
         if (want == 0) {
-            read_bin();  // a refill: what it brings is the slabs' business, that it is sound is Audit's
+            // a refill: what it brings is the slabs' business, that it is sound is Audit's
+            read_bin();
         } else {
             require(hak::address_of(p) == want, "a block that the model did not foretell");
             if (!list_.empty()) {
@@ -111,9 +143,12 @@ private:
         bump_ = bump_end_ = 0;
         compare("flush");
         auditor_.check(kit::Auditor<W>::Scope::everything, true);
-        require(auditor_.audit().totals().listed_blocks + auditor_.audit().totals().bump_blocks == 0, "blocks are left in bins after a flush");
+        require(
+            auditor_.audit().totals().listed_blocks + auditor_.audit().totals().bump_blocks == 0,
+            "blocks are left in bins after a flush");
         if (c.f.v != 0) hak::release_empty_slabs(*heap());
-        if (c.f.v != 0 && shadow_.live() == 0) require(heap()->slabs.load(hak::order::relaxed) == 0, "an empty slab is kept");
+        if (c.f.v != 0 && shadow_.live() == 0)
+            require(heap()->slabs.load(hak::order::relaxed) == 0, "an empty slab is kept");
         if (pairs_ != nullptr) pairs_->note(before, state());
     }
     void apply(const Wait& c) { kit::os.advance(c.m.v); }
@@ -134,7 +169,8 @@ std::string run_tls_history(const TlsCommands& commands, kit::Pairs* pairs) {
             TlsMachine machine(bytes, pairs);
             for (; at < commands.size(); ++at) machine.step(commands[at]);
         } catch (const kit::Broken& e) {
-            return std::string(e.what()) + " at command " + std::to_string(at + 1) + " with blocks of " + std::to_string(bytes);
+            return std::string(e.what()) + " at command " + std::to_string(at + 1) +
+                   " with blocks of " + std::to_string(bytes);
         } catch (const kit::ClientFault& f) {
             return std::string("a correct client was reported: ") + hak::text_of(f.fault);
         }
@@ -143,9 +179,20 @@ std::string run_tls_history(const TlsCommands& commands, kit::Pairs* pairs) {
 }
 
 constexpr std::pair<const char*, const char*> kWanted[] = {
-    {"empty", "some"}, {"some", "empty"}, {"some", "some"}, {"some", "full"}, {"full", "full"}, {"full", "some"}, {"empty+bump", "empty+bump"},
-    {"empty+bump", "some+bump"}, {"some+bump", "empty+bump"}, {"some+bump", "full+bump"}, {"full+bump", "full+bump"}, {"full+bump", "empty"},
-    {"some+bump", "empty"}, {"empty+bump", "empty"},
+    {"empty", "some"},
+    {"some", "empty"},
+    {"some", "some"},
+    {"some", "full"},
+    {"full", "full"},
+    {"full", "some"},
+    {"empty+bump", "empty+bump"},
+    {"empty+bump", "some+bump"},
+    {"some+bump", "empty+bump"},
+    {"some+bump", "full+bump"},
+    {"full+bump", "full+bump"},
+    {"full+bump", "empty"},
+    {"some+bump", "empty"},
+    {"empty+bump", "empty"},
 };
 
 }  // namespace
@@ -153,11 +200,13 @@ constexpr std::pair<const char*, const char*> kWanted[] = {
 int main(int argc, char** argv) {
     kit::Suite suite(argc, argv, 800);
     kit::Pairs pairs;
-    suite.histories<TlsCommand>("props_tls", kit::history_generator<TlsCommand>(300), [&](const TlsCommands& c) { return run_tls_history(c, &pairs); });
+    suite.histories<TlsCommand>("props_tls", kit::history_generator<TlsCommand>(300),
+                                [&](const TlsCommands& c) { return run_tls_history(c, &pairs); });
     suite.example("every change of state that is claimed was met", [&] {
         pairs.print(std::cerr, "one bin");
         if (!suite.is_full()) return;
-        for (const auto& [from, to] : kWanted) kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
+        for (const auto& [from, to] : kWanted)
+            kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
     });
     return suite.finish();
 }

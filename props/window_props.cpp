@@ -1,8 +1,9 @@
-// window_props.cpp: how large the window becomes: what was asked for, the machine's memory, RLIMIT_AS, and a system that refuses; and how much of
-// it core dumps hold.
+// window_props.cpp: how large the window becomes: what was asked for, the machine's memory,
+// RLIMIT_AS, and a system that refuses; and how much of it core dumps hold.
 #include <cstdio>
 
 #include "heap/lifecycle.hpp"
+
 #include "props/kit/worlds.hpp"
 
 namespace {
@@ -24,7 +25,8 @@ struct W : kit::TinyWorld {
 };
 static_assert(hak::World<W>);
 
-constexpr std::size_t kSlot = W::kConfig.superslab_bytes(), kLeast = W::kConfig.window_bytes_min, kUsual = W::kConfig.window_bytes;
+constexpr std::size_t kSlot = W::kConfig.superslab_bytes(), kLeast = W::kConfig.window_bytes_min,
+                      kUsual = W::kConfig.window_bytes;
 
 // The size of the window that opens, which its users rely on; 0 if none does.
 std::size_t opened(std::size_t asked) {
@@ -34,12 +36,16 @@ std::size_t opened(std::size_t asked) {
     require(is_open == hak::window<W>.is_open(), "open() says one thing and the window another");
     if (!is_open) return 0;
     const hak::Window<W>& window = hak::window<W>;
-    require(window.base() % kSlot == 0 && window.bytes() % kSlot == 0, "superslabs do not fit the window");
-    require(window.contains(window.base()) && window.contains(window.base() + window.bytes() - 1), "the window does not contain itself");
-    require(!window.contains(window.base() - 1) && !window.contains(window.base() + window.bytes()), "the window contains its neighbours");
+    require(window.base() % kSlot == 0 && window.bytes() % kSlot == 0,
+            "superslabs do not fit the window");
+    require(window.contains(window.base()) && window.contains(window.base() + window.bytes() - 1),
+            "the window does not contain itself");
+    require(!window.contains(window.base() - 1) && !window.contains(window.base() + window.bytes()),
+            "the window contains its neighbours");
     const std::size_t heaps = window.heaps_max();
     require(heaps >= 64 && heaps <= W::kConfig.heaps_max, "room for ", heaps, " heaps");
-    require(heaps == 64 || heaps * window.kHeapStride <= window.bytes() / 16, "heaps take more than a sixteenth of the window");
+    require(heaps == 64 || heaps * window.kHeapStride <= window.bytes() / 16,
+            "heaps take more than a sixteenth of the window");
     return window.bytes();
 }
 
@@ -56,7 +62,8 @@ void sizes() {
         {"memory of which eight times is no number", 0, SIZE_MAX / 16, kNoLimit, kUsual},
         {"asked for", kUsual / 2, 4096, kNoLimit, kUsual / 2},
         {"asked for, whatever memory there is", kUsual / 2, kUsual, kNoLimit, kUsual / 2},
-        {"asked for, no multiple of a superslab", kUsual / 2 + kSlot - 1, 4096, kNoLimit, kUsual / 2},
+        {"asked for, no multiple of a superslab", kUsual / 2 + kSlot - 1, 4096, kNoLimit,
+         kUsual / 2},
         {"a limit of twice the window", 0, 4096, 2 * kUsual, kUsual},
         {"a limit of less", 0, 4096, 2 * kUsual - 1, kUsual - kSlot},
         {"a limit of less, and a wish", kUsual, 4096, kUsual, kUsual / 2},
@@ -82,7 +89,8 @@ void refusals() {
             kit::reset_world<W>();
             kit::os.fail(call, 1, lasting);
             const std::size_t bytes = opened(0), right = lasting ? 0 : kUsual / 2;
-            require(bytes == right, kit::kCallNames[static_cast<unsigned>(call)], " refused: a window of ", bytes, " bytes, not ", right);
+            require(bytes == right, kit::kCallNames[static_cast<unsigned>(call)],
+                    " refused: a window of ", bytes, " bytes, not ", right);
             kit::os.heal();
             // The fake system has room for one window: what was refused is not in the way.
             if (lasting) require(opened(0) == kUsual, "no window after a refusal");
@@ -96,17 +104,21 @@ void dumps() {
     ram = 4096, left = SIZE_MAX;
     const std::size_t bytes = opened(0);
     hak::Window<W>& window = hak::window<W>;
-    require(kit::os.dumped_bytes() == 0, "a dump of a window that nobody used holds ", kit::os.dumped_bytes(), " bytes");
+    require(kit::os.dumped_bytes() == 0, "a dump of a window that nobody used holds ",
+            kit::os.dumped_bytes(), " bytes");
     std::size_t last = 0;
     while (window.slots_ready() < bytes / kSlot) {
         require(window.make_ready(window.slots_ready() + 1), "no slot is made ready");
         const std::size_t slots = window.slots_ready(), page = kit::FakeOs::kPage;
-        last = slots * kSlot + hak::align_up(slots * W::kConfig.units_per_superslab * sizeof(hak::Slab<W>), page) +
+        last = slots * kSlot +
+               hak::align_up(slots * W::kConfig.units_per_superslab * sizeof(hak::Slab<W>), page) +
                hak::align_up(slots * sizeof(hak::SuperSlab<W>), page);
-        require(kit::os.dumped_bytes() == last, "a dump of ", slots, " slots holds ", kit::os.dumped_bytes(), " bytes, not ", last);
+        require(kit::os.dumped_bytes() == last, "a dump of ", slots, " slots holds ",
+                kit::os.dumped_bytes(), " bytes, not ", last);
     }
     require(window.make_heap_ready(1), "no heap is made ready");
-    require(kit::os.dumped_bytes() == last + window.kHeapStride, "a dump of one heap more holds ", kit::os.dumped_bytes() - last, " bytes more");
+    require(kit::os.dumped_bytes() == last + window.kHeapStride, "a dump of one heap more holds ",
+            kit::os.dumped_bytes() - last, " bytes more");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-# Turns HAKMEM_SANITIZER, HAKMEM_FUZZ and HAKMEM_CHECKS into flags for the whole build, and reads options.txt into
-# HAKMEM_SANITIZER_ENVIRONMENT, which hakmem_test() hands to every test. A report is always fatal and nothing is suppressed.
+# Turns HAKMEM_SANITIZER, HAKMEM_FUZZ and HAKMEM_CHECKS into flags for the whole build, and reads
+# options.txt into HAKMEM_SANITIZER_ENVIRONMENT, which hakmem_test() hands to every test. A report
+# is always fatal and nothing is suppressed.
 
 set(hakmem_sanitizers "")
 if(HAKMEM_SANITIZER STREQUAL "address")
@@ -30,8 +31,8 @@ if(hakmem_sanitizers)
   add_compile_options(-fsanitize=${hakmem_sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${hakmem_sanitizers})
 endif()
-# hakmem_integers: sizes that wrap around and conversions that change a value, in the allocator's own sources (integers.txt), for targets
-# that link it; empty but in the ubsan build.
+# hakmem_integers: sizes that wrap around and conversions that change a value, in the allocator's
+# own sources (integers.txt), for targets that link it; empty but in the ubsan build.
 add_library(hakmem_integers INTERFACE)
 if(HAKMEM_SANITIZER STREQUAL "undefined" AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(hakmem_integers INTERFACE -fsanitize=unsigned-integer-overflow,implicit-conversion -fno-sanitize-recover=all

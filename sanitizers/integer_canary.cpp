@@ -1,4 +1,5 @@
-// What the ubsan build must report in the allocator's sources, seeded: this file is in none of the folders of integers.txt.
+// What the ubsan build must report in the allocator's sources, seeded: this file is in none of the
+// folders of integers.txt.
 //
 //   integer_canary silent | wraps | truncates | changes_sign
 #include <cstdint>
@@ -13,7 +14,8 @@ int main(int argc, char** argv) {
     volatile std::uint32_t narrow = 0;
     volatile std::int32_t number = -3;
     if (std::strcmp(which, "silent") == 0) {
-        narrow = static_cast<std::uint32_t>(hak::wrapping_mul<std::uint64_t>(hak::wrapping_sub<std::uint64_t>(3, big), big));
+        narrow = static_cast<std::uint32_t>(
+            hak::wrapping_mul<std::uint64_t>(hak::wrapping_sub<std::uint64_t>(3, big), big));
     } else if (std::strcmp(which, "wraps") == 0) {
         big = hak::align_up(big, 4096);
     } else if (std::strcmp(which, "truncates") == 0) {

@@ -1,7 +1,8 @@
 // The allocator under test, by one set of names.
 //
-// With HAKMEM_STRESS_CORE the calls go to the hak_* names of hakmem_core, so that a sanitizer keeps the process's malloc. Without it
-// they go to the process's malloc family, which is glibc's (the oracle), a preloaded libhakmem.so, or a linked libhakmem.a.
+// With HAKMEM_STRESS_CORE the calls go to the hak_* names of hakmem_core, so that a sanitizer keeps
+// the process's malloc. Without it they go to the process's malloc family, which is glibc's (the
+// oracle), a preloaded libhakmem.so, or a linked libhakmem.a.
 #pragma once
 
 #include <cstddef>
@@ -10,18 +11,19 @@
 #include <malloc.h>
 
 #if HAKMEM_STRESS_CORE
-#include <hakmem/hakmem.h>
-#define SUBJECT(name) ::hak_##name
-#if HAKMEM_STRESS_AUDIT
-#include "props/kit/audit_real.hpp"
-#endif
+#    include <hakmem/hakmem.h>
+#    define SUBJECT(name) ::hak_##name
+#    if HAKMEM_STRESS_AUDIT
+#        include "props/kit/audit_real.hpp"
+#    endif
 #else
-#define SUBJECT(name) ::name
+#    define SUBJECT(name) ::name
 #endif
 
 namespace subject {
 
-// The compiler may neither pair a call with its free and delete both, nor reason about what the pointer points to.
+// The compiler may neither pair a call with its free and delete both, nor reason about what the
+// pointer points to.
 template <class T>
 inline T* opaque(T* p) {
     asm volatile("" : "+r"(p) : : "memory");
@@ -32,7 +34,8 @@ inline size_t opaque(size_t n) {
     return n;
 }
 
-// Declared at the head of a call: when it returns, the calling thread holds no lock of the allocator. In builds that can tell.
+// Declared at the head of a call: when it returns, the calling thread holds no lock of the
+// allocator. In builds that can tell.
 struct AtRest {
 #if HAKMEM_STRESS_AUDIT
     AtRest(const char* call) : call_(call) {}
@@ -45,7 +48,7 @@ struct AtRest {
     AtRest(const AtRest&) = delete;
     AtRest& operator=(const AtRest&) = delete;
 
-private:
+  private:
     const char* call_;
 #else
     AtRest(const char*) {}
@@ -76,7 +79,8 @@ inline int posix_memalign(void** out, size_t align, size_t n) {
     const AtRest rest("posix_memalign");
     return SUBJECT(posix_memalign)(opaque(out), opaque(align), opaque(n));
 }
-// Through pointers, because the attributes of the declarations let a sanitizer object to an alignment of 0, which glibc accepts.
+// Through pointers, because the attributes of the declarations let a sanitizer object to an
+// alignment of 0, which glibc accepts.
 inline void* aligned_alloc(size_t align, size_t n) {
     const AtRest rest("aligned_alloc");
     void* (*volatile call)(size_t, size_t) = &SUBJECT(aligned_alloc);
@@ -100,4 +104,4 @@ inline size_t malloc_usable_size(void* p) {
     return SUBJECT(malloc_usable_size)(opaque(p));
 }
 
-} // namespace subject
+}  // namespace subject

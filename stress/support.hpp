@@ -1,5 +1,5 @@
-// What every stress program shares: arguments, a failure that names its seed and reproduces in one line, random numbers, cookies in
-// blocks, and the process's own figures.
+// What every stress program shares: arguments, a failure that names its seed and reproduces in one
+// line, random numbers, cookies in blocks, and the process's own figures.
 #pragma once
 
 #include <cerrno>
@@ -16,18 +16,18 @@
 
 #include "subject.hpp"
 #if HAKMEM_STRESS_AUDIT
-#include "props/kit/audit_real.hpp"
+#    include "props/kit/audit_real.hpp"
 #endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAKMEM_STRESS_SANITIZED 1
+#    define HAKMEM_STRESS_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAKMEM_STRESS_SANITIZED 1
-#endif
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define HAKMEM_STRESS_SANITIZED 1
+#    endif
 #endif
 #ifndef HAKMEM_STRESS_SANITIZED
-#define HAKMEM_STRESS_SANITIZED 0
+#    define HAKMEM_STRESS_SANITIZED 0
 #endif
 
 namespace stress {
@@ -39,7 +39,8 @@ struct Parameter {
     uint64_t high;
 };
 
-// The command line of this run with every default written out; static, because a failure may not allocate.
+// The command line of this run with every default written out; static, because a failure may not
+// allocate.
 inline char command_line[512];
 inline uint64_t seed_of_run;
 
@@ -51,14 +52,14 @@ inline uint64_t seed_of_run;
     va_end(args);
     (void)n;
     char line[2048];
-    const int length =
-        snprintf(line, sizeof line, "FAIL seed %" PRIu64 ": %s\nreproduce: %s\n", seed_of_run, text, command_line);
+    const int length = snprintf(line, sizeof line, "FAIL seed %" PRIu64 ": %s\nreproduce: %s\n",
+                                seed_of_run, text, command_line);
     if (write(STDERR_FILENO, line, static_cast<size_t>(length)) < 0) _exit(3);
     _exit(1);
 }
 
-// Arguments are positional unsigned numbers, in the order of the table; those left out keep their defaults. Wrong input prints
-// the usage and exits with 2.
+// Arguments are positional unsigned numbers, in the order of the table; those left out keep their
+// defaults. Wrong input prints the usage and exits with 2.
 template <size_t N>
 inline void parse(int argc, char** argv, Parameter (&table)[N]) {
     auto usage = [&](const char* reason) {
@@ -75,7 +76,8 @@ inline void parse(int argc, char** argv, Parameter (&table)[N]) {
         char* end = nullptr;
         errno = 0;
         const unsigned long long value = strtoull(argv[i], &end, 10);
-        if (errno != 0 || end == argv[i] || *end != 0 || argv[i][0] < '0' || argv[i][0] > '9') usage("not a number");
+        if (errno != 0 || end == argv[i] || *end != 0 || argv[i][0] < '0' || argv[i][0] > '9')
+            usage("not a number");
         if (value < p.low || value > p.high) usage("a number out of its range");
         p.value = value;
     }
@@ -101,7 +103,7 @@ inline void parse(int argc, char** argv, Parameter (&table)[N]) {
 
 // SplitMix64: every seed, zero included, starts a full-period sequence.
 class Random {
-public:
+  public:
     explicit Random(uint64_t seed) : state_(seed) {}
     uint64_t next() {
         uint64_t z = state_ += 0x9e3779b97f4a7c15u;
@@ -109,9 +111,12 @@ public:
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         return z ^ (z >> 31);
     }
-    uint64_t below(uint64_t n) { return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64); }
+    uint64_t below(uint64_t n) {
+        return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64);
+    }
     uint64_t between(uint64_t low, uint64_t high) { return low + below(high - low + 1); }
-    // Log-uniform: every doubling is as likely as any other, so small and huge sizes both occur often.
+    // Log-uniform: every doubling is as likely as any other, so small and huge sizes both occur
+    // often.
     uint64_t log_between(uint64_t low, uint64_t high) {
         const unsigned low_bits = 64 - static_cast<unsigned>(__builtin_clzll(low | 1));
         const unsigned high_bits = 64 - static_cast<unsigned>(__builtin_clzll(high | 1));
@@ -120,7 +125,7 @@ public:
         return value < low ? low : value > high ? high : value;
     }
 
-private:
+  private:
     uint64_t state_;
 };
 
@@ -139,8 +144,9 @@ struct Cookie {
 };
 static_assert(sizeof(Cookie) == 16);
 
-// The head of a block holds the cookie, its tail the cookie's complement; what does not fit is cut off. A block that overlaps
-// another one, was handed out twice or was written to while free shows the other's cookie.
+// The head of a block holds the cookie, its tail the cookie's complement; what does not fit is cut
+// off. A block that overlaps another one, was handed out twice or was written to while free shows
+// the other's cookie.
 inline void stamp(const Block& b) {
     const Cookie c{b.size, b.owner, b.sequence};
     const Cookie inverse{~b.size, ~b.owner, ~b.sequence};
@@ -163,16 +169,18 @@ inline void check(const Block& b, const char* where) {
     memcpy(&found, b.p, head);
     Cookie found_tail{};
     memcpy(&found_tail, b.p + b.size - tail, tail);
-    fail("%s: block %p of size %u, owner %u, sequence %" PRIu64 " holds size %u, owner %u, sequence %" PRIu64
+    fail("%s: block %p of size %u, owner %u, sequence %" PRIu64
+         " holds size %u, owner %u, sequence %" PRIu64
          ", its tail size %u, owner %u, sequence %" PRIu64,
-         where, static_cast<void*>(b.p), b.size, b.owner, b.sequence, found.size, found.owner, found.sequence,
-         ~found_tail.size, ~found_tail.owner, ~found_tail.sequence);
+         where, static_cast<void*>(b.p), b.size, b.owner, b.sequence, found.size, found.owner,
+         found.sequence, ~found_tail.size, ~found_tail.owner, ~found_tail.sequence);
 }
 
 inline Block allocate(uint32_t size, uint32_t owner, uint64_t sequence) {
     Block b{static_cast<unsigned char*>(subject::malloc(size)), size, owner, sequence};
     if (b.p == nullptr) fail("malloc(%u) returned null", size);
-    if ((reinterpret_cast<uintptr_t>(b.p) & 15) != 0 && size >= 16) fail("malloc(%u) returned misaligned %p", size, static_cast<void*>(b.p));
+    if ((reinterpret_cast<uintptr_t>(b.p) & 15) != 0 && size >= 16)
+        fail("malloc(%u) returned misaligned %p", size, static_cast<void*>(b.p));
     stamp(b);
     return b;
 }
@@ -188,7 +196,9 @@ inline void release(Block& b, const char* where) {
 inline void audit(const char* when) {
 #if HAKMEM_STRESS_AUDIT
     struct hak_audit_result r;
-    if (hak_audit(&r) != 0) fail("%s: INV %s: %s (where %llx, have %llu, want %llu)", when, r.invariant, r.what, r.where, r.have, r.want);
+    if (hak_audit(&r) != 0)
+        fail("%s: INV %s: %s (where %llx, have %llu, want %llu)", when, r.invariant, r.what,
+             r.where, r.have, r.want);
 #else
     (void)when;
 #endif
@@ -208,7 +218,9 @@ inline size_t resident_bytes() {
     if (n <= 0) return 0;
     text[n] = 0;
     const char* second = strchr(text, ' ');
-    return second == nullptr ? 0 : strtoull(second + 1, nullptr, 10) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return second == nullptr
+               ? 0
+               : strtoull(second + 1, nullptr, 10) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
 inline size_t mapping_count() {
@@ -222,10 +234,11 @@ inline size_t mapping_count() {
     return lines;
 }
 
-// The bound that the project promises for every stress; a sanitizer's own mappings are not hakmem's.
+// The bound that the project promises for every stress; a sanitizer's own mappings are not
+// hakmem's.
 inline void check_mapping_count() {
     const size_t count = mapping_count();
     if (!HAKMEM_STRESS_SANITIZED && count >= 1000) fail("%zu mappings, the bound is 1000", count);
 }
 
-} // namespace stress
+}  // namespace stress

@@ -1,4 +1,5 @@
-// bench_memory: runs one scenario, prints its figures as one line of JSON, ends with 1 when a bound breaks.
+// bench_memory: runs one scenario, prints its figures as one line of JSON, ends with 1 when a bound
+// breaks.
 #include <cerrno>
 
 #include "../workloads/served.hpp"
@@ -16,7 +17,8 @@ struct Scenario {
 };
 
 constexpr Scenario kScenarios[] = {
-    {"survivor", hak::bench::survivor, "64 threads free nine tenths and end, the last one allocates as much again"},
+    {"survivor", hak::bench::survivor,
+     "64 threads free nine tenths and end, the last one allocates as much again"},
     {"consumer", hak::bench::consumer, "a producer whose consumer frees everything"},
     {"freer", hak::bench::freer, "a thread that only frees what ended threads allocated"},
     {"sleeper", hak::bench::sleeper, "an owner that sleeps while others free its blocks"},
@@ -26,7 +28,8 @@ constexpr Scenario kScenarios[] = {
 constexpr double kMappingsLimit = 999;
 
 void usage(std::FILE* to) {
-    std::fprintf(to, "usage: bench_memory SCENARIO [--seed N] [--rounds N] [--require-library PATH]\n");
+    std::fprintf(to,
+                 "usage: bench_memory SCENARIO [--seed N] [--rounds N] [--require-library PATH]\n");
     for (const Scenario& s : kScenarios) std::fprintf(to, "  %-9s %s\n", s.name, s.what);
 }
 
@@ -40,15 +43,17 @@ std::uint64_t whole(const char* name, const char* text, std::uint64_t low, std::
     char* end = nullptr;
     errno = 0;
     const unsigned long long value = text == nullptr ? 0 : std::strtoull(text, &end, 10);
-    if (text == nullptr || end == text || *end != '\0' || errno != 0 || value < low || value > high) {
-        refuse(name, "a whole number in its range is needed (seed 0 to 10^12, rounds 16 to 100000)");
+    if (text == nullptr || end == text || *end != '\0' || errno != 0 || value < low ||
+        value > high) {
+        refuse(name,
+               "a whole number in its range is needed (seed 0 to 10^12, rounds 16 to 100000)");
     }
     return value;
 }
 
 // Counts the process's mappings every few milliseconds, without a call to malloc.
 class MappingsMonitor {
-public:
+  public:
     MappingsMonitor() : thread_([this] { watch(); }) {}
     ~MappingsMonitor() { stop(); }
     std::uint64_t stop() {
@@ -57,7 +62,7 @@ public:
         return most_;
     }
 
-private:
+  private:
     void watch() {
         bool last = false;
         while (!last) {
@@ -116,17 +121,20 @@ int main(int argc, char** argv) {
     const std::uint64_t elapsed = hak::bench::now_ns() - start;
     findings.bound("mappings", static_cast<double>(monitor.stop()), kMappingsLimit);
 
-    std::printf("{\"scenario\": \"%s\", \"malloc\": \"%s\", \"seconds\": %.2f", chosen->name, served,
-                static_cast<double>(elapsed) * 1e-9);
+    std::printf("{\"scenario\": \"%s\", \"malloc\": \"%s\", \"seconds\": %.2f", chosen->name,
+                served, static_cast<double>(elapsed) * 1e-9);
     for (const Findings::Line& line : findings) {
-        std::printf(", \"%s\": %.*f", line.name, line.value == std::floor(line.value) ? 0 : 3, line.value);
+        std::printf(", \"%s\": %.*f", line.name, line.value == std::floor(line.value) ? 0 : 3,
+                    line.value);
     }
     std::printf("}\n");
     if (std::fflush(stdout) != 0) hak::bench::die("the result cannot be written");
     int status = 0;
     for (const Findings::Line& line : findings) {
         if (!line.broken()) continue;
-        std::fprintf(stderr, "bench_memory: %s: %s is %.3f, above %.3f; again: LD_PRELOAD=%s %s %s --seed %llu --rounds %u\n",
+        std::fprintf(stderr,
+                     "bench_memory: %s: %s is %.3f, above %.3f; again: LD_PRELOAD=%s %s %s --seed "
+                     "%llu --rounds %u\n",
                      chosen->name, line.name, line.value, line.limit, served, argv[0], chosen->name,
                      static_cast<unsigned long long>(settings.seed), settings.rounds);
         status = 1;

@@ -1,5 +1,6 @@
-// Programs that bound the memory which an allocator keeps. Each scenario records figures and bounds; main prints them and
-// fails when a bound breaks. Tables come from mmap and are subtracted, so that what is left is the allocator's.
+// Programs that bound the memory which an allocator keeps. Each scenario records figures and
+// bounds; main prints them and fails when a bound breaks. Tables come from mmap and are subtracted,
+// so that what is left is the allocator's.
 #pragma once
 
 #include <atomic>
@@ -17,14 +18,16 @@ struct Block {
 
 // Allocates, writes every byte, so that every page counts, and puts a stamp on it.
 inline Block make_block(std::uint32_t size, std::uint64_t key) {
-    Block block{static_cast<unsigned char*>(must_malloc(size)), size, static_cast<std::uint32_t>(key)};
+    Block block{static_cast<unsigned char*>(must_malloc(size)), size,
+                static_cast<std::uint32_t>(key)};
     std::memset(block.data, 0x5a, size);
     stamp(block.data, size, key);
     return block;
 }
 
 inline void free_block(Block& block) {
-    if (static_cast<std::uint32_t>(read_stamp(block.data, block.size)) != block.tag) die("a block's contents changed");
+    if (static_cast<std::uint32_t>(read_stamp(block.data, block.size)) != block.tag)
+        die("a block's contents changed");
     std::free(block.data);
     block.data = nullptr;
 }
@@ -43,7 +46,7 @@ struct Settings {
 
 // What a scenario has found out. Names are string literals.
 class Findings {
-public:
+  public:
     void figure(const char* name, double value) { add(name, value, -1); }
     void bound(const char* name, double value, double limit) { add(name, value, limit); }
 
@@ -56,7 +59,7 @@ public:
     const Line* begin() const { return lines_; }
     const Line* end() const { return lines_ + count_; }
 
-private:
+  private:
     void add(const char* name, double value, double limit) {
         if (count_ == sizeof lines_ / sizeof lines_[0]) die("too many findings");
         lines_[count_++] = Line{name, value, limit};

@@ -1,5 +1,6 @@
-// Three programs that free in other threads than they allocate, for many rounds: what the allocator holds must settle.
-// A round's batch has one of four shapes, in turn, so that what one round freed is of other sizes than the next one needs.
+// Three programs that free in other threads than they allocate, for many rounds: what the allocator
+// holds must settle. A round's batch has one of four shapes, in turn, so that what one round freed
+// is of other sizes than the next one needs.
 #include <semaphore>
 
 #include "memory.hpp"
@@ -9,7 +10,8 @@ namespace {
 
 constexpr std::size_t kBatchBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxBlocks = kBatchBytes / 32;
-constexpr unsigned kShapes[][2] = {{4, 8}, {5, 10}, {9, 13}, {12, 16}};  // powers of two: least size, end of sizes
+// powers of two: least size, end of sizes
+constexpr unsigned kShapes[][2] = {{4, 8}, {5, 10}, {9, 13}, {12, 16}};
 
 struct Batch {
     Batch() : blocks(kMaxBlocks) {}
@@ -35,7 +37,7 @@ void free_all(Batch& batch) {
 
 // The peak of each round, net of the program's own memory, and the judgement over all of them.
 class Rounds {
-public:
+  public:
     explicit Rounds(unsigned count) : peaks_(count), count_(count) {
         own_ = static_cast<double>(rss_kib());
         restart_peak();
@@ -47,9 +49,10 @@ public:
         restart_peak();
     }
 
-    // The second quarter of the rounds has seen every shape before; the second half may not need more. A fifth is allowed, because
-    // how much free memory waits to be purged depends on how long a round takes; over the distance between the two, which is half
-    // of the rounds, a loss of a fiftieth of a batch per round is more than that.
+    // The second quarter of the rounds has seen every shape before; the second half may not need
+    // more. A fifth is allowed, because how much free memory waits to be purged depends on how long
+    // a round takes; over the distance between the two, which is half of the rounds, a loss of a
+    // fiftieth of a batch per round is more than that.
     void judge(Findings& findings, unsigned live_batches, double limit) {
         const double live = static_cast<double>(live_batches * kBatchBytes) / 1024;
         const double early = highest(count_ / 4, count_ / 2);
@@ -64,7 +67,7 @@ public:
         findings.bound("late_peak_to_live", late / live, limit);
     }
 
-private:
+  private:
     double highest(unsigned from, unsigned to) {
         double most = 0;
         for (unsigned i = from; i < to; ++i) most = peaks_[i] > most ? peaks_[i] : most;
@@ -79,8 +82,9 @@ private:
 
 }  // namespace
 
-// A producer that never frees and a consumer that frees everything, both alive all the time. The consumer frees one batch when
-// the next one is full, so that exactly two live at the peak whatever the schedule.
+// A producer that never frees and a consumer that frees everything, both alive all the time. The
+// consumer frees one batch when the next one is full, so that exactly two live at the peak whatever
+// the schedule.
 void consumer(const Settings& settings, Findings& findings) {
     Batch batches[2];
     Random random(settings.seed);
@@ -105,7 +109,8 @@ void consumer(const Settings& settings, Findings& findings) {
     rounds.judge(findings, 2, 1.5);
 }
 
-// A thread that only frees: what it frees comes from threads that live for one batch and have ended by then.
+// A thread that only frees: what it frees comes from threads that live for one batch and have ended
+// by then.
 void freer(const Settings& settings, Findings& findings) {
     Batch batch;
     Random random(settings.seed);
@@ -129,8 +134,9 @@ void freer(const Settings& settings, Findings& findings) {
     rounds.judge(findings, 1, 2.0);
 }
 
-// An owner that allocates a batch and sleeps while others free it. A second thread then needs as much; what the sleeper
-// holds stays with it, so two batches are held where one lives, but never more.
+// An owner that allocates a batch and sleeps while others free it. A second thread then needs as
+// much; what the sleeper holds stays with it, so two batches are held where one lives, but never
+// more.
 void sleeper(const Settings& settings, Findings& findings) {
     Batch batch;
     Batch second;
@@ -155,7 +161,8 @@ void sleeper(const Settings& settings, Findings& findings) {
         rounds.next();
     }
     owner.join();
-    // docs/memory.md, how much is held: two batches, one more that was freed within the purge delay, 6 MiB for each of 2 threads.
+    // docs/memory.md, how much is held: two batches, one more that was freed within the purge
+    // delay, 6 MiB for each of 2 threads.
     rounds.judge(findings, 2, 1.9);
 }
 

@@ -1,5 +1,6 @@
-// 64 threads fill memory; each frees a random nine tenths of its blocks, and all but one end. The one that is left
-// allocates as much as all of them had. What the dead threads' slabs have free must serve it.
+// 64 threads fill memory; each frees a random nine tenths of its blocks, and all but one end. The
+// one that is left allocates as much as all of them had. What the dead threads' slabs have free
+// must serve it.
 #include <barrier>
 
 #include "memory.hpp"
@@ -31,7 +32,8 @@ void fill(Share& share, std::size_t target) {
 
 void free_most(Share& share) {
     for (std::size_t i = share.count; i > 1; --i) {
-        std::swap(share.blocks[i - 1], share.blocks[share.random.below(static_cast<std::uint32_t>(i))]);
+        std::swap(share.blocks[i - 1],
+                  share.blocks[share.random.below(static_cast<std::uint32_t>(i))]);
     }
     const std::size_t kept = share.count / 10;
     while (share.count > kept) free_block(share.blocks[--share.count]);
@@ -73,7 +75,8 @@ void survivor(const Settings& settings, Findings& findings) {
             after_exit = static_cast<double>(rss_kib()) - own;
             for (unsigned n = 0; n < kThreads; ++n) {
                 fill(again[n], kBytesPerThread);
-                if (n + 1 == kThreads * 9 / 10) refilled = static_cast<double>(peak_rss_kib()) - own;
+                if (n + 1 == kThreads * 9 / 10)
+                    refilled = static_cast<double>(peak_rss_kib()) - own;
             }
         });
     }

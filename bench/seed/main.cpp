@@ -1,9 +1,9 @@
-// bench_seed: cycles of hak_alloc_at() before and after the change that the seed page asked for (policies.hpp), in one process and in turns.
-// Prints one line of JSON; bench/before_after runs it and says what the samples mean. See bench/README.md.
-#include <pthread.h>
-
+// bench_seed: cycles of hak_alloc_at() before and after the change that the seed page asked for
+// (policies.hpp), in one process and in turns. Prints one line of JSON; bench/before_after runs it
+// and says what the samples mean. See bench/README.md.
 #include <algorithm>
 #include <cerrno>
+#include <pthread.h>
 #include <vector>
 
 #include "../workloads/harness.hpp"
@@ -31,14 +31,16 @@ std::uint64_t cycles() {
 // A slice of several threads is long enough that they meet although they wake one after the other.
 constexpr unsigned kTogether = 40;
 
-// `small` times hak_alloc_at alone, in batches; `json` a pair of it and free, because a block of 64 KiB is freed before the next one is made.
+// `small` times hak_alloc_at alone, in batches; `json` a pair of it and free, because a block of 64
+// KiB is freed before the next one is made.
 struct Size {
     const char* name;
     std::size_t low, high;
     unsigned batch, batches;
     bool pairs;
 };
-constexpr Size kSizes[] = {{"small", 16, 1024, 64, 400, false}, {"json", 64 * 1024, 64 * 1024, 16, 100, true}};
+constexpr Size kSizes[] = {{"small", 16, 1024, 64, 400, false},
+                           {"json", 64 * 1024, 64 * 1024, 16, 100, true}};
 constexpr unsigned kBatchMost = 64;
 
 struct Policy {
@@ -49,17 +51,23 @@ struct Policy {
     std::uint64_t (*samples)();
 };
 template <class P>
-constexpr Policy policy_of() { return {P::kName, hak_alloc_at<P>, hak_free<P>, start_learner<P>, samples_of<P>}; }
-constexpr Policy kPolicies[] = {policy_of<Before>(), policy_of<P01>(), policy_of<P02>(), policy_of<Shipped>()};
+constexpr Policy policy_of() {
+    return {P::kName, hak_alloc_at<P>, hak_free<P>, start_learner<P>, samples_of<P>};
+}
+constexpr Policy kPolicies[] = {policy_of<Before>(), policy_of<P01>(), policy_of<P02>(),
+                                policy_of<Shipped>()};
 constexpr std::size_t kPolicyCount = std::size(kPolicies);
 
-// Cycles for each allocation of a slice, in the mean. A batch that took a hundred times the median was preempted, and does not count.
+// Cycles for each allocation of a slice, in the mean. A batch that took a hundred times the median
+// was preempted, and does not count.
 double slice(const Policy& policy, const Size& size, unsigned batches, Random& random) {
     std::vector<double> took(batches);
     for (double& t : took) {
         std::size_t bytes[kBatchMost];
         void* blocks[kBatchMost];
-        for (unsigned i = 0; i < size.batch; ++i) bytes[i] = random.between(static_cast<std::uint32_t>(size.low), static_cast<std::uint32_t>(size.high));
+        for (unsigned i = 0; i < size.batch; ++i)
+            bytes[i] = random.between(static_cast<std::uint32_t>(size.low),
+                                      static_cast<std::uint32_t>(size.high));
         const std::uint64_t began = cycles();
         for (unsigned i = 0; i < size.batch; ++i) {
             blocks[i] = policy.allocate(bytes[i], &policy);
@@ -73,7 +81,8 @@ double slice(const Policy& policy, const Size& size, unsigned batches, Random& r
         }
     }
     std::vector<double> sorted = took;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
+    std::nth_element(sorted.begin(),
+                     sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
     const double most = 100 * sorted[sorted.size() / 2];
     double sum = 0;
     std::size_t count = 0;
@@ -87,13 +96,14 @@ double slice(const Policy& policy, const Size& size, unsigned batches, Random& r
 
 // Threads that live as long as the process and run every slice together.
 class Team {
-public:
+  public:
     Team(unsigned threads, std::uint64_t seed) : results_(threads), arguments_(threads) {
         pthread_barrier_init(&barrier_, nullptr, threads + 1);
         for (unsigned i = 0; i < threads; ++i) {
             arguments_[i] = {this, i, seed + i};
             pthread_t thread;
-            if (pthread_create(&thread, nullptr, work, &arguments_[i]) != 0) die("pthread_create failed");
+            if (pthread_create(&thread, nullptr, work, &arguments_[i]) != 0)
+                die("pthread_create failed");
             pthread_detach(thread);
         }
     }
@@ -108,7 +118,7 @@ public:
         return sum / static_cast<double>(results_.size());
     }
 
-private:
+  private:
     struct Argument {
         Team* team;
         unsigned index;
@@ -137,26 +147,34 @@ void measure(unsigned threads, const Size& size, unsigned rounds, std::uint64_t 
     Random random(seed);
     std::vector<double> samples[kPolicyCount];
     const unsigned batches = threads == 1 ? size.batches : size.batches * kTogether;
-    for (const Policy& p : kPolicies) team.run(p, size, batches);  // heaps, first slabs, warm caches
+    // heaps, first slabs, warm caches
+    for (const Policy& p : kPolicies) team.run(p, size, batches);
     for (unsigned round = 0; round < rounds; ++round) {
         std::size_t order[kPolicyCount];
         for (std::size_t i = 0; i < kPolicyCount; ++i) order[i] = i;
-        for (std::size_t i = kPolicyCount; i > 1; --i) std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
-        for (const std::size_t i : order) samples[i].push_back(team.run(kPolicies[i], size, batches));
+        for (std::size_t i = kPolicyCount; i > 1; --i)
+            std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+        for (const std::size_t i : order)
+            samples[i].push_back(team.run(kPolicies[i], size, batches));
     }
     for (std::size_t i = 0; i < kPolicyCount; ++i) {
-        std::printf("%s{\"policy\": \"%s\", \"size\": \"%s\", \"threads\": %u, \"cycles\": [", first && i == 0 ? "" : ", ", kPolicies[i].name, size.name, threads);
-        for (std::size_t k = 0; k < samples[i].size(); ++k) std::printf("%s%.3f", k == 0 ? "" : ", ", samples[i][k]);
+        std::printf("%s{\"policy\": \"%s\", \"size\": \"%s\", \"threads\": %u, \"cycles\": [",
+                    first && i == 0 ? "" : ", ", kPolicies[i].name, size.name, threads);
+        for (std::size_t k = 0; k < samples[i].size(); ++k)
+            std::printf("%s%.3f", k == 0 ? "" : ", ", samples[i][k]);
         std::printf("]}");
     }
 }
 
 void usage(std::FILE* to) {
-    std::fprintf(to,
-                 "usage: bench_seed [--rounds N] [--seed N]                   times all policies, with 1 and 4 threads\n"
-                 "       bench_seed --count POLICY SIZE [--batches N]         allocates and frees with one policy, for callgrind\n"
-                 "       bench_seed --list                                    policies and sizes\n"
-                 "--rounds is from 1 to 10000 (default 101), --batches from 1 to 1000000 (default 400).\n");
+    std::fprintf(
+        to,
+        "usage: bench_seed [--rounds N] [--seed N]                   times all policies, with 1 "
+        "and 4 threads\n"
+        "       bench_seed --count POLICY SIZE [--batches N]         allocates and frees with one "
+        "policy, for callgrind\n"
+        "       bench_seed --list                                    policies and sizes\n"
+        "--rounds is from 1 to 10000 (default 101), --batches from 1 to 1000000 (default 400).\n");
 }
 
 [[noreturn]] void refuse(const char* what) {
@@ -169,7 +187,9 @@ std::uint64_t number(const char* text, std::uint64_t low, std::uint64_t high) {
     char* end = nullptr;
     errno = 0;
     const std::uint64_t value = text == nullptr ? 0 : std::strtoull(text, &end, 10);
-    if (text == nullptr || end == text || *end != '\0' || errno != 0 || *text == '-' || value < low || value > high) refuse("a number is missing, or out of its range");
+    if (text == nullptr || end == text || *end != '\0' || errno != 0 || *text == '-' ||
+        value < low || value > high)
+        refuse("a number is missing, or out of its range");
     return value;
 }
 
@@ -218,10 +238,12 @@ int main(int argc, char** argv) {
     if (counted != nullptr) {
         Random random(seed);
         slice(*counted, *counted_size, batches, random);
-        std::printf("{\"allocations\": %llu, \"learner_samples\": %llu}\n", static_cast<unsigned long long>(batches) * counted_size->batch,
+        std::printf("{\"allocations\": %llu, \"learner_samples\": %llu}\n",
+                    static_cast<unsigned long long>(batches) * counted_size->batch,
                     static_cast<unsigned long long>(counted->samples()));
     } else {
-        std::printf("{\"rounds\": %u, \"seed\": %llu, \"samples\": [", rounds, static_cast<unsigned long long>(seed));
+        std::printf("{\"rounds\": %u, \"seed\": %llu, \"samples\": [", rounds,
+                    static_cast<unsigned long long>(seed));
         bool first = true;
         for (const Size& size : kSizes) {
             for (const unsigned threads : {1u, 4u}) {

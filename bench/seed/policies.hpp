@@ -1,23 +1,29 @@
-// What hak_alloc_at() does of the learning layer on its way to the allocator: four ways, each over the allocator that ships.
+// What hak_alloc_at() does of the learning layer on its way to the allocator: four ways, each over
+// the allocator that ships.
 //
-//   Before   what the page that asked for this layer found: a runtime test of the features, an atomic tick for each allocation that looks at
-//            the clock once in 1024, and every 100th allocation selects a strategy and records a sample
-//   P01      that page's first step: tests and tick are compiled out; the selection is still sampled
+//   Before   what the page that asked for this layer found: a runtime test of the features, an
+//            atomic tick for each allocation that looks at the clock once in 1024, and every 100th
+//            allocation selects a strategy and records a sample
+//   P01      that page's first step: tests and tick are compiled out; the selection is still
+//            sampled
 //   P02      its second step: the strategy is read from one published word
 //   Shipped  what hakmem does: nothing. The word is read on slow paths alone
 //
-// Learner and chooser are those of src/policy. None of the worlds has an observer on its slow paths, so that the four differ in this alone.
+// Learner and chooser are those of src/policy. None of the worlds has an observer on its slow
+// paths, so that the four differ in this alone.
 #pragma once
 
 #include <cstdio>
 #include <cstdlib>
 
-#include "heap/deallocate.hpp"
-#include "heap/fork.hpp"
-#include "policy/elo.hpp"
-#include "policy/learner.hpp"
 #include "sys/pal_linux.hpp"
 #include "sys/pal_linux_statm.hpp"
+
+#include "heap/deallocate.hpp"
+#include "heap/fork.hpp"
+
+#include "policy/elo.hpp"
+#include "policy/learner.hpp"
 
 namespace hak::bench {
 
@@ -35,7 +41,8 @@ struct SeedWorld {
     static bool arm_exit_hook(void*) { return true; }
     static Tunables read_tunables() {
         Tunables tunables;
-        tunables.window_bytes = std::size_t{4} << 30;  // callgrind's address space has room for four of them
+        // callgrind's address space has room for four of them
+        tunables.window_bytes = std::size_t{4} << 30;
         return tunables;
     }
     [[noreturn]] static void fault(Fault fault, Entry, const void*) noexcept {
@@ -48,9 +55,13 @@ template <class Policy>
 inline constinit thread_local Heap<SeedWorld<Policy>>* heap_of = &empty_heap<SeedWorld<Policy>>;
 
 template <class Policy>
-void* SeedWorld<Policy>::current_heap() { return heap_of<Policy>; }
+void* SeedWorld<Policy>::current_heap() {
+    return heap_of<Policy>;
+}
 template <class Policy>
-void SeedWorld<Policy>::set_current_heap(void* heap) { heap_of<Policy> = static_cast<Heap<SeedWorld>*>(heap); }
+void SeedWorld<Policy>::set_current_heap(void* heap) {
+    heap_of<Policy> = static_cast<Heap<SeedWorld>*>(heap);
+}
 
 using policy::Decision, policy::Phase, policy::Strategy;
 using Mind = policy::Trials<policy::Elo>;
@@ -72,21 +83,26 @@ std::uint64_t samples_of() {
     return learner_of<Policy>.with([](Mind& mind) { return mind.chooser().samples().count(); });
 }
 
-// One call in a hundred chooses a strategy anew and counts as a sample of it. The page takes no time for the sample; a sample of zero is one
-// nanosecond here. The counter is shared and no read-modify-write, because the page says that after its first step none is left.
+// One call in a hundred chooses a strategy anew and counts as a sample of it. The page takes no
+// time for the sample; a sample of zero is one nanosecond here. The counter is shared and no
+// read-modify-write, because the page says that after its first step none is left.
 template <class Policy>
 struct SampledSelection {
     alignas(kCacheLine) static inline constinit StdSync::Atomic<std::uint64_t> calls{};
-    static inline constinit StdSync::Atomic<std::uint64_t> selected{policy::index_of(policy::kDefaultStrategy)};
+    static inline constinit StdSync::Atomic<std::uint64_t> selected{
+        policy::index_of(policy::kDefaultStrategy)};
 
     static HAK_INLINE Strategy strategy() {
-        const std::uint64_t n = calls.load(order::relaxed);  // relaxed: a count of its own, and lost counts do no harm
+        // relaxed: a count of its own, and lost counts do no harm
+        const std::uint64_t n = calls.load(order::relaxed);
         calls.store(n + 1, order::relaxed);
-        if (n % 100 == 0) [[unlikely]] select();
-        return policy::strategy_at(static_cast<unsigned>(selected.load(order::relaxed)));  // relaxed: the index is all that is read
+        if (n % 100 == 0) [[unlikely]]
+            select();
+        // relaxed: the index is all that is read
+        return policy::strategy_at(static_cast<unsigned>(selected.load(order::relaxed)));
     }
 
-private:
+  private:
     static HAK_COLD void select() {
         const Strategy chosen = learner_of<Policy>.with([](Mind& mind) {
             const Strategy s = mind.chooser().select(mind.random());
@@ -101,34 +117,45 @@ struct Before {
     static constexpr const char* kName = "SeedBefore";
     static constexpr unsigned kEvolution = 1, kElo = 2;
     // A run-time setting: the compiler cannot know it.
-    alignas(kCacheLine) static inline constinit StdSync::Atomic<unsigned> features{kEvolution | kElo};
+    alignas(kCacheLine) static inline constinit StdSync::Atomic<unsigned> features{kEvolution |
+                                                                                   kElo};
     alignas(kCacheLine) static inline constinit StdSync::Atomic<std::uint64_t> ticks{};
 
-    static HAK_INLINE bool enabled(unsigned feature) { return (features.load(order::relaxed) & feature) != 0; }  // relaxed: a setting
+    // relaxed: a setting
+    static HAK_INLINE bool enabled(unsigned feature) {
+        return (features.load(order::relaxed) & feature) != 0;
+    }
 
     static HAK_INLINE std::size_t threshold() {
         // relaxed: it only spaces the looks at the clock
-        if (enabled(kEvolution) && (ticks.fetch_add(1, order::relaxed) & 0x3ff) == 0) [[unlikely]] tick();
+        if (enabled(kEvolution) && (ticks.fetch_add(1, order::relaxed) & 0x3ff) == 0) [[unlikely]]
+            tick();
         if (!enabled(kElo)) return policy::threshold_of(policy::kDefaultStrategy);
         const Decision d = learner_of<Before>.decision();
-        if (d.phase == Phase::learn) return policy::threshold_of(SampledSelection<Before>::strategy());
+        if (d.phase == Phase::learn)
+            return policy::threshold_of(SampledSelection<Before>::strategy());
         return policy::threshold_of(d.confirmed);
     }
 
-private:
+  private:
     static HAK_COLD void tick() {
-        learner_of<Before>.tick(LinuxPal::now_ns(), [] { return policy::Reading{LinuxPal::page_faults()}; });
+        learner_of<Before>.tick(LinuxPal::now_ns(),
+                                [] { return policy::Reading{LinuxPal::page_faults()}; });
     }
 };
 
 struct P01 {
     static constexpr const char* kName = "P0-1";
-    static HAK_INLINE std::size_t threshold() { return policy::threshold_of(SampledSelection<P01>::strategy()); }
+    static HAK_INLINE std::size_t threshold() {
+        return policy::threshold_of(SampledSelection<P01>::strategy());
+    }
 };
 
 struct P02 {
     static constexpr const char* kName = "P0-2";
-    static HAK_INLINE std::size_t threshold() { return policy::threshold_of(learner_of<P02>.decision().strategy); }
+    static HAK_INLINE std::size_t threshold() {
+        return policy::threshold_of(learner_of<P02>.decision().strategy);
+    }
 };
 
 struct Shipped {
@@ -142,10 +169,12 @@ HAK_NOINLINE void* alloc_missed(std::size_t bytes) {
     return allocate_missed<SeedWorld<Policy>>(heap_of<Policy>, bytes).block;
 }
 
-// At or above the threshold a block does not pass through the lists, as it would not have in the seed's allocator. The site changes nothing.
+// At or above the threshold a block does not pass through the lists, as it would not have in the
+// seed's allocator. The site changes nothing.
 template <class Policy>
 HAK_NOINLINE void* hak_alloc_at(std::size_t bytes, const void* /*site*/) {
-    if (bytes >= Policy::threshold()) [[unlikely]] return alloc_missed<Policy>(bytes);
+    if (bytes >= Policy::threshold()) [[unlikely]]
+        return alloc_missed<Policy>(bytes);
     void* const hit = allocate_hit<SeedWorld<Policy>>(heap_of<Policy>, bytes);
     return hit != nullptr ? hit : alloc_missed<Policy>(bytes);
 }

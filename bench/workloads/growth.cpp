@@ -1,5 +1,5 @@
-// realloc: sixteen byte vectors grow at the same time, some by half of their size, some by small appends, up to a few
-// megabytes, and start again when they have reached their limit.
+// realloc: sixteen byte vectors grow at the same time, some by half of their size, some by small
+// appends, up to a few megabytes, and start again when they have reached their limit.
 #include "harness.hpp"
 
 namespace hak::bench {
@@ -49,9 +49,11 @@ Outcome realloc_growth(const Options& options, Measure& measure) {
     Outcome outcome;
     while (outcome.ops < budget) {
         Vector& v = vectors[random.below(16)];
-        // A few steps on one vector before the next one has its turn, as programs do that append in bursts.
+        // A few steps on one vector before the next one has its turn, as programs do that append in
+        // bursts.
         for (unsigned step = 0; step < 8 && outcome.ops < budget; ++step) {
-            const std::size_t want = v.geometric ? v.used + v.used / 2 + 16 : v.used + random.between(8, 64);
+            const std::size_t want =
+                v.geometric ? v.used + v.used / 2 + 16 : v.used + random.between(8, 64);
             if (want > v.limit) {
                 outcome.checksum += finish(v);
                 restart(v, random);

@@ -1,14 +1,10 @@
-// What every benchmark program shares: deterministic numbers, tables that do not come from malloc, stamps in blocks,
-// the clock and the process's own figures from /proc.
+// What every benchmark program shares: deterministic numbers, tables that do not come from malloc,
+// stamps in blocks, the clock and the process's own figures from /proc.
 //
-// Nothing here calls malloc, so that the allocator under test serves the workload and nothing else. Everything that a
-// workload computes depends on its seed alone: its checksum is the same under every allocator and on every run.
+// Nothing here calls malloc, so that the allocator under test serves the workload and nothing else.
+// Everything that a workload computes depends on its seed alone: its checksum is the same under
+// every allocator and on every run.
 #pragma once
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstddef>
@@ -16,6 +12,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 #include <utility>
 
 namespace hak::bench {
@@ -28,7 +28,8 @@ namespace hak::bench {
 inline std::uint64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
     timespec t{};
     clock_gettime(clock, &t);
-    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(t.tv_nsec);
+    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 // The finalizer of SplitMix64: a bijection whose output bits all depend on all input bits.
@@ -39,7 +40,7 @@ constexpr std::uint64_t scramble(std::uint64_t x) {
 }
 
 class Random {
-public:
+  public:
     explicit Random(std::uint64_t seed) : state_(seed) {}
 
     std::uint64_t next() { return scramble(state_ += 0x9e3779b97f4a7c15u); }
@@ -49,7 +50,9 @@ public:
         return static_cast<std::uint32_t>(((next() >> 32) * n) >> 32);
     }
 
-    std::uint32_t between(std::uint32_t low, std::uint32_t high) { return low + below(high - low + 1); }
+    std::uint32_t between(std::uint32_t low, std::uint32_t high) {
+        return low + below(high - low + 1);
+    }
 
     // Log-uniform sizes in [low, high): every doubling is equally likely. Both are powers of two.
     std::uint32_t log_uniform(unsigned low_shift, unsigned high_shift) {
@@ -63,24 +66,26 @@ public:
         return 1 + static_cast<std::uint32_t>(-std::log(u) * mean);
     }
 
-private:
+  private:
     std::uint64_t state_;
 };
 
-// A fixed array from mmap with every page present from the start: it belongs to the program's own memory, measured
-// before the work begins, and not to the allocator's.
+// A fixed array from mmap with every page present from the start: it belongs to the program's own
+// memory, measured before the work begins, and not to the allocator's.
 template <class T>
 class Table {
-public:
+  public:
     explicit Table(std::size_t count) : count_(count) {
-        void* p = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        void* p = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (p == MAP_FAILED) die("mmap of a table failed");
         data_ = static_cast<T*>(p);
     }
     ~Table() {
         if (data_ != nullptr) munmap(data_, bytes());
     }
-    Table(Table&& other) noexcept : count_(other.count_), data_(std::exchange(other.data_, nullptr)) {}
+    Table(Table&& other) noexcept
+        : count_(other.count_), data_(std::exchange(other.data_, nullptr)) {}
     Table(const Table&) = delete;
     Table& operator=(const Table&) = delete;
     Table& operator=(Table&&) = delete;
@@ -90,7 +95,7 @@ public:
     T* end() { return data_ + count_; }
     std::size_t size() const { return count_; }
 
-private:
+  private:
     std::size_t bytes() const { return count_ * sizeof(T) + (count_ == 0); }
 
     std::size_t count_;
@@ -111,8 +116,12 @@ inline std::uint64_t status_kib(const char* name) {
     return std::strtoull(line + std::strlen(name), nullptr, 10);
 }
 
-inline std::uint64_t rss_kib() { return status_kib("VmRSS:"); }
-inline std::uint64_t peak_rss_kib() { return status_kib("VmHWM:"); }
+inline std::uint64_t rss_kib() {
+    return status_kib("VmRSS:");
+}
+inline std::uint64_t peak_rss_kib() {
+    return status_kib("VmHWM:");
+}
 
 // The number of mappings of the process: the lines of /proc/self/maps.
 inline std::uint64_t mappings() {
@@ -128,8 +137,9 @@ inline std::uint64_t mappings() {
     return lines;
 }
 
-// A stamp is a key at a block's start and, where there is room, its complement mixed with the size at the end. Reading
-// it back shows that nobody else wrote into the block. Blocks hold at least 8 bytes.
+// A stamp is a key at a block's start and, where there is room, its complement mixed with the size
+// at the end. Reading it back shows that nobody else wrote into the block. Blocks hold at least 8
+// bytes.
 inline void stamp(void* block, std::size_t size, std::uint64_t key) {
     std::memcpy(block, &key, sizeof key);
     if (size >= 2 * sizeof key) {
@@ -182,7 +192,7 @@ struct Options {
 
 // The measured part of a run. A workload builds its tables, calls begin(), works, calls end().
 class Measure {
-public:
+  public:
     void begin() {
         baseline_kib_ = rss_kib();
         start_cpu_ns_ = now_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -198,7 +208,7 @@ public:
     std::uint64_t elapsed_ns() const { return elapsed_ns_; }
     std::uint64_t cpu_ns() const { return cpu_ns_; }
 
-private:
+  private:
     std::uint64_t baseline_kib_ = 0;
     std::uint64_t peak_kib_ = 0;
     std::uint64_t start_ns_ = 0;
@@ -208,7 +218,8 @@ private:
 };
 
 struct Outcome {
-    std::uint64_t ops = 0;       // allocations and reallocations, or reads where the workload measures reads
+    // allocations and reallocations, or reads where the workload measures reads
+    std::uint64_t ops = 0;
     std::uint64_t checksum = 0;  // a sum, so that the order in which threads finish does not matter
 };
 

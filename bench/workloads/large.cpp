@@ -1,5 +1,6 @@
-// Blocks that are larger than any slab's: churn that touches one byte of every page, and sixteen arrays read in step,
-// which is slow when an allocator lets all of them begin at the same offset of a page (one set of the first-level cache).
+// Blocks that are larger than any slab's: churn that touches one byte of every page, and sixteen
+// arrays read in step, which is slow when an allocator lets all of them begin at the same offset of
+// a page (one set of the first-level cache).
 #include "harness.hpp"
 
 namespace hak::bench {
@@ -25,7 +26,8 @@ std::uint64_t destroy(Area& area) {
     for (std::size_t i = 0; i < area.size; i += 16 * kPage) {
         if (area.data[i] != area.key) die("a large block's contents changed while it was in use");
     }
-    if (area.data[area.size - 1] != area.key) die("a large block's contents changed while it was in use");
+    if (area.data[area.size - 1] != area.key)
+        die("a large block's contents changed while it was in use");
     const std::uint64_t value = scramble(area.size * 256 + area.key);
     std::free(area.data);
     return value;

@@ -1,6 +1,7 @@
-// The server model of Larson and Krishnan ("Memory allocation for long-running server applications", ISMM 1998), written
-// from the paper's description: a thread holds an array of blocks and replaces randomly chosen ones by blocks of random
-// size; after a while it ends and hands the array on to a fresh thread, which so frees what others allocated.
+// The server model of Larson and Krishnan ("Memory allocation for long-running server
+// applications", ISMM 1998), written from the paper's description: a thread holds an array of
+// blocks and replaces randomly chosen ones by blocks of random size; after a while it ends and
+// hands the array on to a fresh thread, which so frees what others allocated.
 #include <atomic>
 #include <latch>
 #include <thread>
@@ -24,7 +25,8 @@ struct Shape {
 };
 
 struct Chain {
-    Chain(const Shape& s, std::uint64_t seed) : shape(s), random(seed), slots(s.slots), generations_left(s.generations) {}
+    Chain(const Shape& s, std::uint64_t seed)
+        : shape(s), random(seed), slots(s.slots), generations_left(s.generations) {}
 
     Shape shape;
     Random random;
@@ -45,7 +47,8 @@ void empty(Slot& slot, std::uint64_t& checksum) {
     slot.block = nullptr;
 }
 
-// One thread's life. The successor is started by the dying thread, as in the paper; the last one counts down.
+// One thread's life. The successor is started by the dying thread, as in the paper; the last one
+// counts down.
 void generation(Chain* chain, std::latch* done) {
     Random random = chain->random;
     std::uint64_t checksum = 0;
@@ -66,7 +69,8 @@ void generation(Chain* chain, std::latch* done) {
 Outcome run(const Options& options, Measure& measure, const Shape& shape) {
     Table<Chain*> chains(options.threads);
     for (unsigned t = 0; t < options.threads; ++t) {
-        void* place = mmap(nullptr, sizeof(Chain), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* place = mmap(nullptr, sizeof(Chain), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (place == MAP_FAILED) die("mmap of a chain failed");
         chains[t] = new (place) Chain(shape, options.seed + t);
     }

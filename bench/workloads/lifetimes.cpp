@@ -1,6 +1,7 @@
-// Blocks of log-uniform sizes (16 bytes to 32 KiB) that live for exponentially distributed times: what a program looks
-// like whose blocks are neither a stack nor a queue. One in eight comes from calloc. With several threads one block in
-// sixteen is swapped through a shared place, so that another thread frees it.
+// Blocks of log-uniform sizes (16 bytes to 32 KiB) that live for exponentially distributed times:
+// what a program looks like whose blocks are neither a stack nor a queue. One in eight comes from
+// calloc. With several threads one block in sixteen is swapped through a shared place, so that
+// another thread frees it.
 #include <atomic>
 #include <thread>
 
@@ -33,7 +34,8 @@ Head* make(Random& random) {
     char* block = nullptr;
     if ((key & 7) == 0) {
         block = static_cast<char*>(must_calloc(1, size));
-        if (block[0] != 0 || block[size / 2] != 0 || block[size - 1] != 0) die("calloc returned a block that is not zero");
+        if (block[0] != 0 || block[size / 2] != 0 || block[size - 1] != 0)
+            die("calloc returned a block that is not zero");
     } else {
         block = static_cast<char*>(must_malloc(size));
     }
@@ -81,7 +83,8 @@ void work(Worker* worker, Shared* shared, std::uint64_t seed, std::uint64_t step
             due = next;
         }
         Head* head = make(random);
-        // Every number is drawn whatever the swap yields: the blocks that exist depend on the seed, not on the schedule.
+        // Every number is drawn whatever the swap yields: the blocks that exist depend on the seed,
+        // not on the schedule.
         std::uint32_t life = random.exponential(kMeanLife);
         if (life >= kWheel) life = kWheel - 1;
         const std::uint64_t swap = random.next();
@@ -97,7 +100,8 @@ void work(Worker* worker, Shared* shared, std::uint64_t seed, std::uint64_t step
         target = index;
     }
     for (std::uint32_t& list : worker->wheel) {
-        for (std::uint32_t i = list; i != kNone; i = worker->nodes[i].next) sum += destroy(worker->nodes[i].head);
+        for (std::uint32_t i = list; i != kNone; i = worker->nodes[i].next)
+            sum += destroy(worker->nodes[i].head);
     }
     worker->checksum = sum;
 }

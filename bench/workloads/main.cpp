@@ -24,11 +24,15 @@ constexpr Workload kWorkloads[] = {
     {"larson-mid-2", 2, hak::bench::larson_mid, "the same with blocks of 2 to 32 KiB, 2 threads"},
     {"remote-1to1", 2, hak::bench::producer_consumer, "one producer, one consumer"},
     {"remote-2to2", 4, hak::bench::producer_consumer, "two producers, two consumers, one queue"},
-    {"lifetimes-1", 1, hak::bench::lifetimes, "sizes log-uniform 16 bytes to 32 KiB, exponential lifetimes, 1 thread"},
-    {"lifetimes-4", 4, hak::bench::lifetimes, "the same with 4 threads that swap one block in sixteen"},
-    {"realloc", 1, hak::bench::realloc_growth, "sixteen vectors that grow by half or by small appends"},
+    {"lifetimes-1", 1, hak::bench::lifetimes,
+     "sizes log-uniform 16 bytes to 32 KiB, exponential lifetimes, 1 thread"},
+    {"lifetimes-4", 4, hak::bench::lifetimes,
+     "the same with 4 threads that swap one block in sixteen"},
+    {"realloc", 1, hak::bench::realloc_growth,
+     "sixteen vectors that grow by half or by small appends"},
     {"large", 1, hak::bench::large_churn, "32 KiB to 8 MiB, one byte of every page written"},
-    {"short-threads", 2, hak::bench::short_threads, "threads that allocate and free 300 blocks and end"},
+    {"short-threads", 2, hak::bench::short_threads,
+     "threads that allocate and free 300 blocks and end"},
     {"arrays-16", 1, hak::bench::arrays_in_step, "16 arrays of 16 to 512 KiB read in step"},
     {"tree", 1, hak::bench::tree, "search trees of small nodes built, changed, torn down"},
     {"strings", 1, hak::bench::strings, "short strings appended, joined, copied, replaced"},
@@ -53,25 +57,32 @@ double number(const char* name, const char* text, double low, double high, bool 
     char* end = nullptr;
     errno = 0;
     const double value = text == nullptr ? 0 : std::strtod(text, &end);
-    const bool fits = text != nullptr && end != text && *end == '\0' && errno == 0 && value >= low && value <= high;
+    const bool fits = text != nullptr && end != text && *end == '\0' && errno == 0 &&
+                      value >= low && value <= high;
     if (!fits || (whole && value != std::floor(value))) {
-        std::fprintf(stderr, "bench_workloads: %s needs a%s number from %g to %g\n", name, whole ? " whole" : "", low, high);
+        std::fprintf(stderr, "bench_workloads: %s needs a%s number from %g to %g\n", name,
+                     whole ? " whole" : "", low, high);
         usage(stderr);
         std::exit(2);
     }
     return value;
 }
 
-void print(const Workload& w, const Options& options, const Outcome& outcome, const Measure& measure) {
+void print(const Workload& w, const Options& options, const Outcome& outcome,
+           const Measure& measure) {
     const double seconds = static_cast<double>(measure.elapsed_ns()) * 1e-9;
     std::printf(
-        "{\"workload\": \"%s\", \"threads\": %u, \"scale\": %g, \"seed\": %llu, \"ops\": %llu, \"seconds\": %.6f, "
-        "\"cpu_seconds\": %.6f, \"ns_per_op\": %.3f, \"peak_kib\": %llu, \"baseline_kib\": %llu, \"checksum\": \"%016llx\", "
+        "{\"workload\": \"%s\", \"threads\": %u, \"scale\": %g, \"seed\": %llu, \"ops\": %llu, "
+        "\"seconds\": %.6f, "
+        "\"cpu_seconds\": %.6f, \"ns_per_op\": %.3f, \"peak_kib\": %llu, \"baseline_kib\": %llu, "
+        "\"checksum\": \"%016llx\", "
         "\"malloc\": \"%s\", \"free\": \"%s\", \"realloc\": \"%s\", \"mapped\": [",
         w.name, options.threads, options.scale, static_cast<unsigned long long>(options.seed),
-        static_cast<unsigned long long>(outcome.ops), seconds, static_cast<double>(measure.cpu_ns()) * 1e-9,
+        static_cast<unsigned long long>(outcome.ops), seconds,
+        static_cast<double>(measure.cpu_ns()) * 1e-9,
         static_cast<double>(measure.elapsed_ns()) / static_cast<double>(outcome.ops),
-        static_cast<unsigned long long>(measure.peak_kib()), static_cast<unsigned long long>(measure.baseline_kib()),
+        static_cast<unsigned long long>(measure.peak_kib()),
+        static_cast<unsigned long long>(measure.baseline_kib()),
         static_cast<unsigned long long>(outcome.checksum), hak::bench::defining_library("malloc"),
         hak::bench::defining_library("free"), hak::bench::defining_library("realloc"));
     const char* separator = "";

@@ -1,5 +1,6 @@
-// Small objects: a search tree that is built, thinned, searched and torn down, and a table of strings that are joined,
-// cut and replaced. Both follow pointers, so that where an allocator places neighbours counts too.
+// Small objects: a search tree that is built, thinned, searched and torn down, and a table of
+// strings that are joined, cut and replaced. Both follow pointers, so that where an allocator
+// places neighbours counts too.
 #include "harness.hpp"
 
 namespace hak::bench {
@@ -29,7 +30,8 @@ void insert(TreeNode** at, std::uint64_t key) {
 
 std::uint64_t destroy(TreeNode* node) {
     const unsigned char length = node->label[0];
-    if (node->label[length - 1] != static_cast<unsigned char>(node->key >> 8)) die("a tree's label changed while in use");
+    if (node->label[length - 1] != static_cast<unsigned char>(node->key >> 8))
+        die("a tree's label changed while in use");
     const std::uint64_t value = scramble(node->key + length);
     std::free(node->label);
     std::free(node);
@@ -62,7 +64,8 @@ void set(Text& text, char* data, std::uint32_t length) {
 
 std::uint64_t hash(const Text& text) {
     std::uint64_t h = text.length;
-    for (std::uint32_t i = 0; i < text.length; ++i) h = (h ^ static_cast<unsigned char>(text.data[i])) * 0x100000001b3u;
+    for (std::uint32_t i = 0; i < text.length; ++i)
+        h = (h ^ static_cast<unsigned char>(text.data[i])) * 0x100000001b3u;
     return h;
 }
 
@@ -79,9 +82,11 @@ Outcome tree(const Options& options, Measure& measure) {
         TreeNode* root = nullptr;
         for (std::uint32_t i = 0; i < kNodes; ++i) insert(&root, random.next());
         for (std::uint32_t i = 0; i < kNodes / 2; ++i) {
-            // Half of the nodes are replaced: the smallest of a random subtree goes, a new one comes.
+            // Half of the nodes are replaced: the smallest of a random subtree goes, a new one
+            // comes.
             TreeNode** at = &root;
-            for (std::uint64_t turns = random.next() & 0xff; (turns & 1) != 0 && (*at)->child[1] != nullptr; turns >>= 1) {
+            for (std::uint64_t turns = random.next() & 0xff;
+                 (turns & 1) != 0 && (*at)->child[1] != nullptr; turns >>= 1) {
                 at = &(*at)->child[1];
             }
             outcome.checksum += remove_first(at);
@@ -122,7 +127,8 @@ Outcome strings(const Options& options, Measure& measure) {
             const std::uint32_t length = text.length / 2 + other.length / 2;
             char* data = static_cast<char*>(must_malloc(length + 1));
             if (text.length != 0) std::memcpy(data, text.data, text.length / 2);
-            if (other.length != 0) std::memcpy(data + text.length / 2, other.data, other.length / 2);
+            if (other.length != 0)
+                std::memcpy(data + text.length / 2, other.data, other.length / 2);
             data[length] = '\0';
             set(text, data, length);
         } else {  // copied for a moment, as an argument or a key would be

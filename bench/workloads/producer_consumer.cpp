@@ -1,5 +1,6 @@
-// Producers allocate, consumers free: every block is returned by a thread that did not allocate it. Blocks travel in
-// packets through one bounded queue, so that the queue's own cost is small beside the allocator's.
+// Producers allocate, consumers free: every block is returned by a thread that did not allocate it.
+// Blocks travel in packets through one bounded queue, so that the queue's own cost is small beside
+// the allocator's.
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -19,7 +20,7 @@ struct Packet {
 
 // A ring of packet pointers; both ends wait.
 class Queue {
-public:
+  public:
     void put(Packet* packet) {
         std::unique_lock lock(mutex_);
         not_full_.wait(lock, [&] { return count_ < kPackets; });
@@ -38,7 +39,7 @@ public:
         return packet;
     }
 
-private:
+  private:
     std::mutex mutex_;
     std::condition_variable not_full_;
     std::condition_variable not_empty_;

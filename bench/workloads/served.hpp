@@ -1,11 +1,11 @@
-// Which library's malloc serves this process: asked of the dynamic linker and of /proc/self/maps, both at run time.
+// Which library's malloc serves this process: asked of the dynamic linker and of /proc/self/maps,
+// both at run time.
 #pragma once
-
-#include <dlfcn.h>
 
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <dlfcn.h>
 
 namespace hak::bench {
 

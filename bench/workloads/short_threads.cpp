@@ -1,5 +1,5 @@
-// Many short threads: each allocates and frees a few hundred blocks and ends. What a thread's first allocation and its
-// exit cost dominates.
+// Many short threads: each allocates and frees a few hundred blocks and ends. What a thread's first
+// allocation and its exit cost dominates.
 #include <thread>
 
 #include "harness.hpp"
@@ -28,9 +28,11 @@ void live(std::uint64_t seed, std::uint64_t* checksum) {
     *checksum += sum;
 }
 
-// A line that starts threads one after the other, so that as many of them live at a time as there are lines.
+// A line that starts threads one after the other, so that as many of them live at a time as there
+// are lines.
 void line(std::uint64_t seed, std::uint64_t count, std::uint64_t* checksum) {
-    for (std::uint64_t n = 0; n < count; ++n) std::thread(live, scramble(seed + n), checksum).join();
+    for (std::uint64_t n = 0; n < count; ++n)
+        std::thread(live, scramble(seed + n), checksum).join();
 }
 
 struct alignas(128) Sum {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The seed corpora of fuzz/corpus: a folder for each target, with inputs as they are and in packs (*.pack: a line of hex digits each).
+"""The seed corpora of fuzz/corpus: a folder for each target, with inputs as they are and in packs
+(*.pack: a line of hex digits each).
 
   corpus.py unpack TARGET FOLDER     writes each input to a file of its own
   corpus.py pack TARGET FOLDER       makes fuzz/corpus/TARGET/grown.pack of a folder's inputs
@@ -36,11 +37,14 @@ def unpack(target, folder):
 
 
 def pack(target, folder):
-    """What the folder holds, except what is a file of the corpus already; returns the number of inputs."""
+    """What the folder holds, except what is a file of the corpus already; returns the number of
+    inputs."""
     given = {path.read_bytes() for path in (CORPUS / target).iterdir() if path.suffix != ".pack"}
     found = {path.read_bytes() for path in Path(folder).iterdir()} - given - {b""}
     grown = CORPUS / target / "grown.pack"
-    grown.write_text("".join(data.hex() + "\n" for data in sorted(found, key=lambda data: (len(data), data))))
+    grown.write_text(
+        "".join(data.hex() + "\n" for data in sorted(found, key=lambda data: (len(data), data)))
+    )
     if not found:
         grown.unlink()
     return len(found)

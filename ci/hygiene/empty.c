@@ -1,5 +1,6 @@
-// empty.c: a program that does nothing, or one allocation with the argument "one", and prints what it then holds in memory: the
-// resident bytes in KiB, summed by the kernel from the page tables. It uses no stdio, which would allocate.
+// empty.c: a program that does nothing, or one allocation with the argument "one", and prints what
+// it then holds in memory: the resident bytes in KiB, summed by the kernel from the page tables. It
+// uses no stdio, which would allocate.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ int main(int argc, char** argv) {
     int file = open("/proc/self/smaps_rollup", O_RDONLY);
     if (file < 0) return 2;
     size_t length = 0;
-    for (ssize_t n; (n = read(file, text + length, sizeof text - 1 - length)) > 0;) length += (size_t)n;
+    for (ssize_t n; (n = read(file, text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)n;
     close(file);
     const char* line = strstr(text, "Rss:");
     if (line == NULL) return 3;

@@ -1,4 +1,5 @@
-// served.c: a C program that proves which allocator serves it: hak_malloc_usable_size stops the process for a block of any other.
+// served.c: a C program that proves which allocator serves it: hak_malloc_usable_size stops the
+// process for a block of any other.
 #include <hakmem/hakmem.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ int main(void) {
     expect("malloc", a != NULL && hak_malloc_usable_size(a) >= 1000);
     expect("calloc", b != NULL && hak_malloc_usable_size(b) >= 1000 && b[999] == 0);
     expect("strdup", c != NULL && hak_malloc_usable_size(c) >= 22);
-    expect("posix_memalign", posix_memalign(&d, 4096, 100) == 0 && hak_malloc_usable_size(d) >= 100);
+    expect("posix_memalign",
+           posix_memalign(&d, 4096, 100) == 0 && hak_malloc_usable_size(d) >= 100);
     char* const e = realloc(a, 100000);
     expect("realloc", e != NULL && hak_malloc_usable_size(e) >= 100000);
     struct hak_stats stats;

@@ -1,12 +1,12 @@
-// served.cpp: a C++ program that proves which allocator serves it, and that operator new fails as the standard says.
+// served.cpp: a C++ program that proves which allocator serves it, and that operator new fails as
+// the standard says.
 #include <cstdint>
 #include <cstdio>
+#include <hakmem/hakmem.h>
+#include <hakmem/hakmem.hpp>
 #include <memory_resource>
 #include <new>
 #include <vector>
-
-#include <hakmem/hakmem.h>
-#include <hakmem/hakmem.hpp>
 
 // Too large for any machine; not a constant for the compiler, which would refuse it.
 static volatile std::size_t impossible = SIZE_MAX / 2;
@@ -26,7 +26,8 @@ int main() {
 
     bool thrown = false;
     try {
-        // Kept in a volatile pointer, because the compiler may leave out an allocation that nobody can see.
+        // Kept in a volatile pointer, because the compiler may leave out an allocation that nobody
+        // can see.
         char* volatile block = new char[impossible];
         delete[] block;
     } catch (const std::bad_alloc&) {
@@ -38,7 +39,8 @@ int main() {
         char bytes[256];
     };
     Wide* const wide = new Wide;
-    expect("aligned new", hak_malloc_usable_size(wide) >= 256 && reinterpret_cast<std::uintptr_t>(wide) % 256 == 0);
+    expect("aligned new", hak_malloc_usable_size(wide) >= 256 &&
+                              reinterpret_cast<std::uintptr_t>(wide) % 256 == 0);
     delete wide;
 
 #ifndef HAKMEM_PLAIN_NEW_ONLY

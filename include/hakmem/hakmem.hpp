@@ -1,4 +1,5 @@
-// hakmem.hpp: hakmem for C++ containers. Stateless: every allocator and every resource here reaches the one allocator of the process.
+// hakmem.hpp: hakmem for C++ containers. Stateless: every allocator and every resource here reaches
+// the one allocator of the process.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +35,7 @@ inline void give_back(void* block, std::size_t bytes, std::size_t alignment) noe
 // An allocator as of [allocator.requirements]. All instances are equal.
 template <class T>
 class allocator {
-public:
+  public:
     using value_type = T;
     using is_always_equal = std::true_type;
     using propagate_on_container_move_assignment = std::true_type;
@@ -43,12 +44,16 @@ public:
     template <class U>
     constexpr allocator(const allocator<U>&) noexcept {}
 
-    // Room for `count` objects; throws std::bad_array_new_length if their size overflows, std::bad_alloc if there is no memory.
+    // Room for `count` objects; throws std::bad_array_new_length if their size overflows,
+    // std::bad_alloc if there is no memory.
     [[nodiscard]] T* allocate(std::size_t count) {
-        if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+        if (count > std::numeric_limits<std::size_t>::max() / sizeof(T))
+            throw std::bad_array_new_length();
         return static_cast<T*>(detail::allocate_or_throw(count * sizeof(T), alignof(T)));
     }
-    void deallocate(T* block, std::size_t count) noexcept { detail::give_back(block, count * sizeof(T), alignof(T)); }
+    void deallocate(T* block, std::size_t count) noexcept {
+        detail::give_back(block, count * sizeof(T), alignof(T));
+    }
 
     template <class U>
     constexpr bool operator==(const allocator<U>&) const noexcept {
@@ -62,9 +67,13 @@ public:
 
 // A polymorphic memory resource over hakmem. All instances are equal.
 class memory_resource : public std::pmr::memory_resource {
-private:
-    void* do_allocate(std::size_t bytes, std::size_t alignment) override { return detail::allocate_or_throw(bytes, alignment); }
-    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override { detail::give_back(block, bytes, alignment); }
+  private:
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+        return detail::allocate_or_throw(bytes, alignment);
+    }
+    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {
+        detail::give_back(block, bytes, alignment);
+    }
     bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
         return dynamic_cast<const memory_resource*>(&other) != nullptr;
     }

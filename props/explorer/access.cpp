@@ -19,7 +19,8 @@ std::uint64_t apply(word::Update kind, std::uint64_t old, std::uint64_t operand,
 }  // namespace
 
 // The orders that the machine executes: as declared, or what the target gives.
-Op Engine::prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& order, Order& failure, Sites::What what, const Where& where) {
+Op Engine::prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& order, Order& failure,
+                   Sites::What what, const Where& where) {
     const Sites::Orders orders = sites_.meet(where, what, {order, failure});
     order = orders.order;
     failure = orders.failure;
@@ -35,8 +36,11 @@ Op Engine::prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& ord
         op.failure = failure;
         op.sc = order == Order::seq_cst || (kind == Op::Kind::cas && failure == Order::seq_cst);
     } else if (options_.orders == Orders::x86) {
-        const bool locked = kind == Op::Kind::update || kind == Op::Kind::cas || (kind == Op::Kind::store && order == Order::seq_cst);
-        op.order = kind == Op::Kind::load ? Order::acquire : kind == Op::Kind::store ? Order::release : Order::acq_rel;
+        const bool locked = kind == Op::Kind::update || kind == Op::Kind::cas ||
+                            (kind == Op::Kind::store && order == Order::seq_cst);
+        op.order = kind == Op::Kind::load    ? Order::acquire
+                   : kind == Op::Kind::store ? Order::release
+                                             : Order::acq_rel;
         op.failure = Order::acquire;
         op.full_fence = locked;
         op.sc = locked || kind == Op::Kind::fence;
@@ -59,7 +63,9 @@ void Engine::report_conflict(const Where& where) {
 }
 
 void Engine::reach(const Op& op, std::uint32_t flat, unsigned bytes, const Where& where) {
-    const Footprints::Verdict verdict = options_.sleep_sets ? footprints_.note(flat, current_, op.writes()) : Footprints::Verdict::shared;
+    const Footprints::Verdict verdict = options_.sleep_sets
+                                            ? footprints_.note(flat, current_, op.writes())
+                                            : Footprints::Verdict::shared;
     if (verdict == Footprints::Verdict::learned) end(Outcome::restart);
     // A full fence acts on every word, whoever else knows this one.
     if (verdict == Footprints::Verdict::shared || op.full_fence) {
@@ -109,12 +115,16 @@ std::uint64_t Engine::load(std::uint32_t flat, unsigned bytes, Order order, cons
     read(op, position, op.order);
     const std::uint64_t value = machine_.value(op.word, id);
     if (tracing_) [[unlikely]] {
-        trace(where, flat, std::string("load ") + name_of(order) + " = " + memory_.describe_value(value) + describe_source(op, id), position);
+        trace(where, flat,
+              std::string("load ") + name_of(order) + " = " + memory_.describe_value(value) +
+                  describe_source(op, id),
+              position);
     }
     return value;
 }
 
-void Engine::store(std::uint32_t flat, unsigned bytes, std::uint64_t value, Order order, const Where& where) {
+void Engine::store(std::uint32_t flat, unsigned bytes, std::uint64_t value, Order order,
+                   const Where& where) {
     Order unused{};
     const Op op = prepare(Op::Kind::store, flat, bytes, order, unused, Sites::What::store, where);
     reach(op, flat, bytes, where);
@@ -128,17 +138,21 @@ void Engine::store(std::uint32_t flat, unsigned bytes, std::uint64_t value, Orde
     write(op, after, value, op.order, false);
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     if (tracing_) [[unlikely]] {
-        std::string text = std::string("store ") + name_of(order) + " " + memory_.describe_value(value);
+        std::string text =
+            std::string("store ") + name_of(order) + " " + memory_.describe_value(value);
         if (behind != 0) text += " [before " + std::to_string(behind) + " later]";
         trace(where, flat, text, after);
     }
 }
 
-std::uint64_t Engine::update(std::uint32_t flat, unsigned bytes, word::Update kind, std::uint64_t operand, Order order, const Where& where) {
-    constexpr Sites::What kWhat[] = {Sites::What::exchange, Sites::What::fetch_add, Sites::What::fetch_sub};
+std::uint64_t Engine::update(std::uint32_t flat, unsigned bytes, word::Update kind,
+                             std::uint64_t operand, Order order, const Where& where) {
+    constexpr Sites::What kWhat[] = {Sites::What::exchange, Sites::What::fetch_add,
+                                     Sites::What::fetch_sub};
     constexpr const char* kNames[] = {"exchange ", "fetch_add ", "fetch_sub "};
     Order unused{};
-    const Op op = prepare(Op::Kind::update, flat, bytes, order, unused, kWhat[static_cast<unsigned>(kind)], where);
+    const Op op = prepare(Op::Kind::update, flat, bytes, order, unused,
+                          kWhat[static_cast<unsigned>(kind)], where);
     reach(op, flat, bytes, where);
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     const unsigned position = pick_message(op);
@@ -149,16 +163,18 @@ std::uint64_t Engine::update(std::uint32_t flat, unsigned bytes, word::Update ki
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     if (tracing_) [[unlikely]] {
         trace(where, flat,
-              std::string(kNames[static_cast<unsigned>(kind)]) + name_of(order) + " " + memory_.describe_value(old) + " -> " +
-                  memory_.describe_value(value) + describe_source(op, id),
+              std::string(kNames[static_cast<unsigned>(kind)]) + name_of(order) + " " +
+                  memory_.describe_value(old) + " -> " + memory_.describe_value(value) +
+                  describe_source(op, id),
               position);
     }
     return old;
 }
 
-bool Engine::cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, std::uint64_t desired, Order success, Order failure, bool weak,
-                 const Where& where) {
-    Op op = prepare(Op::Kind::cas, flat, bytes, success, failure, weak ? Sites::What::cas_weak : Sites::What::cas_strong, where);
+bool Engine::cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, std::uint64_t desired,
+                 Order success, Order failure, bool weak, const Where& where) {
+    Op op = prepare(Op::Kind::cas, flat, bytes, success, failure,
+                    weak ? Sites::What::cas_weak : Sites::What::cas_strong, where);
     op.weak = weak;
     op.expected = expected;
     reach(op, flat, bytes, where);
@@ -168,9 +184,11 @@ bool Engine::cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, st
     const std::uint64_t seen = machine_.value(op.word, id);
     bool done = false, spurious = false;
     if (seen == expected) {
-        // Where both are possible it is a choice; where it may not succeed (another read-modify-write took the message), it fails.
+        // Where both are possible it is a choice; where it may not succeed (another
+        // read-modify-write took the message), it fails.
         done = machine_.can_succeed(current_, op, position);
-        spurious = machine_.can_fail(current_, op, position) && (!done || decide(2, Search::Choice::spurious) != 0);
+        spurious = machine_.can_fail(current_, op, position) &&
+                   (!done || decide(2, Search::Choice::spurious) != 0);
         if (spurious) {
             done = false;
             --machine_.thread(current_).spurious_left;
@@ -186,9 +204,11 @@ bool Engine::cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, st
     }
     if (op.full_fence) machine_.fence(current_, Order::seq_cst);
     if (tracing_) [[unlikely]] {
-        std::string text = std::string(weak ? "cas_weak " : "cas_strong ") + name_of(done ? success : failure) + " ";
-        text += done ? memory_.describe_value(seen) + " -> " + memory_.describe_value(desired)
-                     : (spurious ? "fails spuriously on " : "fails on ") + memory_.describe_value(seen);
+        std::string text = std::string(weak ? "cas_weak " : "cas_strong ") +
+                           name_of(done ? success : failure) + " ";
+        text +=
+            done ? memory_.describe_value(seen) + " -> " + memory_.describe_value(desired)
+                 : (spurious ? "fails spuriously on " : "fails on ") + memory_.describe_value(seen);
         trace(where, flat, text + describe_source(op, id), position);
     }
     return done;
@@ -205,11 +225,14 @@ void Engine::fence(Order order, const Where& where) {
         ++machine_.thread(current_).events;
     }
     machine_.fence(current_, order);
-    if (tracing_) [[unlikely]] trace(where, Memory::kNowhere, std::string("fence ") + name_of(order), 0);
+    if (tracing_) [[unlikely]]
+        trace(where, Memory::kNowhere, std::string("fence ") + name_of(order), 0);
 }
 
 void Engine::count_silent_step(const Where& where) {
-    if (++silent_steps_ / kSilentPerStep > options_.step_bound) fail(Kind::step_bound, place_of(where) + ": an endless loop on words that nobody else writes is suspected");
+    if (++silent_steps_ / kSilentPerStep > options_.step_bound)
+        fail(Kind::step_bound,
+             place_of(where) + ": an endless loop on words that nobody else writes is suspected");
 }
 
 void Engine::construct(std::uint32_t flat, unsigned bytes) {
@@ -230,7 +253,8 @@ void Engine::read_plain(std::uint32_t flat, unsigned bytes, const Where& where) 
 
 void Engine::write_plain(std::uint32_t flat, unsigned bytes, const Where& where) {
     count_silent_step(where);
-    if (in_child_) [[unlikely]] shadow_.forget(flat, bytes);
+    if (in_child_) [[unlikely]]
+        shadow_.forget(flat, bytes);
     if (!shadow_.write(flat, bytes, current_, where, "a write races with")) report_conflict(where);
     memory_.save(memory_.address(flat), bytes);
     if (tracing_) [[unlikely]] {
@@ -248,11 +272,13 @@ void Engine::begin(word::Round& round) {
 void Engine::retry(word::Round& round, const Where& where) {
     Thread& t = threads_[current_];
     if (!options_.prune_retries || t.writes != round.writes) return begin(round);
-    if (tracing_) [[unlikely]] trace(where, Memory::kNowhere, "retries", 3);
+    if (tracing_) [[unlikely]]
+        trace(where, Memory::kNowhere, "retries", 3);
     end(Outcome::retried);
 }
 
-// A thread waits for what is there by now. The execution in which it reads that covers the rest of this one.
+// A thread waits for what is there by now. The execution in which it reads that covers the rest of
+// this one.
 void Engine::cut_if_woken() {
     for (unsigned rest = waiting_; rest != 0; rest &= rest - 1) {
         if (!is_stuck(threads_[std::countr_zero(rest)])) end(Outcome::retried);
@@ -262,7 +288,8 @@ void Engine::cut_if_woken() {
 void Engine::wait(word::Round& round, const Where& where) {
     Thread& t = threads_[current_];
     if (t.writes != round.writes) return begin(round);
-    if (tracing_) [[unlikely]] trace(where, Memory::kNowhere, "waits", 4);
+    if (tracing_) [[unlikely]]
+        trace(where, Memory::kNowhere, "waits", 4);
     t.state = Thread::State::waiting;
     t.waits_since = round;
     const unsigned bit = 1u << current_;
@@ -281,9 +308,13 @@ void Engine::wait(word::Round& round, const Where& where) {
 
 std::uint32_t Engine::checked(const void* p, const Where& where) {
     const std::uint32_t flat = memory_.flat(p);
-    if (flat != Memory::kNowhere) [[likely]] return flat;
+    if (flat != Memory::kNowhere) [[likely]]
+        return flat;
     if (!running_->holds(p) && !memory_.is_ghost(p)) {
-        fail(Kind::unregistered, place_of(where) + ": " + memory_.describe(p) + " lies neither in the arena nor in a watched object", where);
+        fail(Kind::unregistered,
+             place_of(where) + ": " + memory_.describe(p) +
+                 " lies neither in the arena nor in a watched object",
+             where);
     }
     return Memory::kNowhere;
 }
@@ -291,7 +322,8 @@ std::uint32_t Engine::checked(const void* p, const Where& where) {
 void Engine::access_alone(const void* p, unsigned bytes, bool writes) {
     const std::uint32_t flat = memory_.flat(p);
     if (flat == Memory::kNowhere || phase_ == Phase::idle) return;
-    if (!shadow_.is_mapped(flat)) fail(Kind::lifetime, "an access to memory that is not mapped: " + memory_.describe(p));
+    if (!shadow_.is_mapped(flat))
+        fail(Kind::lifetime, "an access to memory that is not mapped: " + memory_.describe(p));
     if (writes && phase_ == Phase::finally) memory_.save(const_cast<void*>(p), bytes);
 }
 
@@ -299,15 +331,19 @@ std::string Engine::describe_source(const Op& op, unsigned message) const {
     const Machine::Word& w = machine_.word(op.word);
     unsigned position = 0;
     while (w.order[position] != message) ++position;
-    std::string text = message == 0 ? "  (initial" : "  (from " + threads_[machine_.message(op.word, message).writer].name;
-    if (const unsigned stale = w.count - 1u - position; stale != 0 && op.kind == Op::Kind::load) text += ", stale by " + std::to_string(stale);
+    std::string text = message == 0
+                           ? "  (initial"
+                           : "  (from " + threads_[machine_.message(op.word, message).writer].name;
+    if (const unsigned stale = w.count - 1u - position; stale != 0 && op.kind == Op::Kind::load)
+        text += ", stale by " + std::to_string(stale);
     return text + ")";
 }
 
 void Engine::complete_trace() {
     if (last_set_ == Memory::kNowhere) return;
     std::uint64_t value = 0;
-    std::memcpy(&value, memory_.address(last_set_), last_set_bytes_ < sizeof value ? last_set_bytes_ : sizeof value);
+    std::memcpy(&value, memory_.address(last_set_),
+                last_set_bytes_ < sizeof value ? last_set_bytes_ : sizeof value);
     trace_.extend(" = " + memory_.describe_value(value));
     last_set_ = Memory::kNowhere;
 }

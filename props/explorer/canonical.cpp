@@ -41,13 +41,16 @@ Canonical::Canonical(const Digits& replay) : bound_(kNoBound), replays_(true) {
     for (const std::uint8_t digit : replay) path_.push_back({digit, 0});
 }
 
-void Canonical::begin_execution() { depth_ = 0; }
+void Canonical::begin_execution() {
+    depth_ = 0;
+}
 
 unsigned Canonical::pick(unsigned n, Choice) {
     if (n <= 1) return 0;
     if (depth_ == path_.size()) path_.push_back({0, static_cast<std::uint8_t>(n)});
     Digit& digit = path_[depth_++];
-    if (replays_ && digit.value >= n) fail("the digits do not fit: one of them chooses what is not there", Kind::replay);
+    if (replays_ && digit.value >= n)
+        fail("the digits do not fit: one of them chooses what is not there", Kind::replay);
     return digit.value;
 }
 

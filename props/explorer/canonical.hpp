@@ -1,6 +1,8 @@
-// canonical.hpp: search over digit strings. An execution is the sequence of its decisions, a digit each, where several things were possible;
-// 0 is the plain one. Digits mean the same whatever search found them, so this one replays witnesses, enumerates executions by the
-// number of digits that are not zero (which shrinks witnesses), and is the naive search that the reduction is compared with.
+// canonical.hpp: search over digit strings. An execution is the sequence of its decisions, a digit
+// each, where several things were possible; 0 is the plain one. Digits mean the same whatever
+// search found them, so this one replays witnesses, enumerates executions by the number of digits
+// that are not zero (which shrinks witnesses), and is the naive search that the reduction is
+// compared with.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,7 @@ std::string to_text(const Digits& digits);
 bool parse_digits(std::string_view text, Digits& digits);
 
 class Canonical final : public Search {
-public:
+  public:
     static constexpr unsigned kNoBound = ~0u;
 
     // Every execution with at most `bound` digits that are not zero.
@@ -28,8 +30,12 @@ public:
     explicit Canonical(const Digits& replay);
 
     void begin_execution() override;
-    unsigned pick_thread(const Situation& situation) override { return situation.at_rank(pick(situation.count(), Choice::user)); }
-    unsigned pick_message(const Candidates& candidates) override { return pick(candidates.count, Choice::message); }
+    unsigned pick_thread(const Situation& situation) override {
+        return situation.at_rank(pick(situation.count(), Choice::user));
+    }
+    unsigned pick_message(const Candidates& candidates) override {
+        return pick(candidates.count, Choice::message);
+    }
     unsigned pick(unsigned n, Choice choice) override;
     void executed(unsigned, const Op&, const Situation&) override {}
     bool next() override;
@@ -39,7 +45,7 @@ public:
     }
     bool was_bounded() const override { return was_bounded_; }
 
-private:
+  private:
     struct Digit {
         std::uint8_t value, count;
     };

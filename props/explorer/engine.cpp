@@ -7,7 +7,8 @@
 namespace explorer {
 
 void Engine::add_thread(const char* name, std::function<void()> body) {
-    if (thread_count_ == kThreadsMax) throw SetUpFailure{Kind::limit, "more threads than the explorer holds (kThreadsMax)"};
+    if (thread_count_ == kThreadsMax)
+        throw SetUpFailure{Kind::limit, "more threads than the explorer holds (kThreadsMax)"};
     unsigned same = 1;
     for (unsigned i = 0; i < thread_count_; ++i) same += threads_[i].called == name ? 1 : 0;
     Thread& t = threads_[thread_count_++];
@@ -22,9 +23,11 @@ void Engine::fail(Kind kind, const std::string& text, const Where& where) {
         std::abort();
     }
     if (phase_ == Phase::set_up) throw SetUpFailure{kind, "in the set-up: " + text};
-    if (tracing_ && phase_ == Phase::running) trace(where, Memory::kNowhere, "fails: " + text, static_cast<std::uint64_t>(kind));
+    if (tracing_ && phase_ == Phase::running)
+        trace(where, Memory::kNowhere, "fails: " + text, static_cast<std::uint64_t>(kind));
     failure_ = kind;
-    failure_text_ = phase_ == Phase::finally ? "finally: " + text : threads_[current_].name + ": " + text;
+    failure_text_ =
+        phase_ == Phase::finally ? "finally: " + text : threads_[current_].name + ": " + text;
     end(Outcome::failed);
 }
 
@@ -35,7 +38,9 @@ void Engine::end(Outcome outcome) {
     __builtin_unreachable();
 }
 
-void Engine::thread_entry() { instance->main_thread(); }
+void Engine::thread_entry() {
+    instance->main_thread();
+}
 
 void Engine::main_thread() {
     Thread& t = threads_[current_];
@@ -83,7 +88,9 @@ unsigned Engine::pick() {
         }
     }
     if (situation_.enabled == 0) end(Outcome::ended);
-    if (++situation_.step > options_.step_bound) fail(Kind::step_bound, "more than " + std::to_string(options_.step_bound) + " steps: livelock is suspected");
+    if (++situation_.step > options_.step_bound)
+        fail(Kind::step_bound,
+             "more than " + std::to_string(options_.step_bound) + " steps: livelock is suspected");
     const unsigned next = search_->pick_thread(situation_);
     if (next == Search::kCut) end(Outcome::covered);
     record(situation_.count(), situation_.rank(next));
@@ -94,7 +101,8 @@ unsigned Engine::pick() {
 
 void Engine::record(unsigned n, unsigned digit) {
     if (n <= 1) return;
-    if (digits_.size() == kDigitsMax) fail(Kind::limit, "more decisions than the explorer holds (kDigitsMax)");
+    if (digits_.size() == kDigitsMax)
+        fail(Kind::limit, "more decisions than the explorer holds (kDigitsMax)");
     digits_.push_back(static_cast<std::uint8_t>(digit));
 }
 
@@ -143,7 +151,8 @@ void Engine::execute(Search& search) {
     if (outcome_ == Outcome::retried) ++result_.spin_blocked;
 }
 
-// The threads have ended, or are gone, or wait for ever: one that waits goes on, or its execution is cut, as soon as it would find more.
+// The threads have ended, or are gone, or wait for ever: one that waits goes on, or its execution
+// is cut, as soon as it would find more.
 void Engine::judge() {
     for (unsigned i = 0; i < thread_count_; ++i) {
         if (threads_[i].state != Thread::State::waiting) continue;
@@ -170,8 +179,8 @@ void Engine::finally_entry() {
     instance->end(Outcome::ended);
 }
 
-// Whether the last round of its loop read nothing but newest values, so that the next one would find the same. A round that decided
-// something might decide otherwise.
+// Whether the last round of its loop read nothing but newest values, so that the next one would
+// find the same. A round that decided something might decide otherwise.
 bool Engine::is_stuck(const Thread& t) const {
     if (t.decisions != t.waits_since.decisions || t.reads > kReadsMax) return false;
     for (std::uint32_t i = t.waits_since.reads; i < t.reads; ++i) {

@@ -1,7 +1,8 @@
 // engine.hpp: one exploration at a time: set-up, executions, what each step does, and the report.
 //
-// Control moves between fibers. The main stack runs the set-up and, between executions, the search; each thread runs on a fiber of its own and
-// stops before each operation that others can see. The thread that has just stopped asks the search who goes on and switches there directly.
+// Control moves between fibers. The main stack runs the set-up and, between executions, the search;
+// each thread runs on a fiber of its own and stops before each operation that others can see. The
+// thread that has just stopped asks the search who goes on and switches there directly.
 #pragma once
 
 #include <array>
@@ -30,7 +31,7 @@ struct SetUpFailure {
 };
 
 class Engine {
-public:
+  public:
     enum class Phase : std::uint8_t { idle, set_up, running, finally };
 
     // The engine, once somebody has explored; null before.
@@ -56,18 +57,22 @@ public:
     void* reserve(std::size_t bytes, std::size_t alignment);
     void remap(void* p, std::size_t bytes, bool before, bool after, const char* what);
     bool is_mapped(const void* p) const;
-    void fork(const std::function<void()>& prepare, const std::function<void()>& parent, const std::function<void()>& child);
+    void fork(const std::function<void()>& prepare, const std::function<void()>& parent,
+              const std::function<void()>& child);
 
     // --- Accesses; the flat offset is that of a checked word, while threads run ---
     // kNowhere: the address is the calling fiber's own or a ghost, and the access is not followed.
     std::uint32_t checked(const void* p, const Where& where);
-    // Outside threads: fails the scenario if the word is not mapped, and keeps what `finally` overwrites.
+    // Outside threads: fails the scenario if the word is not mapped, and keeps what `finally`
+    // overwrites.
     void access_alone(const void* p, unsigned bytes, bool writes);
     std::uint64_t load(std::uint32_t flat, unsigned bytes, Order order, const Where& where);
-    void store(std::uint32_t flat, unsigned bytes, std::uint64_t value, Order order, const Where& where);
-    std::uint64_t update(std::uint32_t flat, unsigned bytes, word::Update kind, std::uint64_t operand, Order order, const Where& where);
-    bool cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, std::uint64_t desired, Order success, Order failure, bool weak,
-             const Where& where);
+    void store(std::uint32_t flat, unsigned bytes, std::uint64_t value, Order order,
+               const Where& where);
+    std::uint64_t update(std::uint32_t flat, unsigned bytes, word::Update kind,
+                         std::uint64_t operand, Order order, const Where& where);
+    bool cas(std::uint32_t flat, unsigned bytes, std::uint64_t& expected, std::uint64_t desired,
+             Order success, Order failure, bool weak, const Where& where);
     void fence(Order order, const Where& where);
     void construct(std::uint32_t flat, unsigned bytes);
     void read_plain(std::uint32_t flat, unsigned bytes, const Where& where);
@@ -76,13 +81,14 @@ public:
     void retry(word::Round& round, const Where& where);
     void wait(word::Round& round, const Where& where);
 
-private:
+  private:
     static constexpr unsigned kReadsMax = 4096, kDigitsMax = 1 << 16, kSilentPerStep = 500;
 
     struct Thread {
         enum class State : std::uint8_t { ready, ended, waiting, gone };
         Fiber fiber;
-        std::string called, name;  // as the scenario says; numbered where several are called the same
+        // as the scenario says; numbered where several are called the same
+        std::string called, name;
         std::function<void()> body;
         State state = State::ready;
         std::uint64_t hash = 0;  // of what it read
@@ -110,7 +116,8 @@ private:
     void record(unsigned n, unsigned digit);
 
     // access.cpp: steps
-    Op prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& order, Order& failure, Sites::What what, const Where& where);
+    Op prepare(Op::Kind kind, std::uint32_t flat, unsigned bytes, Order& order, Order& failure,
+               Sites::What what, const Where& where);
     unsigned pick_message(const Op& op);
     void cut_if_woken();
     void count_silent_step(const Where& where);
@@ -163,7 +170,8 @@ private:
     Search* search_ = nullptr;
     Situation situation_{machine_, {}, 0, kThreadsMax, 0, false};
     unsigned current_ = 0, started_ = 0, silent_steps_ = 0, waiting_ = 0;
-    std::uint32_t last_set_ = Memory::kNowhere, last_set_bytes_ = 0;  // the plain write whose value the trace does not show yet
+    // the plain write whose value the trace does not show yet
+    std::uint32_t last_set_ = Memory::kNowhere, last_set_bytes_ = 0;
     bool in_child_ = false, has_executed_ = false, tracing_ = false, counts_ = true;
     Outcome outcome_ = Outcome::ended;
     Kind failure_ = Kind::none;

@@ -1,4 +1,5 @@
-// explain.cpp: what follows a failure: the shortest witness, under which orders it breaks, its trace.
+// explain.cpp: what follows a failure: the shortest witness, under which orders it breaks, its
+// trace.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -31,8 +32,9 @@ void Engine::explain() {
     replay(result_.witness);
     counts_ = true;
     if (result_.kind != kind) {
-        result_.message = "the witness does not reproduce (" + std::string(name_of(result_.kind)) + "): is there state that is not reset? It was " +
-                          name_of(kind) + ": " + message;
+        result_.message = "the witness does not reproduce (" + std::string(name_of(result_.kind)) +
+                          "): is there state that is not reset? It was " + name_of(kind) + ": " +
+                          message;
         result_.kind = Kind::replay;
     }
 }
@@ -81,7 +83,8 @@ void Engine::replay(const std::string& witness) {
     const std::size_t dash = witness.find('-');
     std::vector<std::uint32_t> shared;
     Digits digits;
-    bool readable = parse_digits(dash == std::string::npos ? witness : witness.substr(dash + 1), digits);
+    bool readable =
+        parse_digits(dash == std::string::npos ? witness : witness.substr(dash + 1), digits);
     for (std::size_t at = 0; dash != std::string::npos && at < dash;) {
         const std::size_t end = std::min(witness.find('.', at), dash);
         const unsigned long flat = std::strtoul(witness.substr(at, end - at).c_str(), nullptr, 16);
@@ -114,14 +117,16 @@ std::vector<std::string> Engine::thread_names() const {
 }
 
 const char* name_of(Kind kind) {
-    constexpr const char* kNames[] = {"none",  "data_race",    "lifetime", "check",  "liveness", "step_bound",
-                                      "crash", "unregistered", "limit",    "budget", "replay"};
+    constexpr const char* kNames[] = {"none",     "data_race",  "lifetime", "check",
+                                      "liveness", "step_bound", "crash",    "unregistered",
+                                      "limit",    "budget",     "replay"};
     return kNames[static_cast<unsigned>(kind)];
 }
 
 std::ostream& operator<<(std::ostream& out, const Result& r) {
-    out << (r.ok() ? "ok" : name_of(r.kind)) << ": " << r.executions << " executions, " << r.graphs << " graphs, " << r.sleep_blocked
-        << " covered, " << r.spin_blocked << " waiting, " << r.steps << " steps, " << r.seconds << " s" << (r.exhaustive ? ", exhaustive" : "");
+    out << (r.ok() ? "ok" : name_of(r.kind)) << ": " << r.executions << " executions, " << r.graphs
+        << " graphs, " << r.sleep_blocked << " covered, " << r.spin_blocked << " waiting, "
+        << r.steps << " steps, " << r.seconds << " s" << (r.exhaustive ? ", exhaustive" : "");
     if (r.ok()) return out;
     out << "\n  " << r.message << "\n  witness " << (r.witness.empty() ? "0" : r.witness) << "\n";
     if (!r.triage.empty()) out << "  " << r.triage << "\n";

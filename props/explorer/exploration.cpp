@@ -11,27 +11,30 @@ namespace explorer {
 
 namespace {
 
-// A body that runs into a signal is a failure like others. The handler leaves for the main stack and never returns.
+// A body that runs into a signal is a failure like others. The handler leaves for the main stack
+// and never returns.
 class CrashHandler {
-public:
+  public:
     CrashHandler() {
         stack_t stack{};
         stack.ss_sp = stack_;
         stack.ss_size = sizeof stack_;
         sigaltstack(&stack, &old_stack_);
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = on_signal;
         action.sa_flags = SA_ONSTACK | SA_NODEFER;
-        for (unsigned i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &old_[i]);
+        for (unsigned i = 0; i < std::size(kSignals); ++i)
+            sigaction(kSignals[i], &action, &old_[i]);
     }
     ~CrashHandler() {
-        for (unsigned i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &old_[i], nullptr);
+        for (unsigned i = 0; i < std::size(kSignals); ++i)
+            sigaction(kSignals[i], &old_[i], nullptr);
         sigaltstack(&old_stack_, nullptr);
     }
     CrashHandler(const CrashHandler&) = delete;
     CrashHandler& operator=(const CrashHandler&) = delete;
 
-private:
+  private:
     static constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 
     static void on_signal(int signal) {
@@ -49,7 +52,8 @@ private:
 };
 
 std::unique_ptr<Search> make_search(const Options& options) {
-    if (options.mode == Mode::deviations) return std::make_unique<Canonical>(options.deviation_bound);
+    if (options.mode == Mode::deviations)
+        return std::make_unique<Canonical>(options.deviation_bound);
     if (options.mode != Mode::exhaustive) return std::make_unique<Random>(options);
     if (options.sleep_sets) return std::make_unique<Reduced>(options);
     return std::make_unique<Canonical>(Canonical::kNoBound);
@@ -58,7 +62,9 @@ std::unique_ptr<Search> make_search(const Options& options) {
 }  // namespace
 
 // Of this processor time, not of the day: a bound in seconds means the same on a busy machine.
-double Engine::now() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+double Engine::now() {
+    return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
 
 Result Engine::explore(const Options& options, const std::function<void(Scenario&)>& body) {
     if (phase_ != Phase::idle) fail(Kind::limit, "an exploration within an exploration");
@@ -104,7 +110,8 @@ Result Engine::explore(const Options& options, const std::function<void(Scenario
 }
 
 void Engine::run() {
-    if (has_run_ || thread_count_ == 0) throw SetUpFailure{Kind::check, "run() needs threads, and is called once"};
+    if (has_run_ || thread_count_ == 0)
+        throw SetUpFailure{Kind::check, "run() needs threads, and is called once"};
     has_run_ = true;
     memory_.commit();
     shadow_.commit();
@@ -114,7 +121,8 @@ void Engine::run() {
         replay(options_.replay);
     } else {
         const std::unique_ptr<Search> chosen = make_search(options_);
-        result_.exhaustive = search(*chosen, {options_.max_seconds, options_.max_executions}) && !chosen->was_bounded();
+        result_.exhaustive = search(*chosen, {options_.max_seconds, options_.max_executions}) &&
+                             !chosen->was_bounded();
         if (failure_ == Kind::none && options_.mode == Mode::exhaustive && !result_.exhaustive) {
             result_.kind = Kind::budget;
             result_.message = "the budget is spent before every execution was covered";
@@ -132,7 +140,8 @@ void Engine::run() {
 }
 
 void Engine::begin_counts() {
-    result_.executions = result_.complete = result_.steps = result_.sleep_blocked = result_.spin_blocked = 0;
+    result_.executions = result_.complete = result_.steps = result_.sleep_blocked =
+        result_.spin_blocked = 0;
     graphs_ = Graphs{};
 }
 
@@ -151,8 +160,8 @@ bool Engine::search(Search& search, Budget budget) {
     }
 }
 
-// Random executions show which words are shared, so that the search seldom has to begin again; they end when many of them in a row
-// have shown nothing new. Their failures are found again.
+// Random executions show which words are shared, so that the search seldom has to begin again; they
+// end when many of them in a row have shown nothing new. Their failures are found again.
 void Engine::learn_footprints() {
     if (!options_.sleep_sets) return;
     constexpr unsigned kQuiet = 32;

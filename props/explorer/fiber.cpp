@@ -3,13 +3,13 @@
 
 #include <cstdio>
 #include <cstdlib>
-
 #include <sys/mman.h>
 
 #if defined(EXPLORER_UCONTEXT)
 // No assembly is needed.
 #elif defined(__x86_64__)
-// explorer_switch(void** save, void* load): pushes what the System V ABI lets a callee keep, and pops it from the other stack.
+// explorer_switch(void** save, void* load): pushes what the System V ABI lets a callee keep, and
+// pops it from the other stack.
 asm(R"(
     .text
     .globl explorer_switch
@@ -84,7 +84,8 @@ Fiber::~Fiber() {
 }
 
 void Fiber::map_stack() {
-    void* const p = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const p = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED || mprotect(p, kGuardBytes, PROT_NONE) != 0) {
         std::perror("explorer: no memory for a stack");
         std::abort();
@@ -103,26 +104,31 @@ void Fiber::prepare(Entry entry) {
     makecontext(&context_, entry, 0);
 }
 
-void Fiber::switch_to(Fiber& from, Fiber& to) { swapcontext(&from.context_, &to.context_); }
+void Fiber::switch_to(Fiber& from, Fiber& to) {
+    swapcontext(&from.context_, &to.context_);
+}
 
 #else
 
 void Fiber::prepare(Entry entry) {
     if (stack_ == nullptr) map_stack();
     auto** top = reinterpret_cast<void**>(stack_ + kStackBytes);
-#if defined(__x86_64__)
-    // Seen from `entry`, a return address (null) has just been pushed on an aligned stack; the frame pointer is null, which ends a backtrace.
+#    if defined(__x86_64__)
+    // Seen from `entry`, a return address (null) has just been pushed on an aligned stack; the
+    // frame pointer is null, which ends a backtrace.
     *--top = nullptr;
     *--top = reinterpret_cast<void*>(entry);
     for (int saved = 0; saved < 6; ++saved) *--top = nullptr;
-#else
+#    else
     for (int saved = 0; saved < 20; ++saved) *--top = nullptr;
     top[11] = reinterpret_cast<void*>(entry);  // x30
-#endif
+#    endif
     sp_ = top;
 }
 
-void Fiber::switch_to(Fiber& from, Fiber& to) { explorer_switch(&from.sp_, to.sp_); }
+void Fiber::switch_to(Fiber& from, Fiber& to) {
+    explorer_switch(&from.sp_, to.sp_);
+}
 
 #endif
 

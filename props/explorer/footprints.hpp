@@ -1,8 +1,10 @@
-// footprints.hpp: which words threads really share. An operation on a word that one thread alone touches, or that nobody writes, disturbs
-// nobody: it is executed at once, with no branch. That is learned while exploring: when a word turns out to be shared, the search begins again
-// with what it has learned, so that the pass that ends was right about every word from its start.
+// footprints.hpp: which words threads really share. An operation on a word that one thread alone
+// touches, or that nobody writes, disturbs nobody: it is executed at once, with no branch. That is
+// learned while exploring: when a word turns out to be shared, the search begins again with what it
+// has learned, so that the pass that ends was right about every word from its start.
 //
-// A short random run before each search learns most of it. What is learned later belongs to a witness, because digits count branches.
+// A short random run before each search learns most of it. What is learned later belongs to a
+// witness, because digits count branches.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +18,7 @@
 namespace explorer {
 
 class Footprints {
-public:
+  public:
     enum class Verdict : std::uint8_t { own, shared, learned };
 
     // A new exploration.
@@ -46,8 +48,10 @@ public:
     const std::vector<std::uint32_t>& late() const { return late_; }
 
     Verdict note(std::uint32_t flat, unsigned thread, bool writes) {
-        const std::uint16_t now = static_cast<std::uint16_t>(words_[flat] | 1u << thread | (writes ? kWritten : 0));
-        if (now == words_[flat]) [[likely]] return is_own(now) ? Verdict::own : Verdict::shared;
+        const std::uint16_t now =
+            static_cast<std::uint16_t>(words_[flat] | 1u << thread | (writes ? kWritten : 0));
+        if (now == words_[flat]) [[likely]]
+            return is_own(now) ? Verdict::own : Verdict::shared;
         std::uint16_t& word = touch(flat);
         const bool was_own = is_own(word);
         word = now;
@@ -58,7 +62,7 @@ public:
         return Verdict::learned;
     }
 
-private:
+  private:
     // A bit per thread that touched the word, and:
     static constexpr unsigned kWritten = 1u << 14, kShared = 1u << 15;
 

@@ -9,7 +9,7 @@
 namespace explorer {
 
 class Graphs {
-public:
+  public:
     void add(std::uint64_t hash) {
         hash |= hash == 0 ? 1 : 0;
         if (distinct_ * 2 >= table_.size()) grow();
@@ -27,7 +27,9 @@ public:
 
     std::uint64_t distinct() const { return distinct_; }
     // Good and Turing's estimate of the probability that the next one is new.
-    double good_turing() const { return added_ == 0 ? 1 : static_cast<double>(once_) / static_cast<double>(added_); }
+    double good_turing() const {
+        return added_ == 0 ? 1 : static_cast<double>(once_) / static_cast<double>(added_);
+    }
     std::vector<std::uint64_t> sorted() const {
         std::vector<std::uint64_t> hashes;
         for (const Entry& entry : table_) {
@@ -37,7 +39,7 @@ public:
         return hashes;
     }
 
-private:
+  private:
     struct Entry {
         std::uint64_t hash = 0;
         std::uint32_t count = 0;

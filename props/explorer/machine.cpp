@@ -11,7 +11,8 @@ void Machine::begin(const Options& options, unsigned threads) {
     sequential_ = options.orders == Orders::sc;
     inserts_ = options.stores == Stores::insert && !sequential_;
     const unsigned used = parts();
-    // What the last execution left, of all of its threads: the next one may have fewer, and the one after that more.
+    // What the last execution left, of all of its threads: the next one may have fewer, and the one
+    // after that more.
     for (unsigned i = 0; i < thread_count_; ++i) {
         threads_[i].current.clear(used);
         threads_[i].acquired.clear(used);
@@ -32,7 +33,8 @@ void Machine::begin(const Options& options, unsigned threads) {
 }
 
 unsigned Machine::new_word(std::uint64_t initial, std::uint64_t identity) {
-    if (words_used_ == kWordsMax) fail("more atomic words than the explorer holds (kWordsMax)", Kind::limit);
+    if (words_used_ == kWordsMax)
+        fail("more atomic words than the explorer holds (kWordsMax)", Kind::limit);
     Word& w = words_[words_used_];
     w.initial = initial;
     w.identity = identity;
@@ -61,7 +63,9 @@ void Machine::candidates(unsigned thread, const Op& op, Candidates& out) const {
     for (unsigned at = w.count; at-- > lowest;) {
         const unsigned id = w.order[at];
         if (op.kind == Op::Kind::update && !can_update(op.word, at)) continue;
-        if (cas && !can_fail(thread, op, at) && !(value(op.word, id) == op.expected && can_succeed(thread, op, at))) continue;
+        if (cas && !can_fail(thread, op, at) &&
+            !(value(op.word, id) == op.expected && can_succeed(thread, op, at)))
+            continue;
         out.add(at, id);
     }
 }
@@ -77,7 +81,8 @@ void Machine::places(unsigned thread, const Op& op, Candidates& out) const {
 
 void Machine::read(unsigned thread, unsigned w, unsigned position, Order order) {
     const Word& word = words_[w];
-    // The beginning of a word happens before every access to it (shadow.hpp), so that reading it brings nothing new.
+    // The beginning of a word happens before every access to it (shadow.hpp), so that reading it
+    // brings nothing new.
     const unsigned id = word.order[position];
     if (id == 0) return;
     Thread& t = threads_[thread];
@@ -95,11 +100,15 @@ void Machine::read(unsigned thread, unsigned w, unsigned position, Order order) 
 void Machine::make_place(unsigned w, unsigned position) {
     Word& word = words_[w];
     if (word.column == Word::kNoColumn) {
-        if (columns_ == View::kColumns) fail("more words are stored to than a view holds (View::kColumns)", Kind::limit);
-        // What lies beyond the parts in use is never cleared at the end of an execution, because it was never written.
+        if (columns_ == View::kColumns)
+            fail("more words are stored to than a view holds (View::kColumns)", Kind::limit);
+        // What lies beyond the parts in use is never cleared at the end of an execution, because it
+        // was never written.
         word.column = static_cast<std::uint16_t>(columns_++);
     }
-    if (word.count == kMessagesPerWord) fail("more stores to one word than the explorer holds: livelock is suspected", Kind::step_bound);
+    if (word.count == kMessagesPerWord)
+        fail("more stores to one word than the explorer holds: livelock is suspected",
+             Kind::step_bound);
     if (position < word.count) {
         const auto at = static_cast<std::uint8_t>(position);
         for (unsigned i = 0; i < thread_count_; ++i) {
@@ -109,7 +118,8 @@ void Machine::make_place(unsigned w, unsigned position) {
         }
         sc_.shift(word.column, at);
         for (unsigned i = 0; i < messages_; ++i) {
-            if (pool_[i].parts * View::kColumnsPerPart > word.column) pool_[i].view.shift(word.column, at);
+            if (pool_[i].parts * View::kColumnsPerPart > word.column)
+                pool_[i].view.shift(word.column, at);
         }
         for (unsigned i = word.count; i > position; --i) word.order[i] = word.order[i - 1];
     }
@@ -124,13 +134,15 @@ void Machine::end_epoch(Thread& t, unsigned thread) {
     t.acquired_clock.set(thread, next);
 }
 
-void Machine::write(unsigned thread, unsigned w, unsigned after, std::uint64_t value, Order order, bool updates) {
+void Machine::write(unsigned thread, unsigned w, unsigned after, std::uint64_t value, Order order,
+                    bool updates) {
     Thread& t = threads_[thread];
     Word& word = words_[w];
     const unsigned source = word.order[after];
     const unsigned position = after + 1;
     make_place(w, position);
-    if (messages_ == kMessagesMax) fail("more stores than the explorer holds: livelock is suspected", Kind::step_bound);
+    if (messages_ == kMessagesMax)
+        fail("more stores than the explorer holds: livelock is suspected", Kind::step_bound);
     const unsigned slot = messages_++;
     const unsigned id = word.count - 1u;
     word.order[position] = static_cast<std::uint8_t>(id);
@@ -171,7 +183,8 @@ void Machine::fence(unsigned thread, Order order) {
         t.clock.join(t.acquired_clock);
     }
     if (order == Order::seq_cst) {
-        // The shared view orders what may be read; it carries no clock, because seq_cst fences alone make nothing happen before.
+        // The shared view orders what may be read; it carries no clock, because seq_cst fences
+        // alone make nothing happen before.
         t.current.join(sc_, used);
         sc_.join(t.current, used);
     }

@@ -1,6 +1,7 @@
-// memory.hpp: the memory that scenarios run in, and how it becomes again what it was. An arena at a fixed address holds what the
-// scenario makes and what it reserves; objects outside join by watch(); ghosts lie apart and are not checked. The flat offset numbers
-// every byte that is checked, in an order that does not depend on where the system put the program.
+// memory.hpp: the memory that scenarios run in, and how it becomes again what it was. An arena at a
+// fixed address holds what the scenario makes and what it reserves; objects outside join by
+// watch(); ghosts lie apart and are not checked. The flat offset numbers every byte that is
+// checked, in an order that does not depend on where the system put the program.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,10 @@
 namespace explorer {
 
 class Memory {
-public:
-    static constexpr std::size_t kArenaBytes = std::size_t{4} << 20, kGhostBytes = std::size_t{1} << 18, kWatchedBytes = std::size_t{1} << 20;
+  public:
+    static constexpr std::size_t kArenaBytes = std::size_t{4} << 20,
+                                 kGhostBytes = std::size_t{1} << 18,
+                                 kWatchedBytes = std::size_t{1} << 20;
     static constexpr std::size_t kFlatBytes = kArenaBytes + kWatchedBytes;
     static constexpr std::uint32_t kNowhere = UINT32_MAX;
 
@@ -23,7 +26,8 @@ public:
 
     // --- Set-up ---
     void begin();
-    void* allocate(std::size_t bytes, std::size_t alignment);  // fails the scenario if the arena is full
+    // fails the scenario if the arena is full
+    void* allocate(std::size_t bytes, std::size_t alignment);
     void* allocate_ghost(std::size_t bytes, std::size_t alignment);
     void watch(void* p, std::size_t bytes);
     void label(const void* p, std::size_t bytes, std::string text);
@@ -47,14 +51,20 @@ public:
         const std::size_t offset = static_cast<std::size_t>(static_cast<const char*>(p) - arena_);
         return offset < kArenaBytes ? static_cast<std::uint32_t>(offset) : flat_of_watched(p);
     }
-    void* address(std::uint32_t flat) const { return flat < kArenaBytes ? arena_ + flat : address_of_watched(flat); }
-    bool in_arena(const void* p) const { return static_cast<std::size_t>(static_cast<const char*>(p) - arena_) < kArenaBytes; }
-    bool is_ghost(const void* p) const { return static_cast<std::size_t>(static_cast<const char*>(p) - ghosts_) < kGhostBytes; }
+    void* address(std::uint32_t flat) const {
+        return flat < kArenaBytes ? arena_ + flat : address_of_watched(flat);
+    }
+    bool in_arena(const void* p) const {
+        return static_cast<std::size_t>(static_cast<const char*>(p) - arena_) < kArenaBytes;
+    }
+    bool is_ghost(const void* p) const {
+        return static_cast<std::size_t>(static_cast<const char*>(p) - ghosts_) < kGhostBytes;
+    }
     std::string describe(const void* p) const;
     // Of a value that may be a pointer into here.
     std::string describe_value(std::uint64_t value) const;
 
-private:
+  private:
     struct Watched {
         char* p;
         std::size_t bytes;

@@ -6,7 +6,9 @@
 namespace explorer {
 
 Reduced::Reduced(const Options& options)
-    : orders_(options.orders), inserts_(options.stores == Stores::insert && options.orders != Orders::sc), defect_(options.defect) {
+    : orders_(options.orders),
+      inserts_(options.stores == Stores::insert && options.orders != Orders::sc),
+      defect_(options.defect) {
     path_.reserve(4096);
 }
 
@@ -19,7 +21,8 @@ void Reduced::begin_execution() {
 Reduced::Set Reduced::set_of(const Candidates& candidates) {
     Set set = 0;
     for (unsigned i = 0; i < candidates.count; ++i) {
-        if (candidates.message[i] >= 63) fail("more messages of one word than a sleep set holds", Kind::limit);
+        if (candidates.message[i] >= 63)
+            fail("more messages of one word than a sleep set holds", Kind::limit);
         set |= Set{1} << candidates.message[i];
     }
     return set;
@@ -38,14 +41,17 @@ bool Reduced::commute(const Op& done, const Op& asleep) const {
     if (done.kind == Op::Kind::fork || asleep.kind == Op::Kind::fork) return false;
     if (done.sc && asleep.sc) {
         if (defect_ == Defect::sc_fence_commutes_with_sc_load) {
-            if ((done.is_fence() && asleep.kind != Op::Kind::load) || (asleep.is_fence() && done.kind != Op::Kind::load)) return false;
+            if ((done.is_fence() && asleep.kind != Op::Kind::load) ||
+                (asleep.is_fence() && done.kind != Op::Kind::load))
+                return false;
         } else if (done.is_fence() || asleep.is_fence()) {
             return false;  // a fence reads and raises the shared view
         }
     }
     if (!done.accesses() || !asleep.accesses() || done.word != asleep.word) return true;
     const auto writes = [this](const Op& op) {
-        return defect_ == Defect::sc_rmw_commutes_with_sc_load ? op.kind == Op::Kind::store : op.writes();
+        return defect_ == Defect::sc_rmw_commutes_with_sc_load ? op.kind == Op::Kind::store
+                                                               : op.writes();
     };
     if (orders_ == Orders::sc || (done.sc && asleep.sc)) return !writes(done) && !writes(asleep);
     // Where stores land at the end alone, their order is that of execution.
@@ -67,7 +73,8 @@ unsigned Reduced::pick_thread(const Situation& s) {
     if (inserts_ && !s.forks) {
         for (unsigned rank = 0; rank < count; ++rank) {
             const unsigned t = s.at_rank(rank);
-            if (s.next[t].kind == Op::Kind::store && !s.next[t].sc && asleep_[t] == 0) return run(t);
+            if (s.next[t].kind == Op::Kind::store && !s.next[t].sc && asleep_[t] == 0)
+                return run(t);
         }
     }
     if (depth_ == path_.size()) {

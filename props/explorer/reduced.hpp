@@ -1,10 +1,13 @@
-// reduced.hpp: exhaustive search with sleep sets over transitions (thread, message): each execution graph about once.
+// reduced.hpp: exhaustive search with sleep sets over transitions (thread, message): each execution
+// graph about once.
 //
-// When a node has been explored with thread u first, u falls asleep for the node's other branches, with the set of messages that it
-// could read there: whatever begins with one of these reads is covered. A sleeping thread may run with a message that appeared later. It wakes
-// when an operation is executed that does not commute with what is covered. In this machine almost everything commutes: a load
-// disturbs no store, and of two stores to one word the second can still be inserted before the first. So a pending store that is not
-// seq_cst is executed at once, without a branch.
+// When a node has been explored with thread u first, u falls asleep for the node's other branches,
+// with the set of messages that it could read there: whatever begins with one of these reads is
+// covered. A sleeping thread may run with a message that appeared later. It wakes when an operation
+// is executed that does not commute with what is covered. In this machine almost everything
+// commutes: a load disturbs no store, and of two stores to one word the second can still be
+// inserted before the first. So a pending store that is not seq_cst is executed at once, without a
+// branch.
 #pragma once
 
 #include <array>
@@ -16,7 +19,7 @@
 namespace explorer {
 
 class Reduced final : public Search {
-public:
+  public:
     explicit Reduced(const Options& options);
 
     void begin_execution() override;
@@ -30,15 +33,16 @@ public:
         return true;
     }
 
-private:
+  private:
     // A set of messages of one word; everything, for operations that do not read.
     using Set = std::uint64_t;
     static constexpr Set kEverything = ~Set{0};
 
     struct Node {
         std::uint8_t count = 0, current = 0;
-        std::array<std::uint8_t, kThreadsMax> thread;  // of a branch; unused where no thread is picked
-        std::array<Set, kThreadsMax> covers;           // what the branch's thread could do
+        // of a branch; unused where no thread is picked
+        std::array<std::uint8_t, kThreadsMax> thread;
+        std::array<Set, kThreadsMax> covers;  // what the branch's thread could do
     };
 
     static Set set_of(const Candidates& candidates);

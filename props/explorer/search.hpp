@@ -1,4 +1,5 @@
-// search.hpp: a search decides what an execution does wherever it could do several things, and remembers what is left to try.
+// search.hpp: a search decides what an execution does wherever it could do several things, and
+// remembers what is left to try.
 #pragma once
 
 #include <array>
@@ -20,8 +21,9 @@ struct Situation {
 
     unsigned count() const { return count(enabled); }
     bool is_enabled(unsigned thread) const { return (enabled >> thread & 1) != 0; }
-    // Enabled threads are numbered: the one that took the last step is 0, the others follow in their order. So a number other than 0 is a
-    // preemption, or a choice where the last thread cannot go on.
+    // Enabled threads are numbered: the one that took the last step is 0, the others follow in
+    // their order. So a number other than 0 is a preemption, or a choice where the last thread
+    // cannot go on.
     unsigned rank(unsigned thread) const {
         if (thread == last) return 0;
         const bool shifted = last < kThreadsMax && is_enabled(last) && last > thread;
@@ -38,7 +40,7 @@ struct Situation {
         return static_cast<unsigned>(std::countr_zero(rest));
     }
 
-private:
+  private:
     // Faster than the library call that std::popcount is without special instructions.
     static unsigned count(unsigned set) {
         unsigned n = 0;
@@ -48,8 +50,9 @@ private:
 };
 
 class Search {
-public:
-    // Which of several things is decided; 0 is always the plain one: the newest message, the end of the order, no spurious failure, the parent.
+  public:
+    // Which of several things is decided; 0 is always the plain one: the newest message, the end of
+    // the order, no spurious failure, the parent.
     enum class Choice : std::uint8_t { message, place, spurious, user, fork };
     static constexpr unsigned kCut = kThreadsMax;
 

@@ -13,13 +13,16 @@ void Shadow::begin() {
     keeps_journal_ = false;
 }
 
-void Shadow::commit() { keeps_journal_ = true; }
+void Shadow::commit() {
+    keeps_journal_ = true;
+}
 
 void Shadow::restore() {
     ++execution_;
     cells_with_words_.clear();
     if (cells_used_ > kCellsMax / 2) drop_all();
-    for (std::size_t i = grain_journal_.size(); i != 0; --i) grains_[grain_journal_[i - 1].first] = grain_journal_[i - 1].second;
+    for (std::size_t i = grain_journal_.size(); i != 0; --i)
+        grains_[grain_journal_[i - 1].first] = grain_journal_[i - 1].second;
     grain_journal_.clear();
 }
 
@@ -38,14 +41,17 @@ void Shadow::set_grain(std::size_t grain, Grain value) {
 }
 
 Shadow::Cell& Shadow::add_cell(std::uint32_t begin, unsigned bytes, const Cell& history) {
-    if (cells_used_ == kCellsMax) fail("more cells of memory are accessed than the explorer holds (Shadow::kCellsMax)", Kind::limit);
+    if (cells_used_ == kCellsMax)
+        fail("more cells of memory are accessed than the explorer holds (Shadow::kCellsMax)",
+             Kind::limit);
     Cell& cell = cells_[cells_used_];
     cell = history;
     cell.begin = begin;
     cell.bytes = static_cast<std::uint8_t>(bytes);
     cell.word = kNoWord;
     cell.execution = execution_;
-    for (unsigned i = 0; i < bytes; ++i) cell_of_[begin + i] = static_cast<std::uint16_t>(cells_used_);
+    for (unsigned i = 0; i < bytes; ++i)
+        cell_of_[begin + i] = static_cast<std::uint16_t>(cells_used_);
     ++cells_used_;
     return cell;
 }
@@ -53,7 +59,8 @@ Shadow::Cell& Shadow::add_cell(std::uint32_t begin, unsigned bytes, const Cell& 
 Shadow::Cell* Shadow::find_slowly(std::uint32_t flat, unsigned bytes) {
     const std::uint16_t c = cell_of_[flat];
     const Grain& grain = grains_[flat / kGrain];
-    if (c == 0 || cells_[c].begin != flat || cells_[c].bytes != bytes || !grain.mapped || flat / kGrain != (flat + bytes - 1) / kGrain) {
+    if (c == 0 || cells_[c].begin != flat || cells_[c].bytes != bytes || !grain.mapped ||
+        flat / kGrain != (flat + bytes - 1) / kGrain) {
         return carve(flat, bytes);
     }
     // Known from an earlier execution; nobody has accessed it in this one.
@@ -69,12 +76,14 @@ Shadow::Cell* Shadow::find_slowly(std::uint32_t flat, unsigned bytes) {
 }
 
 Shadow::Cell* Shadow::carve(std::uint32_t flat, unsigned bytes) {
-    if (flat + bytes > Memory::kFlatBytes || bytes > UINT8_MAX) fail("an access reaches beyond checked memory", Kind::limit);
+    if (flat + bytes > Memory::kFlatBytes || bytes > UINT8_MAX)
+        fail("an access reaches beyond checked memory", Kind::limit);
     Cell merged;
     for (std::size_t g = flat / kGrain; g <= (flat + bytes - 1) / kGrain; ++g) {
         const Grain& grain = grains_[g];
         if (!grain.mapped) {
-            conflict_ = {Kind::lifetime, flat, "an access to memory that is not mapped", kThreadsMax, false, {}};
+            conflict_ = {Kind::lifetime, flat,  "an access to memory that is not mapped",
+                         kThreadsMax,    false, {}};
             return nullptr;
         }
         merged.writes.set(grain.writer, std::max(merged.writes[grain.writer], grain.epoch));
@@ -111,7 +120,8 @@ Shadow::Cell* Shadow::carve(std::uint32_t flat, unsigned bytes) {
 void Shadow::begin_word(Cell& cell) {
     std::uint64_t initial = 0;
     std::memcpy(&initial, memory_.address(cell.begin), cell.bytes);
-    // Another life of a word at the same place has another identity: somebody has written the place in between.
+    // Another life of a word at the same place has another identity: somebody has written the place
+    // in between.
     std::uint64_t identity = mix(cell.begin, cell.bytes);
     for (unsigned t = 0; t < kThreadsMax; ++t) {
         if (cell.writes[t] != 0) identity = mix(identity, std::uint64_t{t} << 32 | cell.writes[t]);
@@ -132,11 +142,13 @@ void Shadow::retire(Cell& cell) {
 bool Shadow::conflicts(const Cell& cell, const Clock& clock, const char* what, bool with_writes) {
     const unsigned other = clock.missing(with_writes ? cell.writes : cell.accesses);
     const bool wrote = cell.writes[other] == cell.accesses[other] || with_writes;
-    conflict_ = {Kind::data_race, cell.begin, what, other, wrote, wrote ? cell.written : cell.accessed[other]};
+    conflict_ = {Kind::data_race, cell.begin, what,
+                 other,           wrote,      wrote ? cell.written : cell.accessed[other]};
     return false;
 }
 
-// What happened at this place does not matter any more: the next access begins with the grain. Returns where to look next.
+// What happened at this place does not matter any more: the next access begins with the grain.
+// Returns where to look next.
 std::uint32_t Shadow::end_history(std::uint32_t flat) {
     const std::uint16_t c = cell_of_[flat];
     if (c == 0) {
@@ -150,22 +162,31 @@ std::uint32_t Shadow::end_history(std::uint32_t flat) {
     return cell.begin + cell.bytes;
 }
 
-bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool after, unsigned thread, const char* what) {
+bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool after, unsigned thread,
+                   const char* what) {
     const Clock& clock = machine_.thread(thread).clock;
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
         const Grain& grain = grains_[g];
         if (grain.mapped != before) {
-            conflict_ = {Kind::lifetime, static_cast<std::uint32_t>(g * kGrain), what, kThreadsMax, false, {}};
+            conflict_ = {Kind::lifetime, static_cast<std::uint32_t>(g * kGrain),
+                         what,           kThreadsMax,
+                         false,          {}};
             return false;
         }
         if (grain.epoch > clock[grain.writer]) {
-            conflict_ = {Kind::data_race, static_cast<std::uint32_t>(g * kGrain), what, grain.writer, true, {}};
+            conflict_ = {Kind::data_race,
+                         static_cast<std::uint32_t>(g * kGrain),
+                         what,
+                         grain.writer,
+                         true,
+                         {}};
             return false;
         }
     }
     for (std::uint32_t at = flat; at < flat + bytes;) {
         const std::uint16_t c = cell_of_[at];
-        if (c != 0 && cells_[c].execution == execution_ && !clock.covers(cells_[c].accesses)) return conflicts(cells_[c], clock, what, false);
+        if (c != 0 && cells_[c].execution == execution_ && !clock.covers(cells_[c].accesses))
+            return conflicts(cells_[c], clock, what, false);
         at = end_history(at);
     }
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
@@ -177,7 +198,8 @@ bool Shadow::remap(std::uint32_t flat, std::size_t bytes, bool before, bool afte
 bool Shadow::remap_alone(std::uint32_t flat, std::size_t bytes, bool before, bool after) {
     for (std::size_t g = flat / kGrain; g < (flat + bytes) / kGrain; ++g) {
         if (grains_[g].mapped != before) {
-            conflict_ = {Kind::lifetime, static_cast<std::uint32_t>(g * kGrain), "", kThreadsMax, false, {}};
+            conflict_ = {
+                Kind::lifetime, static_cast<std::uint32_t>(g * kGrain), "", kThreadsMax, false, {}};
             return false;
         }
         set_grain(g, {after, 0, 0});

@@ -1,10 +1,12 @@
-// shadow.hpp: what is known about every byte of checked memory: whether it is mapped, who accessed it when, and which atomic word
-// lives there. A cell is a run of bytes that have been accessed as one; an access of another shape carves new cells out of the old
-// ones, history included, so that memory may be used again as something else.
+// shadow.hpp: what is known about every byte of checked memory: whether it is mapped, who accessed
+// it when, and which atomic word lives there. A cell is a run of bytes that have been accessed as
+// one; an access of another shape carves new cells out of the old ones, history included, so that
+// memory may be used again as something else.
 //
-// A plain access must happen after every earlier write, a plain write also after every earlier access. Construction of an
-// atomic word, map and unmap count as plain writes; an atomic access counts as an access. So an access that comes too late is found
-// in every schedule, also where it happened to come first.
+// A plain access must happen after every earlier write, a plain write also after every earlier
+// access. Construction of an atomic word, map and unmap count as plain writes; an atomic access
+// counts as an access. So an access that comes too late is found in every schedule, also where it
+// happened to come first.
 #pragma once
 
 #include <array>
@@ -21,7 +23,7 @@ namespace explorer {
 using Where = std::source_location;
 
 class Shadow {
-public:
+  public:
     static constexpr unsigned kCellsMax = 8192;
     static constexpr std::uint16_t kNoWord = UINT16_MAX;
 
@@ -30,8 +32,10 @@ public:
         std::uint16_t word = kNoWord;
         std::uint8_t bytes = 0;
         std::uint8_t writer = 0;  // the last one
-        Clock writes, accesses;   // per thread the epoch of the last one; an access is any, a write included
-        std::uint32_t execution = 0;  // whose history this is; cells outlive executions, because the next one has the same
+        // per thread the epoch of the last one; an access is any, a write included
+        Clock writes, accesses;
+        // whose history this is; cells outlive executions, because the next one has the same
+        std::uint32_t execution = 0;
         Where written{};
         std::array<Where, kThreadsMax> accessed;  // where `accesses` says so
     };
@@ -42,7 +46,7 @@ public:
         const char* what = "";
         unsigned other = kThreadsMax;  // the thread that conflicts
         bool other_wrote = false;
-        Where where{};                 // where it did
+        Where where{};  // where it did
     };
 
     Shadow(Memory& memory, Machine& machine) : memory_(memory), machine_(machine) {}
@@ -57,25 +61,30 @@ public:
         if (cell == nullptr) return false;
         if (cell->word != kNoWord) retire(*cell);
         const Clock& clock = machine_.thread(thread).clock;
-        if (!clock.covers(cell->writes)) [[unlikely]] return conflicts(*cell, clock, "a read races with", true);
+        if (!clock.covers(cell->writes)) [[unlikely]]
+            return conflicts(*cell, clock, "a read races with", true);
         note(*cell, thread, where);
         return true;
     }
-    bool write(std::uint32_t flat, unsigned bytes, unsigned thread, const Where& where, const char* what) {
+    bool write(std::uint32_t flat, unsigned bytes, unsigned thread, const Where& where,
+               const char* what) {
         Cell* const cell = find(flat, bytes);
         if (cell == nullptr) return false;
         if (cell->word != kNoWord) retire(*cell);
         const Clock& clock = machine_.thread(thread).clock;
-        if (!clock.covers(cell->accesses)) [[unlikely]] return conflicts(*cell, clock, what, false);
+        if (!clock.covers(cell->accesses)) [[unlikely]]
+            return conflicts(*cell, clock, what, false);
         note(*cell, thread, where);
         note_write(*cell, thread, where);
         return true;
     }
-    // In the child of a fork nothing that the vanished threads did to this place can meet a write of the child.
+    // In the child of a fork nothing that the vanished threads did to this place can meet a write
+    // of the child.
     void forget(std::uint32_t flat, unsigned bytes) {
         if (Cell* const cell = find(flat, bytes)) cell->writes = cell->accesses = Clock{};
     }
-    // The atomic word at this place, which begins with what memory holds if nobody accessed it yet. kNoWord: see conflict().
+    // The atomic word at this place, which begins with what memory holds if nobody accessed it yet.
+    // kNoWord: see conflict().
     unsigned word(std::uint32_t flat, unsigned bytes) {
         Cell* const cell = find(flat, bytes);
         if (cell == nullptr) return kNoWord;
@@ -87,13 +96,16 @@ public:
         Cell* const cell = find(flat, bytes);
         if (cell == nullptr) return false;
         const Clock& clock = machine_.thread(thread).clock;
-        if (!clock.covers(cell->writes)) [[unlikely]] return conflicts(*cell, clock, "an atomic access races with", true);
+        if (!clock.covers(cell->writes)) [[unlikely]]
+            return conflicts(*cell, clock, "an atomic access races with", true);
         note(*cell, thread, where);
         return true;
     }
 
-    // Whole grains. `before` and `after` say whether the range must be mapped, and whether it is then.
-    bool remap(std::uint32_t flat, std::size_t bytes, bool before, bool after, unsigned thread, const char* what);
+    // Whole grains. `before` and `after` say whether the range must be mapped, and whether it is
+    // then.
+    bool remap(std::uint32_t flat, std::size_t bytes, bool before, bool after, unsigned thread,
+               const char* what);
     // The same in the set-up, in `finally` and in the child of a fork, where nothing races.
     bool remap_alone(std::uint32_t flat, std::size_t bytes, bool before, bool after);
     bool is_mapped(std::uint32_t flat) const { return grains_[flat / kGrain].mapped; }
@@ -102,10 +114,10 @@ public:
     void write_back();
     const Conflict& conflict() const { return conflict_; }
 
-private:
+  private:
     struct Grain {
         bool mapped = true;
-        std::uint8_t writer = 0;   // who mapped or unmapped it in this execution
+        std::uint8_t writer = 0;  // who mapped or unmapped it in this execution
         std::uint16_t epoch = 0;
     };
 
@@ -113,7 +125,9 @@ private:
         const std::uint16_t c = cell_of_[flat];
         if (c != 0) [[likely]] {
             Cell& cell = cells_[c];
-            if (cell.begin == flat && cell.bytes == bytes && cell.execution == execution_) [[likely]] return &cell;
+            if (cell.begin == flat && cell.bytes == bytes && cell.execution == execution_)
+                [[likely]]
+                return &cell;
         }
         return find_slowly(flat, bytes);
     }

@@ -9,16 +9,21 @@
 namespace explorer {
 
 namespace {
-constexpr const char* kWhatNames[] = {"load", "store", "exchange", "fetch_add", "fetch_sub", "cas_weak", "cas_strong", "fence"};
-constexpr const char* kOrderNames[] = {"relaxed", "consume", "acquire", "release", "acq_rel", "seq_cst"};
+constexpr const char* kWhatNames[] = {"load",      "store",    "exchange",   "fetch_add",
+                                      "fetch_sub", "cas_weak", "cas_strong", "fence"};
+constexpr const char* kOrderNames[] = {"relaxed", "consume", "acquire",
+                                       "release", "acq_rel", "seq_cst"};
 
 bool ends_with(const std::string& text, const std::string& end) {
-    if (text.size() < end.size() || text.compare(text.size() - end.size(), end.size(), end) != 0) return false;
+    if (text.size() < end.size() || text.compare(text.size() - end.size(), end.size(), end) != 0)
+        return false;
     return text.size() == end.size() || text[text.size() - end.size() - 1] == '/';
 }
 }  // namespace
 
-const char* name_of(std::memory_order order) { return kOrderNames[static_cast<unsigned>(order)]; }
+const char* name_of(std::memory_order order) {
+    return kOrderNames[static_cast<unsigned>(order)];
+}
 
 bool parse_order(const std::string& text, std::memory_order& order) {
     for (unsigned i = 0; i < std::size(kOrderNames); ++i) {
@@ -33,14 +38,18 @@ bool parse_order(const std::string& text, std::memory_order& order) {
 const char* short_name(const char* file) {
     for (const char* root : {"/src/", "/props/"}) {
         const char* found = nullptr;
-        for (const char* at = std::strstr(file, root); at != nullptr; at = std::strstr(at + 1, root)) found = at;
+        for (const char* at = std::strstr(file, root); at != nullptr;
+             at = std::strstr(at + 1, root))
+            found = at;
         if (found != nullptr) return found + 1;
     }
     const char* const slash = std::strrchr(file, '/');
     return slash == nullptr ? file : slash + 1;
 }
 
-std::string Site::id() const { return file + ":" + std::to_string(line) + ":" + what; }
+std::string Site::id() const {
+    return file + ":" + std::to_string(line) + ":" + what;
+}
 
 Site Sites::describe(const Entry& entry) {
     Site site;
@@ -62,7 +71,8 @@ void Sites::begin(const OrderMutant& mutant) {
 }
 
 Sites::Entry& Sites::add(Entry& entry, const std::source_location& where, What what) {
-    if (++used_ > kCapacity / 2) fail("more sites than the explorer holds (Sites::kCapacity)", Kind::limit);
+    if (++used_ > kCapacity / 2)
+        fail("more sites than the explorer holds (Sites::kCapacity)", Kind::limit);
     entry.key = std::bit_cast<std::uintptr_t>(where);
     entry.where = where;
     entry.what = what;
@@ -88,12 +98,16 @@ std::vector<Site> Sites::met() const {
         return a.what < b.what;
     });
     // Several instances of a template stand at one place.
-    sites.erase(std::unique(sites.begin(), sites.end(), [](const Site& a, const Site& b) { return a.id() == b.id(); }), sites.end());
+    sites.erase(std::unique(sites.begin(), sites.end(),
+                            [](const Site& a, const Site& b) { return a.id() == b.id(); }),
+                sites.end());
     return sites;
 }
 
 bool Sites::mutant_met() const {
-    return std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.key != 0 && e.met && (e.has_order || e.has_failure); });
+    return std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) {
+        return e.key != 0 && e.met && (e.has_order || e.has_failure);
+    });
 }
 
 }  // namespace explorer

@@ -1,4 +1,5 @@
-// sites.hpp: the atomic operations of the source, told apart by where they stand; one of them may be given another order.
+// sites.hpp: the atomic operations of the source, told apart by where they stand; one of them may
+// be given another order.
 #pragma once
 
 #include <array>
@@ -12,8 +13,17 @@
 namespace explorer {
 
 class Sites {
-public:
-    enum class What : std::uint8_t { load, store, exchange, fetch_add, fetch_sub, cas_weak, cas_strong, fence };
+  public:
+    enum class What : std::uint8_t {
+        load,
+        store,
+        exchange,
+        fetch_add,
+        fetch_sub,
+        cas_weak,
+        cas_strong,
+        fence
+    };
     struct Orders {
         std::memory_order order, failure;
     };
@@ -32,7 +42,7 @@ public:
     std::vector<Site> met() const;  // sorted by id
     bool mutant_met() const;
 
-private:
+  private:
     struct Entry {
         std::uintptr_t key = 0;
         std::source_location where{};
@@ -47,9 +57,11 @@ private:
 
     Entry& find(const std::source_location& where, What what) {
         const std::uintptr_t key = std::bit_cast<std::uintptr_t>(where);
-        for (std::uint64_t i = (key * 0x9e3779b97f4a7c15u) >> (64 - kBits);; i = (i + 1) % kCapacity) {
+        for (std::uint64_t i = (key * 0x9e3779b97f4a7c15u) >> (64 - kBits);;
+             i = (i + 1) % kCapacity) {
             Entry& entry = entries_[i];
-            if (entry.key == key && entry.what == what) [[likely]] return entry;
+            if (entry.key == key && entry.what == what) [[likely]]
+                return entry;
             if (entry.key == 0) return add(entry, where, what);
         }
     }

@@ -1,5 +1,6 @@
-// speed.cpp: how fast the explorer is, on a list to which three freers post two blocks each and which an owner takes twice. It must be
-// fast enough for the protocols, and find the known number of graphs. An argument leaves the speed out, for machines that are emulated.
+// speed.cpp: how fast the explorer is, on a list to which three freers post two blocks each and
+// which an owner takes twice. It must be fast enough for the protocols, and find the known number
+// of graphs. An argument leaves the speed out, for machines that are emulated.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -52,7 +53,8 @@ void posts_and_takes(Scenario& s) {
         for (unsigned i = 0; i < kTakes; ++i) {
             for (unsigned b = list.take(); b != 0; b = list.block[b].next.get()) {
                 explorer::check(!taken[b], "a block was taken twice");
-                explorer::check(list.block[b].payload.get() == b, "a block came without its payload");
+                explorer::check(list.block[b].payload.get() == b,
+                                "a block came without its payload");
                 taken[b] = true;
             }
         }
@@ -63,10 +65,12 @@ void posts_and_takes(Scenario& s) {
 constexpr double kExecutionsPerSecond = 0.3e6, kStepsPerSecond = 3e6;  // one of them suffices
 constexpr std::uint64_t kGraphs = 6390;
 
-double seconds_since(std::clock_t start) { return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC; }
+double seconds_since(std::clock_t start) {
+    return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
 
-// By how much the processor is slower just then than one that sorts these numbers in kYardstick: another thread of its core, or another guest of
-// its host, may have half of it. At least 1.
+// By how much the processor is slower just then than one that sorts these numbers in kYardstick:
+// another thread of its core, or another guest of its host, may have half of it. At least 1.
 double slowness() {
     constexpr double kYardstick = 0.03;
     std::vector<std::uint32_t> numbers(500'000);
@@ -86,14 +90,18 @@ bool is_fast(bool& right) {
     const std::clock_t start = std::clock();
     const explorer::Result r = explorer::explore(options, posts_and_takes);
     const double seconds = seconds_since(start);
-    const double executions = static_cast<double>(r.executions) / seconds, steps = static_cast<double>(r.steps) / seconds;
-    std::printf("%llu executions, %llu graphs, %llu steps in %.2f s of processor time: %.2f M executions/s, %.2f M steps/s, on a processor that is %.2f times slower\n",
-                static_cast<unsigned long long>(r.executions), static_cast<unsigned long long>(r.graphs),
-                static_cast<unsigned long long>(r.steps), seconds, executions / 1e6, steps / 1e6, slower);
+    const double executions = static_cast<double>(r.executions) / seconds,
+                 steps = static_cast<double>(r.steps) / seconds;
+    std::printf(
+        "%llu executions, %llu graphs, %llu steps in %.2f s of processor time: %.2f M "
+        "executions/s, %.2f M steps/s, on a processor that is %.2f times slower\n",
+        static_cast<unsigned long long>(r.executions), static_cast<unsigned long long>(r.graphs),
+        static_cast<unsigned long long>(r.steps), seconds, executions / 1e6, steps / 1e6, slower);
     right = r.ok() && r.exhaustive && r.graphs == kGraphs;
     if (!right) {
-        std::printf("wrong: %llu graphs expected, everything covered, nothing broken; found: %s %s\n", static_cast<unsigned long long>(kGraphs),
-                    explorer::name_of(r.kind), r.message.c_str());
+        std::printf(
+            "wrong: %llu graphs expected, everything covered, nothing broken; found: %s %s\n",
+            static_cast<unsigned long long>(kGraphs), explorer::name_of(r.kind), r.message.c_str());
     }
     return executions * slower >= kExecutionsPerSecond || steps * slower >= kStepsPerSecond;
 }
@@ -104,6 +112,8 @@ int main(int argc, char**) {
     // The best of three: what else runs on the machine can only slow a measurement down.
     bool right = true, fast = false;
     for (int i = 0; i < 3 && right && !fast; ++i) fast = is_fast(right) || argc > 1;
-    if (right && !fast) std::printf("too slow: at least %.1f M executions/s or %.0f M steps/s are expected\n", kExecutionsPerSecond / 1e6, kStepsPerSecond / 1e6);
+    if (right && !fast)
+        std::printf("too slow: at least %.1f M executions/s or %.0f M steps/s are expected\n",
+                    kExecutionsPerSecond / 1e6, kStepsPerSecond / 1e6);
     return right && fast ? 0 : 1;
 }

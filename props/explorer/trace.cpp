@@ -14,7 +14,8 @@ std::string place_of(const std::source_location& where) {
     return file.substr(file.rfind('/') + 1) + ":" + std::to_string(where.line());
 }
 
-void Trace::add(unsigned thread, const std::source_location& where, std::string text, std::uint64_t place, std::uint64_t what) {
+void Trace::add(unsigned thread, const std::source_location& where, std::string text,
+                std::uint64_t place, std::uint64_t what) {
     hash_ = mix(mix(mix(mix(hash_, thread), where.line()), place), what);
     lines_.push_back({thread, where, std::move(text)});
 }
@@ -35,7 +36,8 @@ std::string Trace::render(const std::vector<std::string>& threads) const {
     for (std::size_t i = 0; i < lines_.size(); ++i) {
         const std::string number = std::to_string(i + 1);
         out += std::string(number.size() < 4 ? 4 - number.size() : 0, ' ') + number + "  ";
-        out += pad(place_of(lines_[i].where), widest + 2) + std::string(lines_[i].thread * kColumn, ' ') + lines_[i].text + "\n";
+        out += pad(place_of(lines_[i].where), widest + 2) +
+               std::string(lines_[i].thread * kColumn, ' ') + lines_[i].text + "\n";
     }
     return out;
 }

@@ -7,14 +7,16 @@ namespace explorer {
 
 unsigned Engine::choose(unsigned n, const char* what, const Where& where) {
     if (phase_ != Phase::running) return 0;
-    if (n == 0 || n > kMessagesPerWord) fail(Kind::limit, "choose() among none, or among more than a digit holds");
+    if (n == 0 || n > kMessagesPerWord)
+        fail(Kind::limit, "choose() among none, or among more than a digit holds");
     const unsigned chosen = decide(n, Search::Choice::user);
     Thread& t = threads_[current_];
     ++t.decisions;
     t.hash = mix(t.hash, chosen);
     if (tracing_) [[unlikely]] {
         const std::string name = *what == '\0' ? "" : std::string(": ") + what;
-        trace(where, Memory::kNowhere, "chooses " + std::to_string(chosen) + " of " + std::to_string(n) + name, chosen);
+        trace(where, Memory::kNowhere,
+              "chooses " + std::to_string(chosen) + " of " + std::to_string(n) + name, chosen);
     }
     return chosen;
 }
@@ -34,9 +36,11 @@ void Engine::remap(void* p, std::size_t bytes, bool before, bool after, const ch
     if (phase_ == Phase::running && !in_child_) {
         if (!shadow_.remap(flat, bytes, before, after, current_, what)) report_conflict(Where{});
         ++threads_[current_].writes;
-        if (tracing_) [[unlikely]] trace(Where{}, flat, std::string(what) + " " + std::to_string(bytes), 5);
+        if (tracing_) [[unlikely]]
+            trace(Where{}, flat, std::string(what) + " " + std::to_string(bytes), 5);
     } else if (!shadow_.remap_alone(flat, bytes, before, after)) {
-        fail(Kind::lifetime, std::string(what) + ": " + memory_.describe(p) + (before ? " is not mapped" : " is mapped"));
+        fail(Kind::lifetime, std::string(what) + ": " + memory_.describe(p) +
+                                 (before ? " is not mapped" : " is mapped"));
     }
     if (!after) return;
     auto* const at = static_cast<char*>(p);
@@ -54,11 +58,13 @@ bool Engine::is_mapped(const void* p) const {
     return flat != Memory::kNowhere && shadow_.is_mapped(flat);
 }
 
-void Engine::fork(const std::function<void()>& prepare, const std::function<void()>& parent, const std::function<void()>& child) {
+void Engine::fork(const std::function<void()>& prepare, const std::function<void()>& parent,
+                  const std::function<void()>& child) {
     if (phase_ != Phase::running) fail(Kind::check, "fork() outside a thread");
     prepare();
     if (!situation_.forks) {
-        // The child sees which stores are done, so that no store may be executed ahead of its turn: begin again with that known.
+        // The child sees which stores are done, so that no store may be executed ahead of its turn:
+        // begin again with that known.
         situation_.forks = true;
         end(Outcome::restart);
     }
@@ -69,7 +75,9 @@ void Engine::fork(const std::function<void()>& prepare, const std::function<void
     Thread& t = threads_[current_];
     const bool forked = decide(2, Search::Choice::fork) != 0;
     t.hash = mix(t.hash, forked ? 1 : 0);
-    if (tracing_) [[unlikely]] trace(Where{}, Memory::kNowhere, forked ? "fork: the child" : "fork: the parent", forked ? 1 : 0);
+    if (tracing_) [[unlikely]]
+        trace(Where{}, Memory::kNowhere, forked ? "fork: the child" : "fork: the parent",
+              forked ? 1 : 0);
     if (!forked) return parent();
     for (unsigned i = 0; i < thread_count_; ++i) {
         if (i != current_) threads_[i].state = Thread::State::gone;

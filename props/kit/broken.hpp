@@ -1,4 +1,5 @@
-// broken.hpp: how a suite says that something is wrong. Everything is an exception, so that RapidCheck can shrink it.
+// broken.hpp: how a suite says that something is wrong. Everything is an exception, so that
+// RapidCheck can shrink it.
 #pragma once
 
 #include <sstream>

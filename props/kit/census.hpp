@@ -1,5 +1,6 @@
-// census.hpp: which states the units of a window have been seen in, and which changes from one command to the next. A suite prints
-// it, and fails when a change that it claims to test has not been met.
+// census.hpp: which states the units of a window have been seen in, and which changes from one
+// command to the next. A suite prints it, and fails when a change that it claims to test has not
+// been met.
 #pragma once
 
 #include <map>
@@ -13,7 +14,7 @@ namespace kit {
 
 // Counts pairs of named states.
 class Pairs {
-public:
+  public:
     void note(const std::string& from, const std::string& to) { ++counts_[from][to]; }
     std::uint64_t count(const std::string& from, const std::string& to) const {
         const auto f = counts_.find(from);
@@ -32,13 +33,13 @@ public:
         }
     }
 
-private:
+  private:
     std::map<std::string, std::map<std::string, std::uint64_t>> counts_;
 };
 
 template <hak::World W>
 class UnitCensus {
-public:
+  public:
     explicit UnitCensus(Pairs& pairs) : pairs_(pairs) {}
 
     void look() {
@@ -55,7 +56,7 @@ public:
     // Another process begins.
     void forget() { before_.clear(); }
 
-private:
+  private:
     static unsigned state_of(const hak::Slab<W>* record) {
         using hak::order::relaxed;
         const hak::UnitState state = record->state.load(relaxed);
@@ -68,10 +69,13 @@ private:
         return 5 + who * 6 + fill * 2 + queued;
     }
     static std::string name_of(unsigned state) {
-        constexpr const char *kPlain[] = {"free", "slab", "large", "big", "kept"}, *kWho[] = {"owned", "orphan", "frozen"}, *kFill[] = {"empty", "room", "full"};
+        constexpr const char *kPlain[] = {"free", "slab", "large", "big", "kept"},
+                             *kWho[] = {"owned", "orphan", "frozen"},
+                             *kFill[] = {"empty", "room", "full"};
         if (state < 5) return kPlain[state];
         state -= 5;
-        return std::string(kWho[state / 6]) + "." + kFill[state / 2 % 3] + (state % 2 != 0 ? ".queued" : "");
+        return std::string(kWho[state / 6]) + "." + kFill[state / 2 % 3] +
+               (state % 2 != 0 ? ".queued" : "");
     }
 
     Pairs& pairs_;

@@ -1,5 +1,6 @@
-// chart.hpp: a state machine as a table written by hand from docs/memory.md. What the production source does is seen against it: a
-// change that the table does not have is a failure, and so is one that it has and that no history ever made.
+// chart.hpp: a state machine as a table written by hand from docs/memory.md. What the production
+// source does is seen against it: a change that the table does not have is a failure, and so is one
+// that it has and that no history ever made.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +16,19 @@
 namespace kit {
 
 class Chart {
-public:
+  public:
     using Pair = std::pair<unsigned, unsigned>;
 
     // The states' names in the order of their numbers.
-    Chart(const char* machine, std::vector<std::string> names) : machine_(machine), names_(std::move(names)) {}
+    Chart(const char* machine, std::vector<std::string> names)
+        : machine_(machine), names_(std::move(names)) {}
 
     // A change that is seen as it happens.
     void allow(unsigned from, unsigned to) { seen_.emplace(Pair{from, to}, 0); }
     template <class State>
     void allow(std::initializer_list<std::pair<State, State>> changes) {
-        for (const auto& [from, to] : changes) allow(static_cast<unsigned>(from), static_cast<unsigned>(to));
+        for (const auto& [from, to] : changes)
+            allow(static_cast<unsigned>(from), static_cast<unsigned>(to));
     }
 
     // One that only few histories make, so that none is demanded.
@@ -37,12 +40,15 @@ public:
     void see(unsigned from, unsigned to, std::uint64_t where) {
         if (rare_.contains({from, to})) return;
         const auto found = seen_.find({from, to});
-        require(found != seen_.end(), machine_, " ", where, ": illegal change ", names_[from], " -> ", names_[to]);
+        require(found != seen_.end(), machine_, " ", where, ": illegal change ", names_[from],
+                " -> ", names_[to]);
         ++found->second;
     }
     void print(std::ostream& out) const {
         out << machine_ << ":\n";
-        for (const auto& [pair, count] : seen_) out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count << "\n";
+        for (const auto& [pair, count] : seen_)
+            out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count
+                << "\n";
     }
     void require_all_seen() const {
         std::string missing;
@@ -52,19 +58,24 @@ public:
         require(missing.empty(), machine_, ": no history made these changes:", missing);
     }
 
-private:
+  private:
     const char* machine_;
     std::vector<std::string> names_;
     std::map<Pair, std::uint64_t> seen_;
     std::set<Pair> rare_;
 };
 
-// The same where only whole steps are seen: a step may make several changes, each of a kind that its operation allows.
+// The same where only whole steps are seen: a step may make several changes, each of a kind that
+// its operation allows.
 class StepChart {
-public:
-    StepChart(const char* machine, std::vector<std::string> names, std::vector<std::string> operations)
-        : machine_(machine), names_(std::move(names)), operations_(std::move(operations)),
-          ways_(operations_.size(), std::vector<std::vector<bool>>(names_.size(), std::vector<bool>(names_.size(), false))) {
+  public:
+    StepChart(const char* machine, std::vector<std::string> names,
+              std::vector<std::string> operations)
+        : machine_(machine),
+          names_(std::move(names)),
+          operations_(std::move(operations)),
+          ways_(operations_.size(), std::vector<std::vector<bool>>(
+                                        names_.size(), std::vector<bool>(names_.size(), false))) {
         for (auto& way : ways_) {
             for (unsigned s = 0; s < names_.size(); ++s) way[s][s] = true;
         }
@@ -79,12 +90,15 @@ public:
     void see(unsigned operation, unsigned from, unsigned to, std::uint64_t where) {
         if (from == to) return;
         if (!closed_) close();
-        require(ways_[operation][from][to], machine_, " ", where, ": illegal change ", names_[from], " -> ", names_[to], " in ", operations_[operation]);
+        require(ways_[operation][from][to], machine_, " ", where, ": illegal change ", names_[from],
+                " -> ", names_[to], " in ", operations_[operation]);
         ++seen_[{from, to}];
     }
     void print(std::ostream& out) const {
         out << machine_ << ":\n";
-        for (const auto& [pair, count] : seen_) out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count << "\n";
+        for (const auto& [pair, count] : seen_)
+            out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count
+                << "\n";
     }
     void require_all_seen() const {
         std::string missing;
@@ -94,12 +108,13 @@ public:
         require(missing.empty(), machine_, ": no history made these changes:", missing);
     }
 
-private:
+  private:
     void close() {
         for (auto& way : ways_) {
             for (unsigned k = 0; k < names_.size(); ++k) {
                 for (unsigned i = 0; i < names_.size(); ++i) {
-                    for (unsigned j = 0; j < names_.size(); ++j) way[i][j] = way[i][j] || (way[i][k] && way[k][j]);
+                    for (unsigned j = 0; j < names_.size(); ++j)
+                        way[i][j] = way[i][j] || (way[i][k] && way[k][j]);
                 }
             }
         }

@@ -1,5 +1,5 @@
-// edges.hpp: the sizes where the allocator changes its ways, computed from what docs/memory.md states and not from its own tables, so
-// that a suite can judge those by them.
+// edges.hpp: the sizes where the allocator changes its ways, computed from what docs/memory.md
+// states and not from its own tables, so that a suite can judge those by them.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +10,16 @@
 
 namespace kit {
 
-inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kSmallMost = 32 * kKiB, kUnit = 64 * kKiB, kLargeMost = kMiB, kSlot = 2 * kMiB;
+inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kSmallMost = 32 * kKiB,
+                             kUnit = 64 * kKiB, kLargeMost = kMiB, kSlot = 2 * kMiB;
 
 // The block sizes of the classes: 16 byte steps to 128, then four per doubling to 32 KiB.
 inline std::vector<std::size_t> documented_blocks() {
     std::vector<std::size_t> blocks;
     for (std::size_t n = 16; n <= 128; n += 16) blocks.push_back(n);
     for (std::size_t low = 128; low < kSmallMost; low *= 2) {
-        for (std::size_t quarter = 1; quarter <= 4; ++quarter) blocks.push_back(low + low / 4 * quarter);
+        for (std::size_t quarter = 1; quarter <= 4; ++quarter)
+            blocks.push_back(low + low / 4 * quarter);
     }
     return blocks;
 }
@@ -33,11 +35,15 @@ inline std::vector<std::size_t> edge_sizes() {
     return sizes;
 }
 
-// What no allocation can hold, up to where arithmetic on a size, an alignment or a page would wrap around.
+// What no allocation can hold, up to where arithmetic on a size, an alignment or a page would wrap
+// around.
 inline std::vector<std::size_t> impossible_sizes() {
     std::vector<std::size_t> sizes;
-    for (const std::size_t k : {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16}, std::size_t{17}, 4 * kKiB - 1, 4 * kKiB, 4 * kKiB + 1, kUnit - 1, kUnit, kSlot - 1, kSlot}) {
-        sizes.insert(sizes.end(), {SIZE_MAX - k, static_cast<std::size_t>(PTRDIFF_MAX) - k, static_cast<std::size_t>(PTRDIFF_MAX) + 1 + k});
+    for (const std::size_t k :
+         {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16}, std::size_t{17},
+          4 * kKiB - 1, 4 * kKiB, 4 * kKiB + 1, kUnit - 1, kUnit, kSlot - 1, kSlot}) {
+        sizes.insert(sizes.end(), {SIZE_MAX - k, static_cast<std::size_t>(PTRDIFF_MAX) - k,
+                                   static_cast<std::size_t>(PTRDIFF_MAX) + 1 + k});
     }
     return sizes;
 }

@@ -1,6 +1,7 @@
-// fake_os.hpp: an operating system in one array. It keeps the books of every page, judges what it is asked, can be told to fail
-// any call, and its clock stands still until it is advanced. Reserved pages hold poison, so that a write to memory without access
-// shows at the next commit, and a read of it shows as wrong content; under AddressSanitizer both stop at once.
+// fake_os.hpp: an operating system in one array. It keeps the books of every page, judges what it
+// is asked, can be told to fail any call, and its clock stands still until it is advanced. Reserved
+// pages hold poison, so that a write to memory without access shows at the next commit, and a read
+// of it shows as wrong content; under AddressSanitizer both stop at once.
 #pragma once
 
 #include <array>
@@ -11,23 +12,23 @@
 #include <set>
 #include <source_location>
 #include <string>
-#include <utility>
-
 #include <sys/mman.h>
+#include <utility>
 
 #include "base/bits.hpp"
 #include "base/types.hpp"
+
 #include "props/kit/broken.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define KIT_ADDRESS_SANITIZER 1
+#    define KIT_ADDRESS_SANITIZER 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KIT_ADDRESS_SANITIZER 1
-#endif
+#    if __has_feature(address_sanitizer)
+#        define KIT_ADDRESS_SANITIZER 1
+#    endif
 #endif
 #ifdef KIT_ADDRESS_SANITIZER
-#include <sanitizer/asan_interface.h>
+#    include <sanitizer/asan_interface.h>
 #endif
 
 namespace kit {
@@ -35,7 +36,8 @@ namespace kit {
 // What can fail: calls that change memory, and the arming of a thread's exit hook.
 enum class Call : std::uint8_t { reserve, expose, commit, decommit, purge, arm };
 inline constexpr unsigned kMemoryCalls = 5, kCalls = 6;
-inline constexpr std::array<const char*, kCalls> kCallNames = {"reserve", "expose", "commit", "decommit", "purge", "arm"};
+inline constexpr std::array<const char*, kCalls> kCallNames = {"reserve",  "expose", "commit",
+                                                               "decommit", "purge",  "arm"};
 
 // Where in the source a call stands.
 struct Site {
@@ -46,10 +48,11 @@ struct Site {
 };
 
 class FakeOs {
-public:
+  public:
     static constexpr std::size_t kPage = 256, kBytes = std::size_t{1} << 20;
 
-    // The same start for every history: one fixed, highly aligned range; every page without a mapping.
+    // The same start for every history: one fixed, highly aligned range; every page without a
+    // mapping.
     void reset() {
         if (memory_ == nullptr) map_once();
         std::size_t used = kPages;
@@ -71,7 +74,8 @@ public:
     }
     static constexpr std::uint64_t kNoBudget = UINT64_MAX;
 
-    // The k-th call of this kind from here on fails (1: the next one); `lasting`: and every later one, until heal().
+    // The k-th call of this kind from here on fails (1: the next one); `lasting`: and every later
+    // one, until heal().
     void fail(Call call, std::uint64_t k, bool lasting) { failures_[index(call)] = {k, lasting}; }
     // The same, whatever its kind.
     void fail_any(std::uint64_t k, bool lasting) { any_ = {k, lasting}; }
@@ -102,7 +106,8 @@ public:
     void set_meanwhile(std::function<void()> run) { meanwhile_ = std::move(run); }
 
     bool is_committed(const void* p, std::size_t bytes) const {
-        const std::size_t first = offset(p) / kPage, last = (offset(p) + (bytes == 0 ? 0 : bytes - 1)) / kPage;
+        const std::size_t first = offset(p) / kPage,
+                          last = (offset(p) + (bytes == 0 ? 0 : bytes - 1)) / kPage;
         for (std::size_t i = first; i <= last; ++i) {
             if (i >= kPages || pages_[i] != Page::committed) return false;
         }
@@ -110,19 +115,24 @@ public:
     }
     std::size_t committed_bytes(const void* p, std::size_t bytes) const {
         std::size_t sum = 0;
-        for (std::size_t i = offset(p) / kPage; i < (offset(p) + bytes) / kPage; ++i) sum += pages_[i] == Page::committed ? kPage : 0;
+        for (std::size_t i = offset(p) / kPage; i < (offset(p) + bytes) / kPage; ++i)
+            sum += pages_[i] == Page::committed ? kPage : 0;
         return sum;
     }
 
     void* reserve(std::size_t bytes, std::size_t alignment) {
-        require(hak::is_power_of_two(alignment) && bytes % kPage == 0, "reserve: ", bytes, " bytes aligned to ", alignment);
+        require(hak::is_power_of_two(alignment) && bytes % kPage == 0, "reserve: ", bytes,
+                " bytes aligned to ", alignment);
         if (!enter(Call::reserve) || bytes > kBytes) return nullptr;
-        for (std::size_t i = 0; i < bytes / kPage; ++i) require(pages_[i] == Page::unmapped, "reserve: a second reservation");
+        for (std::size_t i = 0; i < bytes / kPage; ++i)
+            require(pages_[i] == Page::unmapped, "reserve: a second reservation");
         set_pages(memory_, bytes, Page::reserved);
         advise_dump(memory_, bytes, true);
         return memory_;
     }
-    void unreserve(void* p, std::size_t bytes) { set_pages(checked(p, bytes, "unreserve"), bytes, Page::unmapped); }
+    void unreserve(void* p, std::size_t bytes) {
+        set_pages(checked(p, bytes, "unreserve"), bytes, Page::unmapped);
+    }
     bool expose(void* p, std::size_t bytes) {
         unsigned char* const begin = checked(p, bytes, "expose");
         if (!enter(Call::expose)) return false;
@@ -143,7 +153,9 @@ public:
     }
     bool decommit(void* p, std::size_t bytes) {
         unsigned char* const begin = checked(p, bytes, "decommit");
-        each(begin, bytes, [&](std::size_t i) { require(pages_[i] == Page::committed, "decommit: a page is not committed"); });
+        each(begin, bytes, [&](std::size_t i) {
+            require(pages_[i] == Page::committed, "decommit: a page is not committed");
+        });
         if (!enter(Call::decommit)) return false;
         set_pages(begin, bytes, Page::reserved);
         return true;
@@ -151,7 +163,9 @@ public:
     // A purge that fails may have purged a part.
     bool purge(void* p, std::size_t bytes) {
         unsigned char* const begin = checked(p, bytes, "purge");
-        each(begin, bytes, [&](std::size_t i) { require(pages_[i] == Page::committed, "purge: a page is not committed"); });
+        each(begin, bytes, [&](std::size_t i) {
+            require(pages_[i] == Page::committed, "purge: a page is not committed");
+        });
         const bool works = enter(Call::purge);
         std::memset(begin, 0, works ? bytes : bytes / 2);
         return works;
@@ -163,7 +177,8 @@ public:
     // What a core dump holds, if it writes pages without access, too.
     std::size_t dumped_bytes() const {
         std::size_t sum = 0;
-        for (std::size_t i = 0; i < kPages; ++i) sum += pages_[i] != Page::unmapped && dumped_[i] ? kPage : 0;
+        for (std::size_t i = 0; i < kPages; ++i)
+            sum += pages_[i] != Page::unmapped && dumped_[i] ? kPage : 0;
         return sum;
     }
     bool arm() { return enter(Call::arm); }
@@ -172,7 +187,7 @@ public:
     void come_from(const std::source_location& where) { where_ = where; }
     const std::set<Site>& failed_sites() const { return failed_sites_; }
 
-private:
+  private:
     enum class Page : std::uint8_t { unmapped, reserved, exposed, committed };
     struct Failure {
         std::uint64_t in = 0;
@@ -182,10 +197,13 @@ private:
     static constexpr unsigned char kPoison = 0xdd;
 
     static unsigned index(Call call) { return static_cast<unsigned>(call); }
-    std::size_t offset(const void* p) const { return hak::address_of(p) - hak::address_of(memory_); }
+    std::size_t offset(const void* p) const {
+        return hak::address_of(p) - hak::address_of(memory_);
+    }
 
     void map_once() {
-        void* const raw = ::mmap(nullptr, 2 * kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const raw =
+            ::mmap(nullptr, 2 * kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (raw == MAP_FAILED) throw std::bad_alloc();
         memory_ = hak::pointer_to<unsigned char>(hak::align_up(hak::address_of(raw), kBytes));
         set_pages(memory_, kBytes, Page::unmapped);
@@ -200,8 +218,10 @@ private:
     // False: this call shall fail.
     bool enter(Call call) {
         counts_[index(call)] += 1;
-        require(locks_free_ == nullptr || locks_free_(), kCallNames[index(call)], ": a lock is held across a system call");
-        require(budget_-- != 0, kCallNames[index(call)], ": the step's budget of system calls is spent");
+        require(locks_free_ == nullptr || locks_free_(), kCallNames[index(call)],
+                ": a lock is held across a system call");
+        require(budget_-- != 0, kCallNames[index(call)],
+                ": the step's budget of system calls is spent");
         if (meanwhile_) std::exchange(meanwhile_, nullptr)();
         const bool one = hits(failures_[index(call)]), other = hits(any_);
         if (!one && !other) return true;
@@ -212,9 +232,12 @@ private:
     }
 
     unsigned char* checked(void* p, std::size_t bytes, const char* name) const {
-        require(offset(p) <= kBytes && bytes <= kBytes - offset(p) && bytes != 0, name, ": not in the reservation");
+        require(offset(p) <= kBytes && bytes <= kBytes - offset(p) && bytes != 0, name,
+                ": not in the reservation");
         require(offset(p) % kPage == 0 && bytes % kPage == 0, name, ": not whole pages");
-        each(static_cast<unsigned char*>(p), bytes, [&](std::size_t i) { require(pages_[i] != Page::unmapped, name, ": a page is not reserved"); });
+        each(static_cast<unsigned char*>(p), bytes, [&](std::size_t i) {
+            require(pages_[i] != Page::unmapped, name, ": a page is not reserved");
+        });
         return static_cast<unsigned char*>(p);
     }
     template <class Visit>

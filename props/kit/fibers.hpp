@@ -1,27 +1,29 @@
-// fibers.hpp: logical threads with stacks of their own, all run by one real thread. A call of one can stop half-way, at a point that the
-// code under test announces, while others go on; it goes on later, or never, which is what a fork does to it.
+// fibers.hpp: logical threads with stacks of their own, all run by one real thread. A call of one
+// can stop half-way, at a point that the code under test announces, while others go on; it goes on
+// later, or never, which is what a fork does to it.
 #pragma once
 
 #include <array>
 #include <exception>
 #include <functional>
-#include <utility>
-
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <utility>
 
 #include "base/types.hpp"
+
 #include "props/kit/broken.hpp"
 
 namespace kit {
 
 template <unsigned kCount>
 class Fibers {
-public:
+  public:
     // `enter` is told who runs, whenever that changes.
     explicit Fibers(void (*enter)(unsigned t)) : enter_(enter) {}
 
-    // Runs `work` as thread t until it ends, stops or sleeps. `pause`: it stops at its pause-th point; 0: at none. What it throws is thrown here.
+    // Runs `work` as thread t until it ends, stops or sleeps. `pause`: it stops at its pause-th
+    // point; 0: at none. What it throws is thrown here.
     void start(unsigned t, unsigned pause, std::function<void()> work) {
         Fiber& f = fibers_[t];
         require(f.state == State::idle, "thread ", t, " has a call under way");
@@ -31,7 +33,9 @@ public:
         ::getcontext(&f.context);
         f.context.uc_stack = {.ss_sp = stack_of(f), .ss_flags = 0, .ss_size = kStackBytes};
         f.context.uc_link = nullptr;
-        ::makecontext(&f.context, reinterpret_cast<void (*)()>(run), 2, static_cast<unsigned>(hak::address_of(this)), static_cast<unsigned>(hak::address_of(this) >> 32));
+        ::makecontext(&f.context, reinterpret_cast<void (*)()>(run), 2,
+                      static_cast<unsigned>(hak::address_of(this)),
+                      static_cast<unsigned>(hak::address_of(this) >> 32));
         go(t);
     }
     bool is_idle(unsigned t) const { return fibers_[t].state == State::idle; }
@@ -41,7 +45,8 @@ public:
         }
         return true;
     }
-    // Runs until t's call has ended: what stopped goes on, and where it sleeps, those go on that may wake it.
+    // Runs until t's call has ended: what stopped goes on, and where it sleeps, those go on that
+    // may wake it.
     void complete(unsigned t) {
         while (!is_idle(t)) {
             unsigned next = t;
@@ -79,7 +84,7 @@ public:
     static constexpr unsigned kNobody = kCount;
     unsigned current() const { return current_; }
 
-private:
+  private:
     static constexpr std::size_t kStackBytes = 256 * 1024;
     enum class State : unsigned char { idle, ready, asleep };
     struct Fiber {
@@ -94,13 +99,15 @@ private:
 
     static void* stack_of(Fiber& f) {
         if (f.stack != nullptr) return f.stack;
-        f.stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        f.stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
         require(f.stack != MAP_FAILED, "no memory for a stack");
         return f.stack;
     }
     bool is_ready(unsigned t) const {
         const Fiber& f = fibers_[t];
-        return f.state == State::ready || (f.state == State::asleep && __atomic_load_n(f.word, __ATOMIC_RELAXED) != f.value);
+        return f.state == State::ready ||
+               (f.state == State::asleep && __atomic_load_n(f.word, __ATOMIC_RELAXED) != f.value);
     }
     void go(unsigned t) {
         current_ = t;

@@ -1,6 +1,7 @@
-// language.hpp: what every command language of the suites has in common. A command is a small struct of typed fields, a language a
-// variant of commands. Text (`malloc t0 h3 n24`, one command per line, # starts a comment) round-trips; bytes decode to the same
-// structs for fuzzing, and generators.hpp makes the same structs for RapidCheck.
+// language.hpp: what every command language of the suites has in common. A command is a small
+// struct of typed fields, a language a variant of commands. Text (`malloc t0 h3 n24`, one command
+// per line, # starts a comment) round-trips; bytes decode to the same structs for fuzzing, and
+// generators.hpp makes the same structs for RapidCheck.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +20,9 @@
 
 namespace kit {
 
-// One type per kind of field: a prefix for the text, a limit, a width in bytes for the fuzzer's encoding. A kind may have an encoding
-// of its own (of_code, code), in which some values may have no code.
+// One type per kind of field: a prefix for the text, a limit, a width in bytes for the fuzzer's
+// encoding. A kind may have an encoding of its own (of_code, code), in which some values may have
+// no code.
 template <char kPrefix_, std::uint32_t kLimit_, unsigned kWidth_>
 struct Field {
     static constexpr char kPrefix = kPrefix_;
@@ -30,11 +32,15 @@ struct Field {
     bool operator==(const Field&) const = default;
 };
 // Gives a command its name, how often it is chosen, and its fields.
-#define KIT_COMMAND(Name, text, weight, ...)                     \
-    static constexpr const char* kText = text;                   \
-    static constexpr unsigned kWeight = weight;                  \
-    auto fields() { return std::tie(__VA_ARGS__); }              \
-    auto fields() const { return std::tie(__VA_ARGS__); }        \
+#define KIT_COMMAND(Name, text, weight, ...)    \
+    static constexpr const char* kText = text;  \
+    static constexpr unsigned kWeight = weight; \
+    auto fields() {                             \
+        return std::tie(__VA_ARGS__);           \
+    }                                           \
+    auto fields() const {                       \
+        return std::tie(__VA_ARGS__);           \
+    }                                           \
     bool operator==(const Name&) const = default;
 
 template <class Language>
@@ -55,7 +61,11 @@ std::string text_of(const std::variant<Cs...>& command) {
     return std::visit(
         [](const auto& c) {
             std::string text = c.kText;
-            std::apply([&](const auto&... field) { ((text += ' ', text += field.kPrefix, text += std::to_string(field.v)), ...); }, c.fields());
+            std::apply(
+                [&](const auto&... field) {
+                    ((text += ' ', text += field.kPrefix, text += std::to_string(field.v)), ...);
+                },
+                c.fields());
             return text;
         },
         command);
@@ -78,7 +88,8 @@ std::optional<C> parse_as(std::istringstream& words) {
     bool good = true;
     const auto read = [&](auto& field) {
         std::string word;
-        good = good && (words >> word) && word.size() >= 2 && word.size() <= 10 && word[0] == field.kPrefix &&
+        good = good && (words >> word) && word.size() >= 2 && word.size() <= 10 &&
+               word[0] == field.kPrefix &&
                word.find_first_not_of("0123456789", 1) == std::string::npos;
         if (!good) return;
         const unsigned long value = std::stoul(word.substr(1));
@@ -122,16 +133,17 @@ std::vector<Language> parse(const std::string& text) {
 // ---- bytes
 
 class ByteReader {
-public:
+  public:
     ByteReader(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
     bool is_empty() const { return size_ == 0; }
     std::uint32_t read(unsigned width) {
         std::uint32_t value = 0;
-        for (unsigned i = 0; i < width && size_ != 0; ++i, --size_) value |= static_cast<std::uint32_t>(*data_++) << 8 * i;
+        for (unsigned i = 0; i < width && size_ != 0; ++i, --size_)
+            value |= static_cast<std::uint32_t>(*data_++) << 8 * i;
         return value;
     }
 
-private:
+  private:
     const std::uint8_t* data_;
     std::size_t size_;
 };
@@ -139,7 +151,8 @@ private:
 // One byte chooses the command by weight; its fields follow, each in its width.
 template <class Language, std::size_t... I>
 Language decode_one(ByteReader& bytes, std::index_sequence<I...> all) {
-    static_assert(total_weight<Language>(std::index_sequence<I...>{}) <= 256, "one byte chooses a command");
+    static_assert(total_weight<Language>(std::index_sequence<I...>{}) <= 256,
+                  "one byte chooses a command");
     Language command;
     std::uint32_t choice = bytes.read(1) % total_weight<Language>(all);
     const auto take = [&]<class C>(C c) {
@@ -166,11 +179,13 @@ template <class Language>
 std::vector<Language> decode(const std::uint8_t* data, std::size_t size, std::size_t most) {
     ByteReader bytes(data, size);
     std::vector<Language> commands;
-    while (!bytes.is_empty() && commands.size() < most) commands.push_back(decode_one<Language>(bytes, Alternatives<Language>{}));
+    while (!bytes.is_empty() && commands.size() < most)
+        commands.push_back(decode_one<Language>(bytes, Alternatives<Language>{}));
     return commands;
 }
 
-// The inverse, for seed corpora. Throws Broken with the command that no bytes mean, because a field's value has no code.
+// The inverse, for seed corpora. Throws Broken with the command that no bytes mean, because a
+// field's value has no code.
 template <class... Cs>
 std::string encode(const std::vector<std::variant<Cs...>>& commands) {
     constexpr std::uint32_t kWeights[] = {Cs::kWeight...};
@@ -183,11 +198,16 @@ std::string encode(const std::vector<std::variant<Cs...>>& commands) {
             std::uint32_t raw = field.v;
             if constexpr (kHasCode<F>) {
                 raw = F::code(field.v);
-                require(F::of_code(raw) == field.v, "no bytes mean ", F::kPrefix, field.v, " in: ", text_of(command));
+                require(F::of_code(raw) == field.v, "no bytes mean ", F::kPrefix, field.v,
+                        " in: ", text_of(command));
             }
             for (unsigned i = 0; i < F::kWidth; ++i) out += static_cast<char>(raw >> 8 * i);
         };
-        std::visit([&](const auto& c) { std::apply([&](const auto&... field) { (write(field), ...); }, c.fields()); }, command);
+        std::visit(
+            [&](const auto& c) {
+                std::apply([&](const auto&... field) { (write(field), ...); }, c.fields());
+            },
+            command);
     }
     return out;
 }
@@ -202,10 +222,12 @@ std::vector<Language> simpler(const Language& command) {
         [&](const auto& c) {
             std::uint32_t values[8] = {};
             std::size_t count = 0;
-            std::apply([&](const auto&... field) { ((values[count++] = field.v), ...); }, c.fields());
+            std::apply([&](const auto&... field) { ((values[count++] = field.v), ...); },
+                       c.fields());
             for (std::size_t k = 0; k < count; ++k) {
                 std::uint32_t before = values[k];
-                for (const std::uint32_t less : {std::uint32_t{0}, values[k] / 2, values[k] - values[k] / 8, values[k] - 1}) {
+                for (const std::uint32_t less :
+                     {std::uint32_t{0}, values[k] / 2, values[k] - values[k] / 8, values[k] - 1}) {
                     if (less >= values[k] || less == before) continue;
                     before = less;
                     auto copy = c;
@@ -222,8 +244,8 @@ std::vector<Language> simpler(const Language& command) {
     return found;
 }
 
-// The commands left when no chunk can be taken out, and no field made smaller, without `fails` becoming false. For failures that
-// RapidCheck does not see.
+// The commands left when no chunk can be taken out, and no field made smaller, without `fails`
+// becoming false. For failures that RapidCheck does not see.
 template <class Command, class Fails>
 std::vector<Command> minimize(std::vector<Command> commands, Fails fails) {
     for (bool smaller = true; smaller;) {
@@ -231,7 +253,8 @@ std::vector<Command> minimize(std::vector<Command> commands, Fails fails) {
         for (std::size_t chunk = commands.size(); chunk > 0; chunk /= 2) {
             for (std::size_t i = 0; i + chunk <= commands.size();) {
                 std::vector<Command> fewer = commands;
-                fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i), fewer.begin() + static_cast<std::ptrdiff_t>(i + chunk));
+                fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i),
+                            fewer.begin() + static_cast<std::ptrdiff_t>(i + chunk));
                 if (fails(fewer)) {
                     commands = std::move(fewer);
                     smaller = true;

@@ -12,8 +12,9 @@ using W = hak::RealWorld;
 constinit thread_local unsigned held = 0;
 
 hak::Lock<W>& lock_of(unsigned rank) {
-    hak::Lock<W>* const locks[kLockRanks] = {&hak::start_lock<W>, &hak::heaps<W>.lock(), &hak::reclaim<W>.lock(), &hak::pool<W>.lock(),
-                                                   &hak::learner<W>.lock(), &hak::heap_profile<W>.lock()};
+    hak::Lock<W>* const locks[kLockRanks] = {&hak::start_lock<W>,     &hak::heaps<W>.lock(),
+                                             &hak::reclaim<W>.lock(), &hak::pool<W>.lock(),
+                                             &hak::learner<W>.lock(), &hak::heap_profile<W>.lock()};
     return *locks[rank];
 }
 unsigned rank_of(const void* lock) {
@@ -21,10 +22,13 @@ unsigned rank_of(const void* lock) {
     while (rank < kLockRanks && &lock_of(rank) != lock) ++rank;
     return rank;
 }
-constexpr const char* kNames[] = {"start", "registry", "reclaim", "pool", "learner", "profile", "a lock without a rank"};
+constexpr const char* kNames[] = {
+    "start", "registry", "reclaim", "pool", "learner", "profile", "a lock without a rank"};
 
 // From prepare to parent or child the forking thread holds every lock, and passes through each.
-bool is_forking() { return hak::forking_thread<W>.load(hak::order::relaxed) == W::Pal::thread_id(); }
+bool is_forking() {
+    return hak::forking_thread<W>.load(hak::order::relaxed) == W::Pal::thread_id();
+}
 
 [[noreturn]] void broken(const char* does, const char* what) {
     hak::Text text;
@@ -56,18 +60,28 @@ void RankPal::before_call(const char* call) {
 }
 void RankPal::before_sleep(const std::uint32_t* word) {
     if (rank_of(word) != kLockRanks) return;  // a lock begins with the word that it sleeps on
-    const bool waits_for_tenders = hak::address_of(word) - hak::address_of(&hak::heaps<W>) < sizeof hak::heaps<W>;
-    if ((waits_for_tenders ? held & ~(1u << kStart) : held) != 0) broken("sleeps for", waits_for_tenders ? "tenders" : "a token");
+    const bool waits_for_tenders =
+        hak::address_of(word) - hak::address_of(&hak::heaps<W>) < sizeof hak::heaps<W>;
+    if ((waits_for_tenders ? held & ~(1u << kStart) : held) != 0)
+        broken("sleeps for", waits_for_tenders ? "tenders" : "a token");
 }
 
 }  // namespace kit
 
 void (*volatile hak_in_system_call)(const char*) = nullptr;
 
-extern "C" unsigned hak_held_locks() { return kit::is_forking() ? 0 : kit::held; }
-extern "C" void hak_lock(unsigned rank) { kit::lock_of(rank).acquire(); }
-extern "C" void hak_unlock(unsigned rank) { kit::lock_of(rank).release(); }
-extern "C" void hak_purge_page(void* page) { kit::W::Pal::purge(page, kit::W::Pal::page_bytes()); }
+extern "C" unsigned hak_held_locks() {
+    return kit::is_forking() ? 0 : kit::held;
+}
+extern "C" void hak_lock(unsigned rank) {
+    kit::lock_of(rank).acquire();
+}
+extern "C" void hak_unlock(unsigned rank) {
+    kit::lock_of(rank).release();
+}
+extern "C" void hak_purge_page(void* page) {
+    kit::W::Pal::purge(page, kit::W::Pal::page_bytes());
+}
 extern "C" void hak_await_token() {
     static std::uint32_t word = 1;
     kit::W::Pal::sleep_while(&word, 0);

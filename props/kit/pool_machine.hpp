@@ -1,5 +1,6 @@
-// pool_machine.hpp: the pool and reclaim alone, without heaps and slab records: units and slots are acquired, extended, shrunk and
-// released, time passes, calls fail. The model is a list of ranges that the client has; from it each answer can be foretold or judged.
+// pool_machine.hpp: the pool and reclaim alone, without heaps and slab records: units and slots are
+// acquired, extended, shrunk and released, time passes, calls fail. The model is a list of ranges
+// that the client has; from it each answer can be foretold or judged.
 #pragma once
 
 #include <map>
@@ -12,30 +13,69 @@
 namespace kit {
 
 struct Range48 : Field<'h', 48, 1> {};
-struct Units : Field<'u', 8, 1> {};     // + 1
-struct Slots : Field<'q', 24, 1> {};    // + 1
-struct Align : Field<'a', 4, 1> {};     // log2 of an alignment in slots
+struct Units : Field<'u', 8, 1> {};   // + 1
+struct Slots : Field<'q', 24, 1> {};  // + 1
+struct Align : Field<'a', 4, 1> {};   // log2 of an alignment in slots
 
-struct AcquireUnits { Range48 h; Units u; KIT_COMMAND(AcquireUnits, "units", 50, h, u) };
-struct ExtendUnits { Range48 h; Units u; KIT_COMMAND(ExtendUnits, "extend_units", 20, h, u) };
-struct ShrinkUnits { Range48 h; Units u; KIT_COMMAND(ShrinkUnits, "shrink_units", 8, h, u) };
-struct AcquireSlots { Range48 h; Slots q; Align a; KIT_COMMAND(AcquireSlots, "slots", 40, h, q, a) };
-struct ExtendSlots { Range48 h; Slots q; KIT_COMMAND(ExtendSlots, "extend_slots", 20, h, q) };
-struct ShrinkSlots { Range48 h; Slots q; KIT_COMMAND(ShrinkSlots, "shrink_slots", 10, h, q) };
-struct Release { Range48 h; KIT_COMMAND(Release, "release", 50, h) };
-struct Tick { Flag f; KIT_COMMAND(Tick, "tick", 12, f) };
-struct Return { Flag f; KIT_COMMAND(Return, "return", 6, f) };  // f: decommit too
+struct AcquireUnits {
+    Range48 h;
+    Units u;
+    KIT_COMMAND(AcquireUnits, "units", 50, h, u)
+};
+struct ExtendUnits {
+    Range48 h;
+    Units u;
+    KIT_COMMAND(ExtendUnits, "extend_units", 20, h, u)
+};
+struct ShrinkUnits {
+    Range48 h;
+    Units u;
+    KIT_COMMAND(ShrinkUnits, "shrink_units", 8, h, u)
+};
+struct AcquireSlots {
+    Range48 h;
+    Slots q;
+    Align a;
+    KIT_COMMAND(AcquireSlots, "slots", 40, h, q, a)
+};
+struct ExtendSlots {
+    Range48 h;
+    Slots q;
+    KIT_COMMAND(ExtendSlots, "extend_slots", 20, h, q)
+};
+struct ShrinkSlots {
+    Range48 h;
+    Slots q;
+    KIT_COMMAND(ShrinkSlots, "shrink_slots", 10, h, q)
+};
+struct Release {
+    Range48 h;
+    KIT_COMMAND(Release, "release", 50, h)
+};
+struct Tick {
+    Flag f;
+    KIT_COMMAND(Tick, "tick", 12, f)
+};
+struct Return {
+    Flag f;
+    KIT_COMMAND(Return, "return", 6, f)
+};  // f: decommit too
 
-// The next x+1 commands happen while some later command is inside a system call: another thread's work, in the middle of this one's.
-struct Meanwhile { Nth x; KIT_COMMAND(Meanwhile, "meanwhile", 14, x) };
+// The next x+1 commands happen while some later command is inside a system call: another thread's
+// work, in the middle of this one's.
+struct Meanwhile {
+    Nth x;
+    KIT_COMMAND(Meanwhile, "meanwhile", 14, x)
+};
 
-using PoolCommand = std::variant<AcquireUnits, ExtendUnits, ShrinkUnits, AcquireSlots, ExtendSlots, ShrinkSlots, Release, Tick, Return, Advance, FailNext,
-                                 FailAll, Heal, Meanwhile>;
+using PoolCommand =
+    std::variant<AcquireUnits, ExtendUnits, ShrinkUnits, AcquireSlots, ExtendSlots, ShrinkSlots,
+                 Release, Tick, Return, Advance, FailNext, FailAll, Heal, Meanwhile>;
 using PoolCommands = std::vector<PoolCommand>;
 
 template <hak::World W>
 class PoolMachine {
-public:
+  public:
     explicit PoolMachine(Pairs* pairs = nullptr) : pairs_(pairs) {
         reset_world<W>();
         require(hak::start<W>(), "the window does not open");
@@ -59,9 +99,12 @@ public:
         auditor_.check(Auditor<W>::Scope::pool, steps_ % 4 == 0);
         look();
         // Returning memory makes islands only up to the limit; what is acquired may need one more.
-        const bool returns = std::holds_alternative<Tick>(command) || std::holds_alternative<Return>(command);
+        const bool returns =
+            std::holds_alternative<Tick>(command) || std::holds_alternative<Return>(command);
         const std::uint64_t now = auditor_.audit().totals().islands;
-        require(!returns || interrupted_ || now <= std::max<std::uint64_t>(islands, kTinyConfig.islands_max), "islands rose from ", islands, " to ", now);
+        require(!returns || interrupted_ ||
+                    now <= std::max<std::uint64_t>(islands, kTinyConfig.islands_max),
+                "islands rose from ", islands, " to ", now);
     }
     void finish() {
         os.heal();
@@ -76,12 +119,14 @@ public:
         auditor_.check(Auditor<W>::Scope::pool, true);
         look();
         const auto counters = hak::pool<W>.counters();
-        require(counters.committed_slots == 0, counters.committed_slots, " slots stay committed at the end");
+        require(counters.committed_slots == 0, counters.committed_slots,
+                " slots stay committed at the end");
         require(!hak::reclaim<W>.everything(true), "nothing is left, and something was returned");
     }
 
-private:
-    static constexpr std::size_t kUnit = kTinyConfig.unit_bytes, kSlot = kTinyConfig.superslab_bytes();
+  private:
+    static constexpr std::size_t kUnit = kTinyConfig.unit_bytes,
+                                 kSlot = kTinyConfig.superslab_bytes();
     using Pool = hak::Pool<W>;
 
     struct Have {
@@ -101,7 +146,8 @@ private:
             },
             command);
     }
-    // The range that the interrupted command works on is not touched, and reclaim's one place is taken.
+    // The range that the interrupted command works on is not touched, and reclaim's one place is
+    // taken.
     void run_deferred() {
         interrupted_ = true;
         for (const PoolCommand& command : std::exchange(deferred_, {})) {
@@ -111,8 +157,9 @@ private:
     }
     bool may_refuse() const { return interrupted_ || os.failed_in_step() != 0; }
 
-    // Time alone gives back what is free: purged after one delay, decommitted after the other. An entry that was split off an older one
-    // may wait one delay more, and a batch returns a bounded number of ranges.
+    // Time alone gives back what is free: purged after one delay, decommitted after the other. An
+    // entry that was split off an older one may wait one delay more, and a batch returns a bounded
+    // number of ranges.
     void judge_decay() {
         for (unsigned round = 0; round < 12; ++round) {
             os.advance(410);
@@ -120,10 +167,12 @@ private:
         }
         auditor_.check(Auditor<W>::Scope::pool, true);
         require(hak::pool<W>.cached_dirty_slots() == 0, "dirty free runs outlast the purge delay");
-        require(auditor_.audit().totals().spare_slots == 0, "committed free slots outlast the decommit delay");
+        require(auditor_.audit().totals().spare_slots == 0,
+                "committed free slots outlast the decommit delay");
         each_slot<W>([](std::size_t i, std::size_t) {
             const auto& s = hak::window<W>.superslab(i);
-            require(s.kind.get() != hak::SlotKind::units || s.purgeable_units() == 0, "dirty free units outlast the purge delay, slot ", i);
+            require(s.kind.get() != hak::SlotKind::units || s.purgeable_units() == 0,
+                    "dirty free units outlast the purge delay, slot ", i);
         });
     }
 
@@ -133,7 +182,9 @@ private:
         require(os.is_committed(hak::pointer_to<void>(p), bytes), "a range without access");
         require_free(p, bytes);
         if (range.zero) {
-            for (std::size_t i = 0; i < bytes; ++i) require(*hak::pointer_to<unsigned char>(p + i) == 0, "a range that is said to be zero is not, at byte ", i);
+            for (std::size_t i = 0; i < bytes; ++i)
+                require(*hak::pointer_to<unsigned char>(p + i) == 0,
+                        "a range that is said to be zero is not, at byte ", i);
         }
         have_[h] = {p, bytes, slots, ++seed_};
         by_address_[p] = h;
@@ -145,12 +196,18 @@ private:
         }
         return true;
     }
-    void require_free(hak::Address p, std::size_t bytes) const { require(is_free(p, bytes), "a range overlaps one that is out"); }
-    void verify(unsigned h) const { require(Pattern::holds(have_[h].p, have_[h].bytes, have_[h].seed), "content of range ", h, " has changed"); }
+    void require_free(hak::Address p, std::size_t bytes) const {
+        require(is_free(p, bytes), "a range overlaps one that is out");
+    }
+    void verify(unsigned h) const {
+        require(Pattern::holds(have_[h].p, have_[h].bytes, have_[h].seed), "content of range ", h,
+                " has changed");
+    }
     void set_bytes(unsigned h, std::size_t bytes) {
         have_[h].bytes = bytes;
         have_[h].seed = ++seed_;
-        require(os.is_committed(hak::pointer_to<void>(have_[h].p), bytes), "a range was extended into memory without access");
+        require(os.is_committed(hak::pointer_to<void>(have_[h].p), bytes),
+                "a range was extended into memory without access");
         Pattern::write(have_[h].p, bytes, seed_);
     }
     void release(unsigned h) {
@@ -187,8 +244,10 @@ private:
         const bool fits = range.p % kSlot + now * kUnit <= kSlot;
         const bool want = fits && is_free(range.p + range.bytes, (now - old) * kUnit);
         verify(c.h.v);
-        const bool got = hak::pool<W>.extend_units(range.p, static_cast<unsigned>(old), static_cast<unsigned>(now));
-        require(got == want || (!got && interrupted_), "extend_units from ", old, " to ", now, ": ", got, ", the model says ", want);
+        const bool got = hak::pool<W>.extend_units(range.p, static_cast<unsigned>(old),
+                                                   static_cast<unsigned>(now));
+        require(got == want || (!got && interrupted_), "extend_units from ", old, " to ", now, ": ",
+                got, ", the model says ", want);
         verify(c.h.v);
         if (got) set_bytes(c.h.v, now * kUnit);
     }
@@ -196,7 +255,8 @@ private:
         if (!have(c.h.v) || have_[c.h.v].slots || have_[c.h.v].bytes / kUnit <= c.u.v + 1) return;
         verify(c.h.v);
         const std::size_t now = c.u.v + 1;
-        hak::pool<W>.release_units(have_[c.h.v].p + now * kUnit, static_cast<unsigned>(have_[c.h.v].bytes / kUnit - now));
+        hak::pool<W>.release_units(have_[c.h.v].p + now * kUnit,
+                                   static_cast<unsigned>(have_[c.h.v].bytes / kUnit - now));
         set_bytes(c.h.v, now * kUnit);
     }
     // A run of free slots of one kind right behind, or the untouched slots, long enough.
@@ -205,7 +265,9 @@ private:
         std::size_t open = next;
         const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
             const auto kind = hak::window<W>.superslab(i).kind.get();
-            found |= i == next && (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) && joined_length<W>(i) >= more;
+            found |= i == next &&
+                     (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) &&
+                     joined_length<W>(i) >= more;
             if (i == next && kind == hak::SlotKind::reserved) open = i + length;
         });
         return found || (open == frontier && next + more <= hak::window<W>.slot_count());
@@ -213,11 +275,14 @@ private:
     void apply(const ExtendSlots& c) {
         if (!have(c.h.v) || !have_[c.h.v].slots) return;
         const Have range = have_[c.h.v];
-        const std::size_t old = range.bytes / kSlot, more = c.q.v + 1, next = hak::window<W>.slot_of(range.p) + old;
+        const std::size_t old = range.bytes / kSlot, more = c.q.v + 1,
+                          next = hak::window<W>.slot_of(range.p) + old;
         const bool want = next + more <= hak::window<W>.slot_count() && can_extend(next, more);
         verify(c.h.v);
-        const bool got = hak::pool<W>.extend_slots(range.p, static_cast<std::uint32_t>(old), static_cast<std::uint32_t>(old + more));
-        require(got == want || interrupted_ || (!got && os.failed_in_step() != 0), "extend_slots by ", more, ": ", got, ", the table says ", want);
+        const bool got = hak::pool<W>.extend_slots(range.p, static_cast<std::uint32_t>(old),
+                                                   static_cast<std::uint32_t>(old + more));
+        require(got == want || interrupted_ || (!got && os.failed_in_step() != 0),
+                "extend_slots by ", more, ": ", got, ", the table says ", want);
         verify(c.h.v);
         if (!got) return;
         require_free(range.p + range.bytes, more * kSlot);
@@ -238,7 +303,8 @@ private:
         if (may_refuse()) return;
         auditor_.check(Auditor<W>::Scope::pool, true);
         require(hak::pool<W>.cached_dirty_slots() == 0, "dirty free runs are left after a return");
-        require(c.f.v == 0 || auditor_.audit().totals().spare_slots == 0, "free slots stay committed without need after a return");
+        require(c.f.v == 0 || auditor_.audit().totals().spare_slots == 0,
+                "free slots stay committed without need after a return");
     }
     void apply(const Advance& c) { os.advance(c.m.v); }
     void apply(const FailNext& c) { os.fail(static_cast<Call>(c.k.v), c.i.v + 1, false); }
@@ -253,10 +319,14 @@ private:
         each_slot<W>([&](std::size_t i, std::size_t length) {
             const auto& s = hak::window<W>.superslab(i);
             const auto kind = s.kind.get();
-            const std::string name = kind == hak::SlotKind::units    ? (s.free_units() == 0 ? "units.full" : s.purgeable_units() != 0 ? "units.dirty" : "units.clean")
-                                     : kind == hak::SlotKind::big    ? "big"
-                                     : kind == hak::SlotKind::cached ? (s.dirt().is_some() ? "cached.dirty" : "cached.clean")
-                                                                     : "reserved";
+            const std::string name = kind == hak::SlotKind::units
+                                         ? (s.free_units() == 0        ? "units.full"
+                                            : s.purgeable_units() != 0 ? "units.dirty"
+                                                                       : "units.clean")
+                                     : kind == hak::SlotKind::big ? "big"
+                                     : kind == hak::SlotKind::cached
+                                         ? (s.dirt().is_some() ? "cached.dirty" : "cached.clean")
+                                         : "reserved";
             for (std::size_t k = i; k < i + length; ++k) now[k] = name;
         });
         before_.resize(now.size(), "untouched");
@@ -286,7 +356,10 @@ std::string run_pool_history(const PoolCommands& commands, Pairs* pairs = nullpt
         for (; at < commands.size(); ++at) machine.step(commands[at]);
         machine.finish();
     } catch (const Broken& e) {
-        return std::string(e.what()) + (at < commands.size() ? " at command " + std::to_string(at + 1) + " (" + text_of(commands[at]) + ")" : " at the end");
+        return std::string(e.what()) +
+               (at < commands.size()
+                    ? " at command " + std::to_string(at + 1) + " (" + text_of(commands[at]) + ")"
+                    : " at the end");
     }
     return {};
 }

@@ -1,5 +1,5 @@
-// profile_machine.hpp: the tables of the heap profile beside sums that are kept by hand. Samples begin and end in any order, some ends are
-// not seen, and there are more stacks and sites than fit.
+// profile_machine.hpp: the tables of the heap profile beside sums that are kept by hand. Samples
+// begin and end in any order, some ends are not seen, and there are more stacks and sites than fit.
 #pragma once
 
 #include <cmath>
@@ -13,8 +13,9 @@
 namespace kit {
 
 class ProfileMachine {
-public:
-    static constexpr hak::profile::Bounds kBounds{.blocks_log2 = 5, .stacks_log2 = 3, .sites_log2 = 2, .filter_log2 = 6};
+  public:
+    static constexpr hak::profile::Bounds kBounds{
+        .blocks_log2 = 5, .stacks_log2 = 3, .sites_log2 = 2, .filter_log2 = 6};
     static constexpr std::uint64_t kInterval = 64;
 
     ProfileMachine() {
@@ -45,7 +46,8 @@ public:
         profile_.resize(a, bytes);
         const auto at = live_.find(a);
         if (at == live_.end()) return;
-        const double more = at->second.weight * (static_cast<double>(bytes) - static_cast<double>(at->second.bytes));
+        const double more = at->second.weight *
+                            (static_cast<double>(bytes) - static_cast<double>(at->second.bytes));
         live_bytes_ += more;
         bytes_ += more > 0 ? more : 0;
         at->second.bytes = bytes;
@@ -64,23 +66,28 @@ public:
         } else {
             require(profile_.may_be_sampled(a), "the filter does not know a sample");
             const bool found_room = profile_.counters().overflowed_sites == 0;
-            require(site == at->second.site || (site == 0 && !found_room), "a sample of site ", at->second.site, " has site ", site);
+            require(site == at->second.site || (site == 0 && !found_room), "a sample of site ",
+                    at->second.site, " has site ", site);
         }
     }
     // At the end: the sums, by every table that splits them.
     void check_sums() {
         for (const auto& [a, sample] : live_) check(a);
         const hak::profile::Counters c = profile_.counters();
-        require(c.samples == samples_ && c.live_samples == live_.size(), c.samples, " samples, ", c.live_samples, " live, not ", samples_, " and ", live_.size());
-        require(c.overflowed_blocks == refused_, c.overflowed_blocks, " samples found no room, not ", refused_);
+        require(c.samples == samples_ && c.live_samples == live_.size(), c.samples, " samples, ",
+                c.live_samples, " live, not ", samples_, " and ", live_.size());
+        require(c.overflowed_blocks == refused_, c.overflowed_blocks,
+                " samples found no room, not ", refused_);
         const hak::profile::Totals sum = profile_.sum();
-        require(sum.samples == samples_, "the totals hold ", sum.samples, " samples, not ", samples_);
+        require(sum.samples == samples_, "the totals hold ", sum.samples, " samples, not ",
+                samples_);
         same(sum.allocations, allocations_, "allocations");
         same(sum.bytes, bytes_, "bytes");
         same(sum.live_bytes(), live_bytes_, "live bytes");
         same(sum.frees, frees_, "frees");
         double by_stack = 0, by_size = 0, by_age = 0;
-        for (std::uint32_t i = 0; i < profile_.stacks(); ++i) by_stack += profile_.stack(i).totals.bytes;
+        for (std::uint32_t i = 0; i < profile_.stacks(); ++i)
+            by_stack += profile_.stack(i).totals.bytes;
         for (std::uint32_t i = 0; i < profile_.sites(); ++i) {
             const hak::profile::SiteRow row = profile_.site(i);
             for (unsigned b = 0; b < hak::profile::kBuckets; ++b) {
@@ -92,17 +99,21 @@ public:
         same(by_size, allocations_, "allocations of all sizes");
         same(by_age, frees_, "frees of all ages");
         // One row of each table is for what finds no room.
-        require(profile_.stacks() <= 1u << kBounds.stacks_log2 && profile_.sites() <= 1u << kBounds.sites_log2, "more rows than there is room for");
-        require(c.overflowed_sites == 0 || profile_.sites() == 1u << kBounds.sites_log2, "no room for a site, and rows are left");
+        require(profile_.stacks() <= 1u << kBounds.stacks_log2 &&
+                    profile_.sites() <= 1u << kBounds.sites_log2,
+                "more rows than there is room for");
+        require(c.overflowed_sites == 0 || profile_.sites() == 1u << kBounds.sites_log2,
+                "no room for a site, and rows are left");
     }
 
-private:
+  private:
     struct Sample {
         std::size_t bytes;
         hak::Address site;
         double weight;  // as it was chosen
     };
-    static constexpr std::size_t kLiveMax = hak::profile::BlockMap<kBounds.blocks_log2>::kSamplesMax;
+    static constexpr std::size_t kLiveMax =
+        hak::profile::BlockMap<kBounds.blocks_log2>::kSamplesMax;
 
     void end_in_model(hak::Address a) {
         const auto at = live_.find(a);
@@ -111,7 +122,9 @@ private:
         frees_ += at->second.weight;
         live_.erase(at);
     }
-    static void same(double x, double y, const char* what) { require(std::abs(x - y) < 1e-6 * (1 + std::abs(y)), what, ": ", x, ", not ", y); }
+    static void same(double x, double y, const char* what) {
+        require(std::abs(x - y) < 1e-6 * (1 + std::abs(y)), what, ": ", x, ", not ", y);
+    }
 
     hak::profile::Profile<TinyWorld, kBounds> profile_;
     std::map<hak::Address, Sample> live_;
@@ -129,19 +142,32 @@ struct Depth : Field<'d', hak::profile::kFramesMax + 1, 1> {};
 struct Span : Field<'m', 1u << 16, 2> {};
 
 struct Note {
-    Place p; SampleBytes n; SampleSite s; Depth d;
+    Place p;
+    SampleBytes n;
+    SampleSite s;
+    Depth d;
     KIT_COMMAND(Note, "note", 12, p, n, s, d)
-    void apply(ProfileMachine& m) const { m.note(p.address(), n.v + 1, s.v + 1, d.v); m.check(p.address()); }
+    void apply(ProfileMachine& m) const {
+        m.note(p.address(), n.v + 1, s.v + 1, d.v);
+        m.check(p.address());
+    }
 };
 struct Forget {
     Place p;
     KIT_COMMAND(Forget, "forget", 8, p)
-    void apply(ProfileMachine& m) const { m.forget(p.address()); m.check(p.address()); }
+    void apply(ProfileMachine& m) const {
+        m.forget(p.address());
+        m.check(p.address());
+    }
 };
 struct Resize {
-    Place p; SampleBytes n;
+    Place p;
+    SampleBytes n;
     KIT_COMMAND(Resize, "resize", 4, p, n)
-    void apply(ProfileMachine& m) const { m.resize(p.address(), n.v + 1); m.check(p.address()); }
+    void apply(ProfileMachine& m) const {
+        m.resize(p.address(), n.v + 1);
+        m.check(p.address());
+    }
 };
 struct Pass {
     Span m;

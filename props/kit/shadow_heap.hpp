@@ -1,4 +1,5 @@
-// shadow_heap.hpp: what a client knows of its blocks, and what it may demand of each: content, place, alignment, usable size.
+// shadow_heap.hpp: what a client knows of its blocks, and what it may demand of each: content,
+// place, alignment, usable size.
 #pragma once
 
 #include <algorithm>
@@ -7,13 +8,15 @@
 #include <vector>
 
 #include "base/claim.hpp"
+
 #include "props/kit/commands.hpp"
 
 namespace kit {
 
-// Random bytes, repeated only after 64 KiB, so that content that moved by a wrong distance does not pass for the right one.
+// Random bytes, repeated only after 64 KiB, so that content that moved by a wrong distance does not
+// pass for the right one.
 class Pattern {
-public:
+  public:
     static void write(hak::Address at, std::size_t bytes, std::uint32_t seed) {
         each_span(bytes, seed, [&](std::size_t done, const unsigned char* p, std::size_t n) {
             std::memcpy(hak::pointer_to<void>(at + done), p, n);
@@ -27,7 +30,7 @@ public:
         return same;
     }
 
-private:
+  private:
     static constexpr std::size_t kBytes = 65536;
     static const std::vector<unsigned char>& table() {
         static const std::vector<unsigned char> bytes = [] {
@@ -64,22 +67,26 @@ struct ShadowBlock {
 
 template <hak::World W>
 class ShadowHeap {
-public:
+  public:
     bool is_live(unsigned h) const { return blocks_[h].p != 0; }
     const ShadowBlock& at(unsigned h) const { return blocks_[h]; }
     std::size_t live() const { return by_address_.size(); }
 
     // A fresh block: judged, then filled to its last usable byte.
-    void add(unsigned h, void* block, std::size_t requested, std::size_t alignment, bool zero, hak::Origin origin = hak::Origin::malloc) {
+    void add(unsigned h, void* block, std::size_t requested, std::size_t alignment, bool zero,
+             hak::Origin origin = hak::Origin::malloc) {
         const hak::Address p = hak::address_of(block);
         require(!is_live(h), "handle ", h, " is live already");
         judge_place(p, requested, alignment);
         const std::size_t usable = hak::usable_size<W>(block);
         require(usable >= requested, "usable size ", usable, " of a block of ", requested);
-        require(os.is_committed(block, usable), "a block of ", requested, " bytes lies in memory without access");
+        require(os.is_committed(block, usable), "a block of ", requested,
+                " bytes lies in memory without access");
         require_disjoint(p, usable);
         if (zero) {
-            for (std::size_t i = 0; i < requested; ++i) require(*hak::pointer_to<unsigned char>(p + i) == 0, "calloc(", requested, ") is not zero at byte ", i);
+            for (std::size_t i = 0; i < requested; ++i)
+                require(*hak::pointer_to<unsigned char>(p + i) == 0, "calloc(", requested,
+                        ") is not zero at byte ", i);
         }
         blocks_[h] = {p, requested, usable, ++seed_, alignment, origin};
         by_address_.emplace(p, h);
@@ -87,18 +94,21 @@ public:
     }
     void verify(unsigned h) const {
         const ShadowBlock& b = blocks_[h];
-        require(Pattern::holds(b.p, b.usable, b.seed), "content of handle ", h, " (", b.requested, " bytes) has changed");
+        require(Pattern::holds(b.p, b.usable, b.seed), "content of handle ", h, " (", b.requested,
+                " bytes) has changed");
     }
     void verify_usable(unsigned h) const {
         const ShadowBlock& b = blocks_[h];
         const std::size_t usable = hak::usable_size<W>(hak::pointer_to<void>(b.p));
-        require(usable == b.usable, "usable size of handle ", h, " was ", b.usable, " and is ", usable);
+        require(usable == b.usable, "usable size of handle ", h, " was ", b.usable, " and is ",
+                usable);
         const hak::Address site = hak::site_of<W>(hak::pointer_to<void>(b.p));
         require(site == b.site, "site of handle ", h, " was ", b.site, " and is ", site);
     }
     // The call that allocated the block said where it stands.
     void say_site(unsigned h, hak::Address site) {
-        const hak::UnitState state = hak::window<W>.slab_of(blocks_[h].p)->state.load(hak::order::relaxed);
+        const hak::UnitState state =
+            hak::window<W>.slab_of(blocks_[h].p)->state.load(hak::order::relaxed);
         if (state != hak::UnitState::slab) blocks_[h].site = site;
         verify_usable(h);
     }
@@ -117,7 +127,8 @@ public:
     void replace(unsigned h, void* block, std::size_t requested) {
         const ShadowBlock old = blocks_[h];
         const std::size_t kept = std::min(old.usable, requested);
-        require(Pattern::holds(hak::address_of(block), kept, old.seed), "realloc from ", old.requested, " to ", requested, " lost content");
+        require(Pattern::holds(hak::address_of(block), kept, old.seed), "realloc from ",
+                old.requested, " to ", requested, " lost content");
         by_address_.erase(old.p);
         blocks_[h] = {};
         add(h, block, requested, 0, false);
@@ -140,13 +151,16 @@ public:
         for (const auto& [slab, count] : counts) {
             if (hak::Audit<W>::is_frozen(slab)) continue;
             small += count;
-            require(audit.client_blocks(slab) == count, "conservation: the slab of unit ", slab - hak::window<W>.record(0), " has ", audit.client_blocks(slab),
+            require(audit.client_blocks(slab) == count, "conservation: the slab of unit ",
+                    slab - hak::window<W>.record(0), " has ", audit.client_blocks(slab),
                     " blocks out, the client has ", count);
         }
         const hak::AuditTotals& t = audit.totals();
-        require(t.client_blocks == small, "conservation: ", t.client_blocks, " small blocks are out, the client has ", small);
-        require(t.large_blocks == large && t.big_blocks == big, "conservation: ", t.large_blocks, " Large and ", t.big_blocks, " Big blocks are out, the client has ",
-                large, " and ", big);
+        require(t.client_blocks == small, "conservation: ", t.client_blocks,
+                " small blocks are out, the client has ", small);
+        require(t.large_blocks == large && t.big_blocks == big, "conservation: ", t.large_blocks,
+                " Large and ", t.big_blocks, " Big blocks are out, the client has ", large, " and ",
+                big);
     }
 
     std::size_t usable_bytes() const {
@@ -155,14 +169,18 @@ public:
         return sum;
     }
 
-private:
+  private:
     void judge_place(hak::Address p, std::size_t requested, std::size_t alignment) const {
-        require(hak::window<W>.contains(p) && hak::window<W>.contains(p + requested - (requested != 0)), "a block outside the window");
-        require(p % std::max(alignment, hak::kMinAlignment) == 0, "a block of ", requested, " bytes is not aligned to ", alignment);
+        require(
+            hak::window<W>.contains(p) && hak::window<W>.contains(p + requested - (requested != 0)),
+            "a block outside the window");
+        require(p % std::max(alignment, hak::kMinAlignment) == 0, "a block of ", requested,
+                " bytes is not aligned to ", alignment);
     }
     void require_disjoint(hak::Address p, std::size_t usable) const {
         const auto next = by_address_.lower_bound(p);
-        require(next == by_address_.end() || p + usable <= next->first, "a block overlaps handle ", next == by_address_.end() ? 0 : next->second);
+        require(next == by_address_.end() || p + usable <= next->first, "a block overlaps handle ",
+                next == by_address_.end() ? 0 : next->second);
         if (next == by_address_.begin()) return;
         const auto& [q, h] = *std::prev(next);
         require(q + blocks_[h].usable <= p, "a block overlaps handle ", h);

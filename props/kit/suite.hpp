@@ -1,11 +1,13 @@
-// suite.hpp: main() of a property suite. RC_PARAMS works as RapidCheck documents it; without it the seed is fixed, so that a run of
-// the tests is the same run every time, and other seeds are asked for by name. A property that fails prints its shrunk history, writes
-// it to a file, and says the line that runs it again.
+// suite.hpp: main() of a property suite. RC_PARAMS works as RapidCheck documents it; without it the
+// seed is fixed, so that a run of the tests is the same run every time, and other seeds are asked
+// for by name. A property that fails prints its shrunk history, writes it to a file, and says the
+// line that runs it again.
 //
 //   props_x [--seed N] [--cases N] [--limit MS] [--replay FILE]
 //
-// The properties run in a process of their own. When that dies, or when one history takes more than MS of processor time, its parent
-// shrinks the history that ran, each candidate in one more process, and reports it as any other failure. A replay stays in one process, for debuggers.
+// The properties run in a process of their own. When that dies, or when one history takes more than
+// MS of processor time, its parent shrinks the history that ran, each candidate in one more
+// process, and reports it as any other failure. A replay stays in one process, for debuggers.
 #pragma once
 
 #include <cstdio>
@@ -13,12 +15,11 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <rapidcheck.h>
 #include <sstream>
 #include <string>
-#include <vector>
-
-#include <rapidcheck.h>
 #include <unistd.h>
+#include <vector>
 
 #include "props/kit/generators.hpp"
 #include "props/kit/isolate.hpp"
@@ -26,7 +27,7 @@
 namespace kit {
 
 class Suite {
-public:
+  public:
     Suite(int argc, char** argv, unsigned cases) : program_(argv[0]) {
         std::string seed = kSeed, count = std::to_string(cases);
         for (int i = 1; i < argc; ++i) {
@@ -48,17 +49,20 @@ public:
         const char* const given = std::getenv("RC_PARAMS");
         std::string parameters = given == nullptr ? "" : given;
         if (parameters.find("seed=") == std::string::npos) parameters += " seed=" + seed;
-        if (parameters.find("max_success=") == std::string::npos) parameters += " max_success=" + count;
+        if (parameters.find("max_success=") == std::string::npos)
+            parameters += " max_success=" + count;
         ::setenv("RC_PARAMS", parameters.c_str(), 1);
         parameters_ = parameters;
-        is_full_ = parameters == " seed=" + std::string(kSeed) + " max_success=" + std::to_string(cases);
+        is_full_ =
+            parameters == " seed=" + std::string(kSeed) + " max_success=" + std::to_string(cases);
         if (replay_.empty()) watch();
     }
 
-    // A property over histories of one language: `run` returns what was wrong, or nothing. With --replay it runs the file instead, if
-    // that is the property's own or says no name.
+    // A property over histories of one language: `run` returns what was wrong, or nothing. With
+    // --replay it runs the file instead, if that is the property's own or says no name.
     template <class Language>
-    void histories(const std::string& name, rc::Gen<std::vector<Language>> generator, std::function<std::string(const std::vector<Language>&)> run) {
+    void histories(const std::string& name, rc::Gen<std::vector<Language>> generator,
+                   std::function<std::string(const std::vector<Language>&)> run) {
         if (!replay_.empty()) return replay<Language>(name, run);
         if (!death_.empty()) return shrink_death<Language>(name, run);
         std::size_t smallest = SIZE_MAX;
@@ -78,7 +82,8 @@ public:
     // Any other property.
     template <class Testable>
     void property(const std::string& name, Testable testable) {
-        if (is_whole_run(name) && !rc::check(name, testable)) say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (is_whole_run(name) && !rc::check(name, testable))
+            say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
     }
     // A check without random input; `run` throws Broken or returns.
     void example(const std::string& name, const std::function<void()>& run) {
@@ -91,24 +96,29 @@ public:
             say_failed(name, program_);
         }
     }
-    // The run has the seed and the cases for which the census of states was made; another may miss rare changes.
+    // The run has the seed and the cases for which the census of states was made; another may miss
+    // rare changes.
     bool is_full() const { return is_full_; }
     int finish() {
         if (!replay_.empty() && !is_replayed_) {
-            std::cerr << program_ << ": no property of this suite is called " << replay_name_ << "\n";
+            std::cerr << program_ << ": no property of this suite is called " << replay_name_
+                      << "\n";
             ++failed_;
         }
-        if (!death_.empty() && failed_ == 0) say_failed(FlightRecorder::name(), "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (!death_.empty() && failed_ == 0)
+            say_failed(FlightRecorder::name(), "RC_PARAMS='" + parameters_ + "' " + program_);
         if (failed_ != 0) std::cerr << failed_ << " of the suite's properties failed\n";
         FlightRecorder::finish();
         return failed_ == 0 ? 0 : 1;
     }
 
-private:
+  private:
     static constexpr const char* kSeed = "2025112200";
-    static constexpr unsigned kCandidateMs = 1000;  // of processor time, while shrinking; a history takes a few
+    // of processor time, while shrinking; a history takes a few
+    static constexpr unsigned kCandidateMs = 1000;
 
-    // The caller goes on in a child. Its parent leaves with it, or, if the child died before it was done, goes on to shrink why.
+    // The caller goes on in a child. Its parent leaves with it, or, if the child died before it was
+    // done, goes on to shrink why.
     void watch() {
         FlightRecorder::note("start", "", 0);
         std::cout.flush();
@@ -127,33 +137,47 @@ private:
     template <class Language, class Run>
     void shrink_death(const std::string& name, Run run) {
         if (name != FlightRecorder::name()) return;
-        const auto wrong_in = [&](const std::vector<Language>& commands) { return isolated(std::min(kCandidateMs, limit_ms_), [&] { return run(commands); }); };
+        const auto wrong_in = [&](const std::vector<Language>& commands) {
+            return isolated(std::min(kCandidateMs, limit_ms_), [&] { return run(commands); });
+        };
         std::vector<Language> commands = parse<Language>(FlightRecorder::text());
         write_failed(name, death_, text_of(commands));  // for who does not wait for the rest
         const bool alone = !wrong_in(commands).empty();
-        if (!alone) std::cerr << "the history does no harm alone; those before it must have left something\n";
-        if (alone) commands = minimize(std::move(commands), [&](const std::vector<Language>& fewer) { return !wrong_in(fewer).empty(); });
+        if (!alone)
+            std::cerr
+                << "the history does no harm alone; those before it must have left something\n";
+        if (alone)
+            commands = minimize(std::move(commands), [&](const std::vector<Language>& fewer) {
+                return !wrong_in(fewer).empty();
+            });
         const std::string text = text_of(commands), wrong = alone ? wrong_in(commands) : death_;
         std::cerr << wrong << " in this history of " << commands.size() << " commands:\n" << text;
         write_failed(name, wrong, text);
-        say_failed(name, alone ? program_ + " --replay " + name + ".failed" : "RC_PARAMS='" + parameters_ + "' " + program_);
+        say_failed(name, alone ? program_ + " --replay " + name + ".failed"
+                               : "RC_PARAMS='" + parameters_ + "' " + program_);
     }
     // Whether an example or a property runs. If it is what died, that is all there is to say.
     bool is_whole_run(const std::string& name) {
         if (death_.empty() && replay_.empty()) FlightRecorder::note(name, "", 0);
-        if (!death_.empty() && name == FlightRecorder::name()) say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (!death_.empty() && name == FlightRecorder::name())
+            say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
         return death_.empty() && replay_.empty();
     }
-    static void write_failed(const std::string& name, const std::string& wrong, const std::string& text) {
-        std::ofstream(name + ".failed") << "# " << name << ": " << wrong.substr(0, wrong.find('\n')) << "\n" << text;
+    static void write_failed(const std::string& name, const std::string& wrong,
+                             const std::string& text) {
+        std::ofstream(name + ".failed")
+            << "# " << name << ": " << wrong.substr(0, wrong.find('\n')) << "\n"
+            << text;
     }
     [[noreturn]] void usage(const std::string& option) const {
-        std::cerr << program_ << ": " << option << "? Use --seed N, --cases N, --limit MS or --replay FILE.\n";
+        std::cerr << program_ << ": " << option
+                  << "? Use --seed N, --cases N, --limit MS or --replay FILE.\n";
         std::exit(2);
     }
     void say_failed(const std::string& name, const std::string& line) {
         ++failed_;
-        std::cerr << "FAILED: " << name << " with RC_PARAMS='" << parameters_ << "'\nreproduce: " << line << "\n";
+        std::cerr << "FAILED: " << name << " with RC_PARAMS='" << parameters_
+                  << "'\nreproduce: " << line << "\n";
     }
     void read_replay(const std::string& file) {
         std::ifstream in(file);
@@ -164,7 +188,8 @@ private:
             std::cerr << "cannot read " << file << "\n";
             std::exit(2);
         }
-        if (replay_.starts_with("# ")) replay_name_ = replay_.substr(2, replay_.find_first_of(":\n") - 2);
+        if (replay_.starts_with("# "))
+            replay_name_ = replay_.substr(2, replay_.find_first_of(":\n") - 2);
     }
     template <class Language, class Run>
     void replay(const std::string& name, Run run) {
@@ -187,16 +212,21 @@ private:
     bool is_full_ = true, is_replayed_ = false;
 };
 
-// Proof that a suite can see: in a world with a seeded defect, some history of the same distribution must fail, and shrink.
+// Proof that a suite can see: in a world with a seeded defect, some history of the same
+// distribution must fail, and shrink.
 template <class Language>
-void require_caught(const char* defect, const rc::Gen<std::vector<Language>>& generator, unsigned cases, std::size_t shrunk_most,
+void require_caught(const char* defect, const rc::Gen<std::vector<Language>>& generator,
+                    unsigned cases, std::size_t shrunk_most,
                     const std::function<std::string(const std::vector<Language>&)>& run) {
     for (unsigned i = 0; i < cases; ++i) {
         const std::vector<Language> commands = generator(rc::Random(i), 100).value();
         if (run(commands).empty()) continue;
-        const auto small = minimize(commands, [&](const std::vector<Language>& fewer) { return !run(fewer).empty(); });
-        std::cerr << defect << ": seen in case " << i + 1 << ", shrunk from " << commands.size() << " commands to " << small.size() << ": " << run(small) << "\n";
-        require(small.size() <= shrunk_most, defect, ": ", small.size(), " commands are left after shrinking:\n", text_of(small));
+        const auto small = minimize(
+            commands, [&](const std::vector<Language>& fewer) { return !run(fewer).empty(); });
+        std::cerr << defect << ": seen in case " << i + 1 << ", shrunk from " << commands.size()
+                  << " commands to " << small.size() << ": " << run(small) << "\n";
+        require(small.size() <= shrunk_most, defect, ": ", small.size(),
+                " commands are left after shrinking:\n", text_of(small));
         return;
     }
     broken(defect, ": not seen in ", cases, " histories");

@@ -1,5 +1,6 @@
-// worlds.hpp: TinyWorld, in which a superslab has eight units of 1 KiB, a slab a handful of blocks, and every corner is near; and
-// worlds like it with a seeded defect, which prove that the suites can see.
+// worlds.hpp: TinyWorld, in which a superslab has eight units of 1 KiB, a slab a handful of blocks,
+// and every corner is near; and worlds like it with a seeded defect, which prove that the suites
+// can see.
 #pragma once
 
 #include <array>
@@ -7,9 +8,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "debug/invariants.hpp"
 #include "heap/fork.hpp"
 #include "heap/resize.hpp"
+
+#include "debug/invariants.hpp"
 #include "props/kit/fake_os.hpp"
 
 namespace hak {
@@ -63,13 +65,23 @@ struct FakePal {
     static std::size_t ram_bytes() { return 4096; }
     static std::size_t address_space_left() { return SIZE_MAX; }
     using Where = std::source_location;
-    static void* reserve(std::size_t n, std::size_t alignment, Where where = Where::current()) { return os.come_from(where), os.reserve(n, alignment); }
+    static void* reserve(std::size_t n, std::size_t alignment, Where where = Where::current()) {
+        return os.come_from(where), os.reserve(n, alignment);
+    }
     static void unreserve(void* p, std::size_t n) { os.unreserve(p, n); }
-    static bool expose(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.expose(p, n); }
-    static bool commit(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.commit(p, n); }
+    static bool expose(void* p, std::size_t n, Where where = Where::current()) {
+        return os.come_from(where), os.expose(p, n);
+    }
+    static bool commit(void* p, std::size_t n, Where where = Where::current()) {
+        return os.come_from(where), os.commit(p, n);
+    }
     static bool could_commit(std::size_t) { return true; }
-    static bool decommit(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.decommit(p, n); }
-    static bool purge(void* p, std::size_t n, Where where = Where::current()) { return os.come_from(where), os.purge(p, n); }
+    static bool decommit(void* p, std::size_t n, Where where = Where::current()) {
+        return os.come_from(where), os.decommit(p, n);
+    }
+    static bool purge(void* p, std::size_t n, Where where = Where::current()) {
+        return os.come_from(where), os.purge(p, n);
+    }
     static void advise_huge(void* p, std::size_t n) { os.advise(p, n); }
     static void advise_no_huge(void* p, std::size_t n) { os.advise(p, n); }
     static void advise_dump(void* p, std::size_t n) { os.advise_dump(p, n, true); }
@@ -78,7 +90,9 @@ struct FakePal {
     static std::uint64_t entropy() { return 0x9e3779b97f4a7c15u; }
     static std::uintptr_t thread_id() { return threads.current + 1; }
     // One thread drives all: waiting for another one would be for ever.
-    static void sleep_while(std::uint32_t*, std::uint32_t) { broken("a lock is taken that is held already, or a tender waited for"); }
+    static void sleep_while(std::uint32_t*, std::uint32_t) {
+        broken("a lock is taken that is held already, or a tender waited for");
+    }
     static void wake_one(std::uint32_t*) {}
 };
 
@@ -86,15 +100,16 @@ inline constexpr hak::Tunables kTinyTunables{
     .purge_delay_ms = 100,
     .decommit_delay_ms = 300,
     .cache_bytes_max = 6 * kTinyConfig.superslab_bytes(),
-    .batch_threshold = 4 * kTinyConfig.unit_bytes,  // Large blocks of half a superslab, and all Big ones
+    // Large blocks of half a superslab, and all Big ones
+    .batch_threshold = 4 * kTinyConfig.unit_bytes,
     .batch_bytes_max = 3 * kTinyConfig.superslab_bytes(),
 };
 // What the process reads when its window opens.
 inline hak::Tunables options = kTinyTunables;
 
-// Seeded defects. `lost_remote_block`: a drain of several posted blocks loses the first. `lying_purge`: purge says that memory is
-// zero and leaves it. `lost_pending`: every fourth push onto a pending list gets lost. `deadly`: a purge does
-// not return, in the way that `die` says.
+// Seeded defects. `lost_remote_block`: a drain of several posted blocks loses the first.
+// `lying_purge`: purge says that memory is zero and leaves it. `lost_pending`: every fourth push
+// onto a pending list gets lost. `deadly`: a purge does not return, in the way that `die` says.
 inline unsigned defect_count = 0;
 enum class Defect : std::uint8_t { none, lost_remote_block, lying_purge, lost_pending, deadly };
 inline void (*die)() = nullptr;
@@ -106,21 +121,25 @@ struct WorldOf {
         class Atomic : public hak::StdSync::Atomic<T> {
             using Base = hak::StdSync::Atomic<T>;
 
-        public:
+          public:
             using Base::Base;
             T exchange(T value, std::memory_order o) {
                 T seen = Base::exchange(value, o);
-                if constexpr (kDefect == Defect::lost_remote_block && std::is_same_v<T, hak::Address>) {
-                    if (const auto block = seen & ~hak::kQueued; block != 0 && *hak::pointer_to<hak::Address>(block) != 0) {
+                if constexpr (kDefect == Defect::lost_remote_block &&
+                              std::is_same_v<T, hak::Address>) {
+                    if (const auto block = seen & ~hak::kQueued;
+                        block != 0 && *hak::pointer_to<hak::Address>(block) != 0) {
                         return *hak::pointer_to<hak::Address>(block);
                     }
                 }
                 return seen;
             }
-            bool cas_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+            bool cas_weak(T& expected, T desired, std::memory_order success,
+                          std::memory_order failure) {
                 if constexpr (kDefect == Defect::lost_pending && std::is_pointer_v<T>) {
                     // Of a push alone: a pop that changes nothing would go on for ever.
-                    const bool pushes = desired != nullptr && desired->pending_next.get() == expected;
+                    const bool pushes =
+                        desired != nullptr && desired->pending_next.get() == expected;
                     if (pushes && ++defect_count % 4 == 0) return true;
                 }
                 return Base::cas_strong(expected, desired, success, failure);
@@ -146,7 +165,9 @@ struct WorldOf {
     }
     static void* hit_heap() { return threads.now().heap; }
     static hak::Tunables read_tunables() { return options; }
-    [[noreturn]] static void fault(hak::Fault fault, hak::Entry entry, const void* p) { throw ClientFault{fault, entry, p}; }
+    [[noreturn]] static void fault(hak::Fault fault, hak::Entry entry, const void* p) {
+        throw ClientFault{fault, entry, p};
+    }
 };
 
 using TinyWorld = WorldOf<Defect::none>;
@@ -158,10 +179,12 @@ void reconstruct(T& object) {
     ::new (static_cast<void*>(&object)) T{};
 }
 
-// reclaim's lock is the token of the one thread that returns memory, so it is held across those calls by design of reclaim.hpp.
+// reclaim's lock is the token of the one thread that returns memory, so it is held across those
+// calls by design of reclaim.hpp.
 template <hak::World W>
 bool no_lock_is_held() {
-    return hak::forking_thread<W>.load(hak::order::relaxed) != 0 || (!hak::pool<W>.lock().is_held() && !hak::heaps<W>.lock().is_held());
+    return hak::forking_thread<W>.load(hak::order::relaxed) != 0 ||
+           (!hak::pool<W>.lock().is_held() && !hak::heaps<W>.lock().is_held());
 }
 
 // The state before the first call of a process: the same bits for every history.
@@ -192,18 +215,21 @@ hak::Heap<W>* heap_of(unsigned thread) {
 // Runs Audit with scratch of its own.
 template <hak::World W>
 class Auditor {
-public:
+  public:
     enum class Scope : std::uint8_t { pool, everything };
 
-    void check(Scope scope, bool read_zero, const hak::Slab<W>* const* in_flight = nullptr, unsigned in_flight_count = 0) {
+    void check(Scope scope, bool read_zero, const hak::Slab<W>* const* in_flight = nullptr,
+               unsigned in_flight_count = 0) {
         scratch_.resize(hak::window<W>.is_open() ? hak::Audit<W>::scratch_words() : 0);
-        audit_ = hak::Audit<W>({scratch_.data(), scratch_.size(), read_zero, in_flight, in_flight_count, true});
+        audit_ = hak::Audit<W>(
+            {scratch_.data(), scratch_.size(), read_zero, in_flight, in_flight_count, true});
         const hak::Violation v = scope == Scope::pool ? audit_.pool_alone() : audit_.everything();
-        require(!v, "INV ", v.invariant == nullptr ? "" : v.invariant, ": ", v.what, " (where ", v.where, ", have ", v.have, ", want ", v.want, ")");
+        require(!v, "INV ", v.invariant == nullptr ? "" : v.invariant, ": ", v.what, " (where ",
+                v.where, ", have ", v.have, ", want ", v.want, ")");
     }
     const hak::Audit<W>& audit() const { return audit_; }
 
-private:
+  private:
     std::vector<std::uint32_t> scratch_;
     hak::Audit<W> audit_{{}};
 };

@@ -1,4 +1,5 @@
-// policy_props.cpp: the learner's parts against what can be said of them without knowing how they work.
+// policy_props.cpp: the learner's parts against what can be said of them without knowing how they
+// work.
 #include <algorithm>
 #include <cmath>
 
@@ -34,12 +35,15 @@ std::int64_t sum_of_ratings(const Elo& elo) {
 void comparisons_conserve_ratings() {
     Elo elo;
     std::uint64_t count = 0;
-    const auto games_played = *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0u, kStrategies * kStrategies * 3));
+    const auto games_played = *rc::gen::container<std::vector<unsigned>>(
+        rc::gen::inRange(0u, kStrategies * kStrategies * 3));
     for (const unsigned x : games_played) {
-        const Strategy a = strategy_at(x % kStrategies), b = strategy_at(x / kStrategies % kStrategies);
+        const Strategy a = strategy_at(x % kStrategies),
+                       b = strategy_at(x / kStrategies % kStrategies);
         const unsigned score = x / (kStrategies * kStrategies);
         if (a == b) continue;
-        const std::int64_t before_a = elo.rating(a).millipoints, before_b = elo.rating(b).millipoints;
+        const std::int64_t before_a = elo.rating(a).millipoints,
+                           before_b = elo.rating(b).millipoints;
         elo.compare(a, b, score);
         const std::int64_t won = elo.rating(a).millipoints - before_a;
         RC_ASSERT(elo.rating(b).millipoints == before_b - won);
@@ -47,7 +51,9 @@ void comparisons_conserve_ratings() {
         if (score == 2) RC_ASSERT(won >= 0);
         if (score == 0) RC_ASSERT(won <= 0);
         // Equals share a draw; the stronger one loses by it.
-        const bool is_fair = before_a == before_b ? won == 0 : before_a > before_b ? won <= 0 : won >= 0;
+        const bool is_fair = before_a == before_b  ? won == 0
+                             : before_a > before_b ? won <= 0
+                                                   : won >= 0;
         RC_ASSERT(score != 1 || is_fair);
         count += 1;
     }
@@ -63,7 +69,8 @@ void comparisons_conserve_ratings() {
     RC_ASSERT(wins == losses);
 }
 
-// Costs in any order, each at least a tenth above the next lower one: the ratings come to the same order, and the six dearest go.
+// Costs in any order, each at least a tenth above the next lower one: the ratings come to the same
+// order, and the six dearest go.
 void dominance_orders_ratings() {
     std::vector<unsigned> order(kStrategies);
     for (unsigned i = 0; i < kStrategies; ++i) order[i] = i;
@@ -84,7 +91,8 @@ void dominance_orders_ratings() {
         elo.recompute();
         RC_ASSERT(elo.rating(leader).millipoints == rating);
         double cost = 1000;
-        for (const unsigned i : order) elo.record(strategy_at(i), {16, 16 * cost, 4 * cost, 100 * cost}), cost *= 1.1;
+        for (const unsigned i : order)
+            elo.record(strategy_at(i), {16, 16 * cost, 4 * cost, 100 * cost}), cost *= 1.1;
     }
     for (unsigned n = 0; n < kStrategies; ++n) {
         RC_ASSERT(elo.rating(strategy_at(order[n])).active == (n < Elo::kSurvivors));
@@ -95,12 +103,14 @@ void dominance_orders_ratings() {
     Ucb1 ucb;
     for (int round = 0; round < 20; ++round) {
         double cost = 1000;
-        for (const unsigned i : order) ucb.record(strategy_at(i), {16, 16 * (cost *= 1.1), 4 * cost, 100 * cost});
+        for (const unsigned i : order)
+            ucb.record(strategy_at(i), {16, 16 * (cost *= 1.1), 4 * cost, 100 * cost});
     }
     RC_ASSERT(ucb.best() == strategy_at(order[0]));
 }
 
-// Trials go on as they are, whoever compares in between, and whatever time a caller brings: each lasts as long as it must, and is its strategy's.
+// Trials go on as they are, whoever compares in between, and whatever time a caller brings: each
+// lasts as long as it must, and is its strategy's.
 void trials_are_their_strategys() {
     constexpr std::uint64_t kHalf = 1000;
     Random random(*rc::gen::arbitrary<std::uint64_t>());
@@ -122,7 +132,8 @@ void trials_are_their_strategys() {
         strategy = trials.strategy();
         trials.note(1 << 20, 100);
     }
-    for (unsigned s = 0; s < kStrategies; ++s) RC_ASSERT(trials.chooser().samples().count(strategy_at(s)) >= Elo::kSamplesMin);
+    for (unsigned s = 0; s < kStrategies; ++s)
+        RC_ASSERT(trials.chooser().samples().count(strategy_at(s)) >= Elo::kSamplesMin);
     RC_ASSERT(trials.evolution().phase() == Phase::learn);
 }
 
@@ -137,7 +148,8 @@ struct Charged {
     Decision decision() const { return {}; }
 };
 
-// The system counts a forked child's faults from zero, also in the trial that was open when the process forked.
+// The system counts a forked child's faults from zero, also in the trial that was open when the
+// process forked.
 void a_child_is_charged_with_its_own_faults() {
     Learner<kit::TinyWorld, Charged> learner;
     std::uint64_t faults = 5000, now = 0;
@@ -152,21 +164,26 @@ void a_child_is_charged_with_its_own_faults() {
     look();
     faults = 7;
     const double charged = look();
-    require(charged == 7, "the trial in which a process forked is charged with ", charged, " faults of the child's 7");
+    require(charged == 7, "the trial in which a process forked is charged with ", charged,
+            " faults of the child's 7");
     look();
     faults = 9;
     require(look() == 2, "the child's next trial is charged with others");
 }
 
-// A process that idles for its first hour, and in which a trial takes 2.5 s (purge_delay=1s), learns as any other: nothing is frozen that was not
-// tried, and a candidate at a third of the cost gets the trials that it needs.
+// A process that idles for its first hour, and in which a trial takes 2.5 s (purge_delay=1s),
+// learns as any other: nothing is frozen that was not tried, and a candidate at a third of the cost
+// gets the trials that it needs.
 void nothing_untried_is_frozen() {
     constexpr std::uint64_t kHalf = 1'250'000'000, kSecond = 1'000'000'000;
     Trials<Elo> trials({}, kHalf);
     std::uint64_t now = kSecond;
     trials.begin(now, 1);
-    const auto look = [&] { return trials.advance(now) == Stage::over ? trials.close_trial(now, 0, 0) : Turn::none; };
-    for (unsigned second = 0; second < 3600; ++second, now += kSecond) require(look() == Turn::none, "an idle learner makes a turn after ", second, " s");
+    const auto look = [&] {
+        return trials.advance(now) == Stage::over ? trials.close_trial(now, 0, 0) : Turn::none;
+    };
+    for (unsigned second = 0; second < 3600; ++second, now += kSecond)
+        require(look() == Turn::none, "an idle learner makes a turn after ", second, " s");
     const auto next_turn = [&] {
         const std::uint64_t began = now;
         Turn turn = Turn::none;
@@ -180,9 +197,11 @@ void nothing_untried_is_frozen() {
     require(next_turn() == Turn::canary, "the first turn is no canary");
     for (unsigned i = 0; i < kStrategies; ++i) {
         const std::uint64_t samples = trials.chooser().samples().count(strategy_at(i));
-        require(samples >= Elo::kSamplesMin, "LEARN ended with ", samples, " trials of strategy ", i);
+        require(samples >= Elo::kSamplesMin, "LEARN ended with ", samples, " trials of strategy ",
+                i);
     }
-    require(next_turn() == Turn::promote && trials.decision().confirmed == Strategy::k8M, "a candidate at a third of the cost was not promoted");
+    require(next_turn() == Turn::promote && trials.decision().confirmed == Strategy::k8M,
+            "a candidate at a third of the cost was not promoted");
 }
 
 // One choice in ten is no leader's; none goes to a strategy that was dropped.
@@ -201,15 +220,19 @@ void selection_explores() {
     RC_ASSERT(elo.best() == strategy_at(favourite));
     unsigned others = 0;
     for (int i = 0; i < 6000; ++i) others += elo.select(random) != elo.best();
-    // A tenth explores, and one in six of those meets the leader: 500 in the mean, with a standard deviation of 21.
+    // A tenth explores, and one in six of those meets the leader: 500 in the mean, with a standard
+    // deviation of 21.
     RC_ASSERT(others > 370u);
     RC_ASSERT(others < 630u);
 }
 
-// Who was dropped is never tried again, and fades for as long as the others are compared, hours perhaps. They are still told apart then.
+// Who was dropped is never tried again, and fades for as long as the others are compared, hours
+// perhaps. They are still told apart then.
 void what_fades_harms_nobody() {
     Elo elo;
-    const auto trial = [&](Strategy s) { elo.record(s, {16, 16'000.0 + 4'000 * index_of(s), 64, 1600}); };
+    const auto trial = [&](Strategy s) {
+        elo.record(s, {16, 16'000.0 + 4'000 * index_of(s), 64, 1600});
+    };
     for (unsigned round = 0; round < Elo::kSamplesMin + Samples::kWarmUp; ++round) {
         for (unsigned i = 0; i < kStrategies; ++i) trial(strategy_at(i));
     }
@@ -217,17 +240,23 @@ void what_fades_harms_nobody() {
         elo.recompute();
         for (unsigned i = 0; i < Elo::kSurvivors; ++i) trial(elo.ranked(i));
         const double score = elo.score(Strategy::k512K);
-        require(score > 0.7 && score < 0.9, "the cheapest strategy's score is ", score, " after ", window, " windows");
+        require(score > 0.7 && score < 0.9, "the cheapest strategy's score is ", score, " after ",
+                window, " windows");
     }
-    for (unsigned i = 0; i < Elo::kSurvivors; ++i) require(elo.ranked(i) == strategy_at(i), "place ", i, " is another strategy's after 60000 windows");
-    require(elo.rating(Strategy::k512K).millipoints > elo.rating(Strategy::k768K).millipoints + 100'000, "the ratings have come together");
+    for (unsigned i = 0; i < Elo::kSurvivors; ++i)
+        require(elo.ranked(i) == strategy_at(i), "place ", i,
+                " is another strategy's after 60000 windows");
+    require(
+        elo.rating(Strategy::k512K).millipoints > elo.rating(Strategy::k768K).millipoints + 100'000,
+        "the ratings have come together");
 }
 
-// A sample is never free, and one that took a thousand times longer than usual, or in which the process had a thousand times the faults, does not
-// decide.
+// A sample is never free, and one that took a thousand times longer than usual, or in which the
+// process had a thousand times the faults, does not decide.
 void samples_are_bounded() {
     Samples samples;
-    const Strategy s = strategy_at(*rc::gen::inRange(0u, kStrategies)), other = s == Strategy::k1M ? Strategy::k2M : Strategy::k1M;
+    const Strategy s = strategy_at(*rc::gen::inRange(0u, kStrategies)),
+                   other = s == Strategy::k1M ? Strategy::k2M : Strategy::k1M;
     const double usual = *rc::gen::inRange(2, 1'000'000);
     // Of the faults as well, which may be none.
     const double pages = *rc::gen::inRange(0, 1000);
@@ -247,7 +276,8 @@ void samples_are_bounded() {
 // P2: what holds for any stream, and how far the estimate may be off.
 
 void p2_holds_for_any_stream() {
-    const auto stream = *rc::gen::container<std::vector<int>>(rc::gen::weightedOneOf<int>({{3, rc::gen::inRange(-5, 6)}, {1, rc::gen::arbitrary<int>()}}));
+    const auto stream = *rc::gen::container<std::vector<int>>(rc::gen::weightedOneOf<int>(
+        {{3, rc::gen::inRange(-5, 6)}, {1, rc::gen::arbitrary<int>()}}));
     P2Quantile p2(*rc::gen::element(0.5, 0.9, 0.99));
     for (const int x : stream) {
         p2.add(x);
@@ -261,7 +291,8 @@ void p2_holds_for_any_stream() {
     RC_ASSERT(p2.most() == *std::max_element(stream.begin(), stream.end()));
 }
 
-// The estimate of the p99 lies between the exact p98 and the exact p99.7 of 10,000 numbers, of distributions with light and heavy tails.
+// The estimate of the p99 lies between the exact p98 and the exact p99.7 of 10,000 numbers, of
+// distributions with light and heavy tails.
 void p2_is_close() {
     Random random(*rc::gen::arbitrary<std::uint64_t>());
     const int kind = *rc::gen::inRange(0, 4);
@@ -269,7 +300,10 @@ void p2_is_close() {
     std::vector<double> all;
     for (int i = 0; i < 10'000; ++i) {
         const double u = (static_cast<double>(random.next() >> 11) + 0.5) * 0x1p-53;
-        const double x = kind == 0 ? u : kind == 1 ? -std::log(u) : kind == 2 ? std::sqrt(u) : 1 / std::sqrt(u);
+        const double x = kind == 0   ? u
+                         : kind == 1 ? -std::log(u)
+                         : kind == 2 ? std::sqrt(u)
+                                     : 1 / std::sqrt(u);
         all.push_back(x);
         p2.add(x);
     }
@@ -281,8 +315,11 @@ void p2_is_close() {
 // The example of Jain and Chlamtac's paper: the median of twenty observations is estimated as 4.44.
 void p2_follows_the_paper() {
     P2Quantile p2(0.5);
-    for (const double x : {0.02, 0.15, 0.74, 3.39, 0.83, 22.37, 10.15, 15.43, 38.62, 15.92, 34.60, 10.28, 1.47, 0.40, 0.05, 11.39, 0.27, 0.42, 0.09, 11.37}) p2.add(x);
-    require(std::abs(p2.value() - 4.44) < 0.005, "the median of the paper's example is ", p2.value(), ", not 4.44");
+    for (const double x : {0.02,  0.15,  0.74, 3.39, 0.83, 22.37, 10.15, 15.43, 38.62, 15.92,
+                           34.60, 10.28, 1.47, 0.40, 0.05, 11.39, 0.27,  0.42,  0.09,  11.37})
+        p2.add(x);
+    require(std::abs(p2.value() - 4.44) < 0.005, "the median of the paper's example is ",
+            p2.value(), ", not 4.44");
 }
 
 // Evolution
@@ -308,7 +345,8 @@ void transitions_are_legal() {
     double latency = 100;
     std::size_t bytes = std::size_t{1} << 20;
     const Cost mean{1, 100, 10, 1000};
-    for (const unsigned steps : *rc::gen::container<std::vector<unsigned>>(60, rc::gen::inRange(0u, 1000u))) {
+    for (const unsigned steps :
+         *rc::gen::container<std::vector<unsigned>>(60, rc::gen::inRange(0u, 1000u))) {
         if (steps % 11 == 0) latency *= 3;
         if (steps % 13 == 0) bytes <<= 3;
         if (bytes > (std::size_t{1} << 28)) bytes = std::size_t{1} << 18;
@@ -318,7 +356,8 @@ void transitions_are_legal() {
             const bool candidate = evolution.should_use_candidate(random);
             RC_ASSERT(!candidate || evolution.phase() == Phase::canary);
             const double factor = candidate ? 0.7 + steps % 5 * 0.2 : 1;
-            evolution.note_trial(candidate ? evolution.candidate() : evolution.confirmed(), {1, 100 * factor, 10 * factor, 1000 * factor});
+            evolution.note_trial(candidate ? evolution.candidate() : evolution.confirmed(),
+                                 {1, 100 * factor, 10 * factor, 1000 * factor});
         }
         now += 1000;
         const Phase before = evolution.phase();
@@ -330,23 +369,41 @@ void transitions_are_legal() {
         const Phase after = evolution.phase();
         const EvolutionCounters& counters = evolution.counters();
         switch (turn) {
-            case Turn::none: RC_ASSERT(after == before); break;
-            case Turn::freeze: RC_ASSERT(before == Phase::learn && after == Phase::frozen && best == confirmed); break;
-            case Turn::canary: RC_ASSERT(before == Phase::learn && after == Phase::canary && evolution.candidate() == best && best != confirmed); break;
-            case Turn::promote: RC_ASSERT(before == Phase::canary && after == Phase::frozen && evolution.confirmed() == evolution.candidate()); break;
-            case Turn::roll_back: RC_ASSERT(before == Phase::canary && after == Phase::frozen); break;
-            case Turn::relearn: RC_ASSERT(before != Phase::learn && after == Phase::learn); break;
+            case Turn::none:
+                RC_ASSERT(after == before);
+                break;
+            case Turn::freeze:
+                RC_ASSERT(before == Phase::learn && after == Phase::frozen && best == confirmed);
+                break;
+            case Turn::canary:
+                RC_ASSERT(before == Phase::learn && after == Phase::canary &&
+                          evolution.candidate() == best && best != confirmed);
+                break;
+            case Turn::promote:
+                RC_ASSERT(before == Phase::canary && after == Phase::frozen &&
+                          evolution.confirmed() == evolution.candidate());
+                break;
+            case Turn::roll_back:
+                RC_ASSERT(before == Phase::canary && after == Phase::frozen);
+                break;
+            case Turn::relearn:
+                RC_ASSERT(before != Phase::learn && after == Phase::learn);
+                break;
         }
         if (turn != Turn::promote) RC_ASSERT(evolution.confirmed() == confirmed);
         RC_ASSERT(counters.windows == counted.windows + 1);
-        RC_ASSERT(counters.freezes == counted.freezes + (after == Phase::frozen && turn != Turn::none));
+        RC_ASSERT(counters.freezes ==
+                  counted.freezes + (after == Phase::frozen && turn != Turn::none));
         RC_ASSERT(counters.relearns == counted.relearns + (turn == Turn::relearn));
         RC_ASSERT(counters.promotions == counted.promotions + (turn == Turn::promote));
         RC_ASSERT(counters.rollbacks == counted.rollbacks + (turn == Turn::roll_back));
         // Liveness: LEARN, once all is tried, and CANARY end.
-        if (before == Phase::learn && turn == Turn::none) RC_ASSERT(!tried || now - entered < config.freeze_by_ns);
-        if (before == Phase::learn && turn != Turn::none) RC_ASSERT(tried && now - entered >= config.freeze_after_ns);
-        if (before == Phase::canary && turn == Turn::none) RC_ASSERT(now - entered < config.canary_by_ns);
+        if (before == Phase::learn && turn == Turn::none)
+            RC_ASSERT(!tried || now - entered < config.freeze_by_ns);
+        if (before == Phase::learn && turn != Turn::none)
+            RC_ASSERT(tried && now - entered >= config.freeze_after_ns);
+        if (before == Phase::canary && turn == Turn::none)
+            RC_ASSERT(now - entered < config.canary_by_ns);
         if (turn != Turn::none) entered = now;
         RC_ASSERT(evolution.window_operations() == 0u);
     }
@@ -371,12 +428,18 @@ void quiet_windows_judge_nothing() {
         window(200, 100, 1 << 20);
     }
     require(evolution.confirmed() == kDefaultStrategy, "the freeze confirmed another strategy");
-    for (int i = 0; i < 10; ++i) require(window(200, 100, 1 << 20) == Turn::none, "an unchanged workload makes a turn");
-    for (int i = 0; i < 10; ++i) require(window(50, 1e6, 1 << 26) == Turn::none, "a window with few operations was judged");
-    for (int i = 0; i < 10; ++i) require(window(200, 119, 1 << 20) == Turn::none, "windows 19 % slower make a turn");
-    for (int i = 0; i < 2; ++i) require(window(200, 121, 1 << 20) == Turn::none, "two slow windows make a turn");
+    for (int i = 0; i < 10; ++i)
+        require(window(200, 100, 1 << 20) == Turn::none, "an unchanged workload makes a turn");
+    for (int i = 0; i < 10; ++i)
+        require(window(50, 1e6, 1 << 26) == Turn::none, "a window with few operations was judged");
+    for (int i = 0; i < 10; ++i)
+        require(window(200, 119, 1 << 20) == Turn::none, "windows 19 % slower make a turn");
+    for (int i = 0; i < 2; ++i)
+        require(window(200, 121, 1 << 20) == Turn::none, "two slow windows make a turn");
     require(window(200, 100, 1 << 20) == Turn::none, "a good window makes a turn");
-    for (int i = 0; i < 2; ++i) require(window(200, 121, 1 << 20) == Turn::none, "slow windows that are not consecutive make a turn");
+    for (int i = 0; i < 2; ++i)
+        require(window(200, 121, 1 << 20) == Turn::none,
+                "slow windows that are not consecutive make a turn");
     require(window(200, 121, 1 << 20) == Turn::relearn, "three slow windows make no turn");
     while (evolution.phase() == Phase::learn) window(200, 121, 1 << 20);
     window(200, 121, 1 << 20);
@@ -388,7 +451,8 @@ void quiet_windows_judge_nothing() {
     require(mixed(52) == Turn::relearn, "26 % of other sizes make no turn");
 }
 
-// A learner whose best changes all the time settles by its p99 alone: within 1 % for three windows, and 180 s after the start.
+// A learner whose best changes all the time settles by its p99 alone: within 1 % for three windows,
+// and 180 s after the start.
 void a_steady_p99_settles() {
     Evolution evolution;
     evolution.begin(0);
@@ -398,9 +462,12 @@ void a_steady_p99_settles() {
         for (unsigned i = 0; i < 200; ++i) evolution.note(1 << 20, latency);
         return evolution.close_window(now += 2'000'000'000, strategy_at(windows++ % 2), {}, true);
     };
-    for (unsigned i = 0; i < 89; ++i) require(window(100) == Turn::none, "LEARN ended after ", now / 1'000'000'000, " s");
-    for (unsigned i = 0; i < 50; ++i) require(window(i % 2 == 0 ? 102 : 100) == Turn::none, "a p99 that changes by 2 % settles");
-    for (unsigned i = 0; i < 2; ++i) require(window(100.5) == Turn::none, "two windows alike settle");
+    for (unsigned i = 0; i < 89; ++i)
+        require(window(100) == Turn::none, "LEARN ended after ", now / 1'000'000'000, " s");
+    for (unsigned i = 0; i < 50; ++i)
+        require(window(i % 2 == 0 ? 102 : 100) == Turn::none, "a p99 that changes by 2 % settles");
+    for (unsigned i = 0; i < 2; ++i)
+        require(window(100.5) == Turn::none, "two windows alike settle");
     require(window(100) == Turn::canary, "three windows within 1 % do not settle");
 }
 
@@ -422,15 +489,22 @@ void canaries_get_one_trial_in_twenty() {
 
 // The ladder that the page and its header give.
 void thresholds_are_hakmems() {
-    constexpr std::size_t kKib[] = {512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768};
+    constexpr std::size_t kKib[] = {512,  768,  1024, 1536,  2048,  3072,
+                                    4096, 6144, 8192, 12288, 16384, 32768};
     static_assert(sizeof kKib / sizeof *kKib == kStrategies);
-    for (unsigned i = 0; i < kStrategies; ++i) require(threshold_of(strategy_at(i)) == kKib[i] << 10, "strategy ", i, " is ", threshold_of(strategy_at(i)) >> 10, " KiB");
-    require(Elo::kK == 32'000 && Elo::kSamplesMin == 50 && Elo::kSurvivors == 6 && Rating{}.millipoints == 1'500'000, "the constants of ELO");
+    for (unsigned i = 0; i < kStrategies; ++i)
+        require(threshold_of(strategy_at(i)) == kKib[i] << 10, "strategy ", i, " is ",
+                threshold_of(strategy_at(i)) >> 10, " KiB");
+    require(Elo::kK == 32'000 && Elo::kSamplesMin == 50 && Elo::kSurvivors == 6 &&
+                Rating{}.millipoints == 1'500'000,
+            "the constants of ELO");
     const EvolutionConfig config;
-    require(config.window_operations == 10'000 && config.window_ns == 2'000'000'000, "a window is 10,000 operations or 2 s");
+    require(config.window_operations == 10'000 && config.window_ns == 2'000'000'000,
+            "a window is 10,000 operations or 2 s");
 }
 
-// A candidate that was rolled back once is judged anew the next time, by the trials of that canary alone.
+// A candidate that was rolled back once is judged anew the next time, by the trials of that canary
+// alone.
 void canaries_are_judged_by_their_own_trials() {
     EvolutionConfig config;
     config.freeze_after_ns = 1;
@@ -442,13 +516,15 @@ void canaries_are_judged_by_their_own_trials() {
     const Cost mean{1, 100, 10, 1000};
     const auto canary = [&](double factor) {
         while (evolution.phase() != Phase::canary) {
-            require(now < 100'000'000'000, "a settled learner whose best is another strategy starts no canary");
+            require(now < 100'000'000'000,
+                    "a settled learner whose best is another strategy starts no canary");
             for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
             evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true);
         }
         for (unsigned i = 0; i < config.canary_trials + Samples::kWarmUp; ++i) {
             evolution.note_trial(evolution.confirmed(), mean);
-            evolution.note_trial(evolution.candidate(), {1, 100 * factor, 10 * factor, 1000 * factor});
+            evolution.note_trial(evolution.candidate(),
+                                 {1, 100 * factor, 10 * factor, 1000 * factor});
         }
         for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
         return evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true);
@@ -458,9 +534,14 @@ void canaries_are_judged_by_their_own_trials() {
     evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true);
     bytes <<= 5;
     for (int i = 0; i < 200; ++i) evolution.note(bytes, 100);
-    require(evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true) == Turn::relearn, "other sizes make no turn");
-    require(canary(0.5) == Turn::promote, "a candidate at half the cost was not promoted, perhaps for what it cost the last time");
-    require(evolution.confirmed() == Strategy::k8M, "another strategy than the candidate was promoted");
+    require(
+        evolution.close_window(now += 2'000'000'000, Strategy::k8M, mean, true) == Turn::relearn,
+        "other sizes make no turn");
+    require(
+        canary(0.5) == Turn::promote,
+        "a candidate at half the cost was not promoted, perhaps for what it cost the last time");
+    require(evolution.confirmed() == Strategy::k8M,
+            "another strategy than the candidate was promoted");
 }
 
 }  // namespace
@@ -484,6 +565,7 @@ int main(int argc, char** argv) {
     suite.example("Evolution: a steady p99 settles", a_steady_p99_settles);
     suite.property("Evolution: canaries get one trial in twenty", canaries_get_one_trial_in_twenty);
     suite.example("thresholds and constants are hakmem's", thresholds_are_hakmems);
-    suite.example("Evolution: canaries are judged by their own trials", canaries_are_judged_by_their_own_trials);
+    suite.example("Evolution: canaries are judged by their own trials",
+                  canaries_are_judged_by_their_own_trials);
     return suite.finish();
 }

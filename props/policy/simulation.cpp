@@ -1,5 +1,6 @@
-// simulation.cpp: the learner under a virtual clock, on workloads whose best strategy is known. Prints what ELO and UCB1 reach, and fails
-// where ELO, which ships, does not reach what docs/learning.md promises.
+// simulation.cpp: the learner under a virtual clock, on workloads whose best strategy is known.
+// Prints what ELO and UCB1 reach, and fails where ELO, which ships, does not reach what
+// docs/learning.md promises.
 //
 //   policy_simulation [--seeds N] [--seed FIRST]
 #include <cinttypes>
@@ -25,7 +26,8 @@ unsigned wrong = 0;
 void expect(bool holds, const char* what, std::uint64_t seed, std::uint64_t seeds = 1) {
     if (holds) return;
     wrong += 1;
-    std::printf("FAILED: %s\nreproduce: policy_simulation --seed %" PRIu64 " --seeds %" PRIu64 "\n", what, seed, seeds);
+    std::printf("FAILED: %s\nreproduce: policy_simulation --seed %" PRIu64 " --seeds %" PRIu64 "\n",
+                what, seed, seeds);
 }
 
 struct Totals {
@@ -69,11 +71,13 @@ void relearn(Totals& totals, std::uint64_t seed) {
     Workload after = Workload::drawn(random);
     while (after.sizes().distance(before.sizes()) < 0.4) after = Workload::drawn(random);
     Process<Chooser> process(before, seed);
-    while (process.trials().evolution().phase() != Phase::frozen && process.count() < 8 * kTrials) process.trial();
+    while (process.trials().evolution().phase() != Phase::frozen && process.count() < 8 * kTrials)
+        process.trial();
     process.run(1000);
     process.become(after);
     const bool noticed = process.run_until(Turn::relearn, 2000);
-    while (process.trials().evolution().phase() != Phase::frozen && process.count() < 16 * kTrials) process.trial();
+    while (process.trials().evolution().phase() != Phase::frozen && process.count() < 16 * kTrials)
+        process.trial();
     totals.seeds += 1;
     totals.frozen += noticed && process.trials().evolution().phase() == Phase::frozen;
     totals.near += after.excess(process.trials().evolution().confirmed()) <= kNear;
@@ -84,17 +88,21 @@ void relearn(Totals& totals, std::uint64_t seed) {
 void roll_back(std::uint64_t seed) {
     const Workload workload({{0.5, std::size_t{700} << 10, 500}, {0.5, std::size_t{5} << 20, 1}});
     Process<hak::policy::Elo> process(workload, seed);
-    if (!process.run_until(Turn::canary, 8 * kTrials)) return expect(false, "no canary for a better candidate", seed);
+    if (!process.run_until(Turn::canary, 8 * kTrials))
+        return expect(false, "no canary for a better candidate", seed);
     process.handicap_candidate();
     Turn turn = Turn::none;
     while (turn == Turn::none && process.count() < 16 * kTrials) turn = process.trial();
     expect(turn == Turn::roll_back, "a worse canary was not rolled back", seed);
-    expect(process.trials().evolution().confirmed() == hak::policy::kDefaultStrategy, "a roll-back changed the confirmed strategy", seed);
+    expect(process.trials().evolution().confirmed() == hak::policy::kDefaultStrategy,
+           "a roll-back changed the confirmed strategy", seed);
 }
 
 void print(const char* name, const Totals& t) {
-    std::printf("%-14s %5u %6.1f%% %6.1f%% %6.1f%% %8.0f s %9.1f %9.1f\n", name, t.seeds, 100.0 * t.near / t.seeds, 100.0 * t.exact / t.seeds,
-                100.0 * t.frozen / t.seeds, t.frozen == 0 ? 0 : t.seconds_to_freeze / t.frozen, t.regret[0] / t.seeds, t.regret[1] / t.seeds);
+    std::printf("%-14s %5u %6.1f%% %6.1f%% %6.1f%% %8.0f s %9.1f %9.1f\n", name, t.seeds,
+                100.0 * t.near / t.seeds, 100.0 * t.exact / t.seeds, 100.0 * t.frozen / t.seeds,
+                t.frozen == 0 ? 0 : t.seconds_to_freeze / t.frozen, t.regret[0] / t.seeds,
+                t.regret[1] / t.seeds);
 }
 
 // A number of a whole word; 0 if it is none.
@@ -109,10 +117,12 @@ std::uint64_t number(const char* word) {
 int main(int argc, char** argv) {
     std::uint64_t first = 1, seeds = 200;
     for (int i = 1; i < argc; i += 2) {
-        const bool is_seeds = std::strcmp(argv[i], "--seeds") == 0, is_known = is_seeds || std::strcmp(argv[i], "--seed") == 0;
+        const bool is_seeds = std::strcmp(argv[i], "--seeds") == 0,
+                   is_known = is_seeds || std::strcmp(argv[i], "--seed") == 0;
         const std::uint64_t n = is_known && i + 1 < argc ? number(argv[i + 1]) : 0;
         if (n == 0) {
-            std::fprintf(stderr, "usage: policy_simulation [--seeds N] [--seed FIRST], both at least 1\n");
+            std::fprintf(stderr,
+                         "usage: policy_simulation [--seeds N] [--seed FIRST], both at least 1\n");
             return 2;
         }
         (is_seeds ? seeds : first) = n;
@@ -128,17 +138,23 @@ int main(int argc, char** argv) {
         relearn<hak::policy::Ucb1>(ucb_again, seed);
         roll_back(seed);
     }
-    std::printf("%-14s %5s %7s %7s %7s %10s   regret after %" PRIu64 " trials, and twice as many\n", "", "seeds", "near", "best", "frozen", "frozen at", kTrials);
+    std::printf("%-14s %5s %7s %7s %7s %10s   regret after %" PRIu64 " trials, and twice as many\n",
+                "", "seeds", "near", "best", "frozen", "frozen at", kTrials);
     print("ELO", elo);
     print("UCB1", ucb);
     print("ELO, research", elo_for_ever);
     print("UCB1, research", ucb_for_ever);
     print("ELO, shifted", elo_again);
     print("UCB1, shifted", ucb_again);
-    expect(elo.near * 100 >= elo.seeds * 95, "ELO ends near the best strategy in fewer than 95 % of the seeds", first, seeds);
-    expect(elo_again.near * 100 >= elo_again.seeds * 95, "after a shift ELO ends near the best strategy in fewer than 95 % of the seeds", first, seeds);
-    expect(elo.frozen == elo.seeds && elo_again.frozen == elo_again.seeds, "some run never froze, or never noticed the shift", first, seeds);
-    expect(elo.regret[1] <= 1.05 * elo.regret[0], "regret goes on growing after the freeze", first, seeds);
+    expect(elo.near * 100 >= elo.seeds * 95,
+           "ELO ends near the best strategy in fewer than 95 % of the seeds", first, seeds);
+    expect(elo_again.near * 100 >= elo_again.seeds * 95,
+           "after a shift ELO ends near the best strategy in fewer than 95 % of the seeds", first,
+           seeds);
+    expect(elo.frozen == elo.seeds && elo_again.frozen == elo_again.seeds,
+           "some run never froze, or never noticed the shift", first, seeds);
+    expect(elo.regret[1] <= 1.05 * elo.regret[0], "regret goes on growing after the freeze", first,
+           seeds);
     std::printf("%s\n", wrong == 0 ? "OK" : "FAILED");
     if (std::fflush(stdout) != 0) return std::perror("policy_simulation: standard output"), 1;
     return wrong == 0 ? 0 : 1;

@@ -1,8 +1,10 @@
-// workload.hpp: synthetic workloads for the learner: what each strategy costs follows from a formula, so that the best one is known.
+// workload.hpp: synthetic workloads for the learner: what each strategy costs follows from a
+// formula, so that the best one is known.
 //
-// A workload is a mix of kinds of blocks. Below the threshold a freed block is held until it is taken again or decays; at or above it, until
-// it is taken again or the batch is flushed, which happens sooner. Whatever was given to the system costs time and faults when it comes
-// back, and whatever was not is held meanwhile.
+// A workload is a mix of kinds of blocks. Below the threshold a freed block is held until it is
+// taken again or decays; at or above it, until it is taken again or the batch is flushed, which
+// happens sooner. Whatever was given to the system costs time and faults when it comes back, and
+// whatever was not is held meanwhile.
 #pragma once
 
 #include <algorithm>
@@ -18,13 +20,13 @@ using hak::policy::Random;
 using hak::policy::Strategy;
 
 struct Kind {
-    double share;        // of the operations
+    double share;  // of the operations
     std::size_t bytes;
-    double gap_ms;       // between its free and the next allocation of its like
+    double gap_ms;  // between its free and the next allocation of its like
 };
 
 class Workload {
-public:
+  public:
     explicit Workload(std::vector<Kind> kinds) : kinds_(std::move(kinds)) {
         double time = 0, faults = 0, held = 0;
         for (unsigned i = 0; i < kStrategies; ++i) {
@@ -34,13 +36,16 @@ public:
             held += costs_[i].held / kStrategies;
         }
         for (unsigned i = 0; i < kStrategies; ++i) {
-            scores_[i] = 0.4 * costs_[i].nanoseconds / time + (faults == 0 ? 0 : 0.3 * costs_[i].faults / faults) + 0.3 * costs_[i].held / held;
+            scores_[i] = 0.4 * costs_[i].nanoseconds / time +
+                         (faults == 0 ? 0 : 0.3 * costs_[i].faults / faults) +
+                         0.3 * costs_[i].held / held;
         }
         for (unsigned i = 0; i < kStrategies; ++i) {
             if (scores_[i] < scores_[index_of(best_)]) best_ = hak::policy::strategy_at(i);
         }
     }
-    // Kinds with random sizes between 256 KiB and 64 MiB and gaps between a tenth of a millisecond and a second.
+    // Kinds with random sizes between 256 KiB and 64 MiB and gaps between a tenth of a millisecond
+    // and a second.
     static Workload drawn(Random& random) {
         std::vector<Kind> kinds(2 + random.below(4));
         double sum = 0;
@@ -77,7 +82,7 @@ public:
         return kinds_.back().bytes;
     }
 
-private:
+  private:
     Cost formula(Strategy s) const {
         constexpr double kDecayMs = 100, kFlushMs = 4;
         Cost sum;
@@ -85,7 +90,9 @@ private:
             const double wait = k.bytes >= threshold_of(s) ? kFlushMs : kDecayMs;
             const double pages = static_cast<double>(k.bytes) / 4096;
             const bool returned = k.gap_ms > wait;
-            sum.add({1, 300 + (returned ? 60 * pages : 0), returned ? pages : 0, static_cast<double>(k.bytes) * std::min(k.gap_ms, wait)}, k.share);
+            sum.add({1, 300 + (returned ? 60 * pages : 0), returned ? pages : 0,
+                     static_cast<double>(k.bytes) * std::min(k.gap_ms, wait)},
+                    k.share);
         }
         return sum;
     }
@@ -103,11 +110,13 @@ inline double noise(Random& random) {
     return 1 + (sum - 2) * 0.346;
 }
 
-// A process under a virtual clock: an operation every 1600 microseconds, trials of 8, whose costs come at once: nothing is carried over.
+// A process under a virtual clock: an operation every 1600 microseconds, trials of 8, whose costs
+// come at once: nothing is carried over.
 template <class Chooser>
 class Process {
-public:
-    Process(const Workload& workload, std::uint64_t seed, const hak::policy::EvolutionConfig& config = {})
+  public:
+    Process(const Workload& workload, std::uint64_t seed,
+            const hak::policy::EvolutionConfig& config = {})
         : workload_(&workload), random_(seed), trials_(config, 0) {
         trials_.begin(now_ns_, seed * 31 + 7);
     }
@@ -153,7 +162,7 @@ public:
     std::uint64_t count() const { return count_; }
     std::uint64_t now_ns() const { return now_ns_; }
 
-private:
+  private:
     static constexpr unsigned kOperations = 8;
 
     const Workload* workload_;

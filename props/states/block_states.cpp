@@ -1,5 +1,6 @@
-// block_states.cpp: where each block is. After every call of a thread the place of every block of every slab is read from the lists, and
-// compared with where it was: the diagram of docs/memory.md, with the edges that each operation may take.
+// block_states.cpp: where each block is. After every call of a thread the place of every block of
+// every slab is read from the lists, and compared with where it was: the diagram of docs/memory.md,
+// with the edges that each operation may take.
 #include <iostream>
 #include <map>
 #include <vector>
@@ -18,23 +19,52 @@ using hak::Address;
 enum Place : unsigned char { none, untouched, bump_range, client, tls, slab_list, remote, lost };
 
 class BlockWatch : public Watch {
-public:
+  public:
     BlockWatch() {
         const std::vector<unsigned> on_slow_paths{kAllocate, kFree, kEnd, kTrim};
         // refill
-        for (const auto& [from, to] : {std::pair{none, untouched}, {untouched, bump_range}, {bump_range, client}, {tls, client}, {slab_list, tls}}) chart_.allow({kAllocate}, from, to);
+        for (const auto& [from, to] : {std::pair{none, untouched},
+                                       {untouched, bump_range},
+                                       {bump_range, client},
+                                       {tls, client},
+                                       {slab_list, tls}})
+            chart_.allow({kAllocate}, from, to);
         // free: by the owner, with the list full, by another thread
         for (const Place to : {tls, slab_list, remote}) chart_.allow({kFree}, client, to);
         // flush, also of blocks whose slab was taken over; drain; release
-        for (const auto& [from, to] : {std::pair{tls, slab_list}, {tls, remote}, {bump_range, untouched}, {remote, slab_list}}) chart_.allow({kAllocate, kEnd, kTrim}, from, to);
+        for (const auto& [from, to] : {std::pair{tls, slab_list},
+                                       {tls, remote},
+                                       {bump_range, untouched},
+                                       {remote, slab_list}})
+            chart_.allow({kAllocate, kEnd, kTrim}, from, to);
         for (const Place from : {slab_list, untouched}) chart_.allow(on_slow_paths, from, none);
         // the bins of threads that a fork's child does not have
         for (const Place from : {tls, bump_range}) chart_.allow({kFork}, from, lost);
 
-        for (const auto& [from, to] : {std::pair{none, bump_range}, {none, client}, {untouched, bump_range}, {untouched, client}, {bump_range, client}, {bump_range, untouched},
-                                       {bump_range, none}, {client, tls}, {client, slab_list}, {client, remote}, {tls, client}, {tls, slab_list}, {tls, remote}, {tls, none},
-                                       {slab_list, tls}, {slab_list, client}, {slab_list, none}, {remote, slab_list}, {remote, tls}, {remote, client}, {remote, none},
-                                       {untouched, none}, {tls, lost}, {bump_range, lost}}) {
+        for (const auto& [from, to] : {std::pair{none, bump_range},
+                                       {none, client},
+                                       {untouched, bump_range},
+                                       {untouched, client},
+                                       {bump_range, client},
+                                       {bump_range, untouched},
+                                       {bump_range, none},
+                                       {client, tls},
+                                       {client, slab_list},
+                                       {client, remote},
+                                       {tls, client},
+                                       {tls, slab_list},
+                                       {tls, remote},
+                                       {tls, none},
+                                       {slab_list, tls},
+                                       {slab_list, client},
+                                       {slab_list, none},
+                                       {remote, slab_list},
+                                       {remote, tls},
+                                       {remote, client},
+                                       {remote, none},
+                                       {untouched, none},
+                                       {tls, lost},
+                                       {bump_range, lost}}) {
             chart_.want(from, to);
         }
     }
@@ -52,10 +82,18 @@ public:
             given += now_[g] == client;
             taken += before_[g] == client;
         }
-        const auto* const slab = block == nullptr ? nullptr : window.slab_of(hak::address_of(block));
-        const bool is_small = slab != nullptr && slab->state.load(hak::order::relaxed) == hak::UnitState::slab;
-        if (is_whole && operation == kAllocate) kit::require(given == (is_small ? 1 : 0) && (!is_small || now_[grain(hak::address_of(block))] == client), given, " blocks were handed out by one allocation");
-        if (is_whole && operation == kFree) kit::require(taken <= 1 && (taken == 0 || before_[grain(hak::address_of(block))] == client), taken, " blocks came back in one free");
+        const auto* const slab =
+            block == nullptr ? nullptr : window.slab_of(hak::address_of(block));
+        const bool is_small =
+            slab != nullptr && slab->state.load(hak::order::relaxed) == hak::UnitState::slab;
+        if (is_whole && operation == kAllocate)
+            kit::require(given == (is_small ? 1 : 0) &&
+                             (!is_small || now_[grain(hak::address_of(block))] == client),
+                         given, " blocks were handed out by one allocation");
+        if (is_whole && operation == kFree)
+            kit::require(
+                taken <= 1 && (taken == 0 || before_[grain(hak::address_of(block))] == client),
+                taken, " blocks came back in one free");
         before_.swap(now_);
     }
     void require_all_seen(bool is_full) override {
@@ -63,22 +101,29 @@ public:
         if (is_full) chart_.require_all_seen();
     }
 
-private:
+  private:
     static constexpr std::size_t kGrains = kit::kTinyConfig.unit_bytes / hak::kMinAlignment;
 
     static std::size_t grain(Address a) { return (a - window.base()) / hak::kMinAlignment; }
     void put(Address a, Place from, Place to) {
         Place& p = now_[grain(a)];
-        kit::require(p == from, "the block at ", grain(a), " is in two places: ", static_cast<unsigned>(p), " and ", static_cast<unsigned>(to));
+        kit::require(p == from, "the block at ", grain(a),
+                     " is in two places: ", static_cast<unsigned>(p), " and ",
+                     static_cast<unsigned>(to));
         p = to;
     }
     void put_list(Address a, Place to) {
         for (; a != 0; a = hak::block_at<W>(a)->link.get()) put(a, client, to);
     }
     void look_at_slab(const Slab* slab) {
-        if (slab->state.load(hak::order::relaxed) != hak::UnitState::slab || window.head_record(slab) != slab) return;
-        const std::uint32_t limit = slab->limit.load(hak::order::relaxed), capacity = hak::Classes<W>::capacity(slab->size_class.load(hak::order::relaxed), unit_of(slab));
-        for (std::uint32_t i = 0; i < capacity; ++i) put(slab->block_address(i), none, i < limit ? client : untouched);
+        if (slab->state.load(hak::order::relaxed) != hak::UnitState::slab ||
+            window.head_record(slab) != slab)
+            return;
+        const std::uint32_t limit = slab->limit.load(hak::order::relaxed),
+                            capacity = hak::Classes<W>::capacity(
+                                slab->size_class.load(hak::order::relaxed), unit_of(slab));
+        for (std::uint32_t i = 0; i < capacity; ++i)
+            put(slab->block_address(i), none, i < limit ? client : untouched);
         put_list(slab->free_head.get(), slab_list);
         put_list(slab->remote.load(hak::order::relaxed) & ~hak::kQueued, remote);
     }
@@ -87,13 +132,17 @@ private:
         for (unsigned c = 0; c < hak::Classes<W>::kCount; ++c) {
             const auto& bin = heap.bins[c];
             put_list(bin.list.get(), is_lost ? lost : tls);
-            for (Address a = bin.bump.get(); a != bin.bump.get() + bin.bump_bytes.get(); a += hak::Classes<W>::block_bytes(static_cast<hak::SizeClass>(c))) {
+            for (Address a = bin.bump.get(); a != bin.bump.get() + bin.bump_bytes.get();
+                 a += hak::Classes<W>::block_bytes(static_cast<hak::SizeClass>(c))) {
                 put(a, client, is_lost ? lost : bump_range);
             }
         }
     }
 
-    kit::StepChart chart_{"block", {"none", "untouched", "bump", "client", "TLS-SLL", "slab", "remote", "lost"}, {"an allocation", "a free", "an exit", "a trim", "a fork"}};
+    kit::StepChart chart_{
+        "block",
+        {"none", "untouched", "bump", "client", "TLS-SLL", "slab", "remote", "lost"},
+        {"an allocation", "a free", "an exit", "a trim", "a fork"}};
     std::vector<Place> before_, now_;
 };
 

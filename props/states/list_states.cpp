@@ -1,5 +1,6 @@
-// list_states.cpp: a thread's list of one class, the TLS-SLL, and its range of untouched blocks. After every call of a thread the bins of all
-// heaps are read: the list is a stack, the range is used when the list is empty, and nobody touches another thread's.
+// list_states.cpp: a thread's list of one class, the TLS-SLL, and its range of untouched blocks.
+// After every call of a thread the bins of all heaps are read: the list is a stack, the range is
+// used when the list is empty, and nobody touches another thread's.
 #include <algorithm>
 #include <array>
 #include <iostream>
@@ -16,7 +17,8 @@ using W = Observed;
 using hak::Address;
 using Classes = hak::Classes<W>;
 
-// What the list has, and whether there is a range beside it. lost: the heap's thread is none of a forked child's.
+// What the list has, and whether there is a range beside it. lost: the heap's thread is none of a
+// forked child's.
 enum State : unsigned { empty, some, full, range, some_range, full_range, lost };
 
 struct Seen {
@@ -36,15 +38,27 @@ struct Seen {
 };
 
 class ListWatch : public Watch {
-public:
+  public:
     ListWatch() {
         // refill, and the hit that follows
-        for (const auto& [from, to] : {std::pair{empty, range}, {empty, some}, {empty, some_range}, {empty, full}, {empty, full_range}, {some, empty}, {full, some}, {range, empty}, {some_range, range}, {full_range, some_range}}) {
+        for (const auto& [from, to] : {std::pair{empty, range},
+                                       {empty, some},
+                                       {empty, some_range},
+                                       {empty, full},
+                                       {empty, full_range},
+                                       {some, empty},
+                                       {full, some},
+                                       {range, empty},
+                                       {some_range, range},
+                                       {full_range, some_range}}) {
             chart_.allow({kAllocate}, from, to);
             chart_.want(from, to);
         }
         // free
-        for (const auto& [from, to] : {std::pair{empty, some}, {some, full}, {range, some_range}, {some_range, full_range}}) {
+        for (const auto& [from, to] : {std::pair{empty, some},
+                                       {some, full},
+                                       {range, some_range},
+                                       {some_range, full_range}}) {
             chart_.allow({kFree}, from, to);
             chart_.want(from, to);
         }
@@ -73,12 +87,16 @@ public:
                 if (now_[i] == before_[i]) continue;
                 ++changed;
                 chart_.see(operation, before_[i].state(), now_[i].state(), i);
-                const Heap* const heap = &hak::heaps<W>.at(static_cast<unsigned>(i / Classes::kCount));
-                kit::require(operation == kFork || heap == own || heap == heaps_[thread], "thread ", thread, " changed bin ", i, " of another thread");
+                const Heap* const heap =
+                    &hak::heaps<W>.at(static_cast<unsigned>(i / Classes::kCount));
+                kit::require(operation == kFork || heap == own || heap == heaps_[thread], "thread ",
+                             thread, " changed bin ", i, " of another thread");
             }
             if (own == heaps_[thread] && hak::has_heap<W>(own)) {
-                if (operation == kAllocate && block != nullptr) judge_allocation(bin_of(own, block), hak::address_of(block), changed);
-                if (operation == kFree) judge_free(own, bin_of(own, block), hak::address_of(block), changed);
+                if (operation == kAllocate && block != nullptr)
+                    judge_allocation(bin_of(own, block), hak::address_of(block), changed);
+                if (operation == kFree)
+                    judge_free(own, bin_of(own, block), hak::address_of(block), changed);
             }
         }
         heaps_[thread] = own;
@@ -89,7 +107,7 @@ public:
         if (is_full) chart_.require_all_seen();
     }
 
-private:
+  private:
     static constexpr std::size_t kNoBin = SIZE_MAX;
 
     void look() {
@@ -99,20 +117,25 @@ private:
             const auto& bin = heap.bins[i % Classes::kCount];
             Seen& seen = now_[i];
             seen.is_lost = heap.token.load(hak::order::relaxed) == hak::Token::frozen;
-            for (Address a = bin.list.get(); a != 0; a = hak::block_at<W>(a)->link.get()) seen.list.push_back(a);
+            for (Address a = bin.list.get(); a != 0; a = hak::block_at<W>(a)->link.get())
+                seen.list.push_back(a);
             seen.bump_bytes = bin.bump_bytes.get();
             seen.bump = seen.bump_bytes == 0 ? 0 : bin.bump.get();
             seen.room = bin.room.get();
         }
         // A heap's bins are empty when it is made.
-        while (before_.size() < now_.size()) before_.push_back({{}, 0, 0, Classes::kShapes[before_.size() % Classes::kCount].bin_blocks, false});
+        while (before_.size() < now_.size())
+            before_.push_back(
+                {{}, 0, 0, Classes::kShapes[before_.size() % Classes::kCount].bin_blocks, false});
     }
     // Where the block belongs in the heap's bins; kNoBin for what is no small block any more.
     static std::size_t bin_of(const Heap* own, const void* block) {
         const Slab* const record = window.slab_of(hak::address_of(block));
         if (record->state.load(hak::order::relaxed) != hak::UnitState::slab) return kNoBin;
         for (unsigned i = 0; i < hak::heaps<W>.count(); ++i) {
-            if (&hak::heaps<W>.at(i) == own) return i * std::size_t{Classes::kCount} + window.head_record(record)->size_class.load(hak::order::relaxed);
+            if (&hak::heaps<W>.at(i) == own)
+                return i * std::size_t{Classes::kCount} +
+                       window.head_record(record)->size_class.load(hak::order::relaxed);
         }
         return kNoBin;
     }
@@ -120,33 +143,47 @@ private:
         if (i == kNoBin) return;
         const Seen &was = before_[i], &is = now_[i];
         if (was.list.empty() && was.bump_bytes == 0) {
-            kit::require(std::find(is.list.begin(), is.list.end(), block) == is.list.end(), "a block is handed out and stays in the list");
+            kit::require(std::find(is.list.begin(), is.list.end(), block) == is.list.end(),
+                         "a block is handed out and stays in the list");
             return;
         }
         kit::require(changed == 1, "a hit changed ", changed, " bins");
         if (was.list.empty()) {
-            kit::require(block == was.bump && is.list.empty() && is.bump_bytes < was.bump_bytes, "an untouched block was not the next of its range");
+            kit::require(block == was.bump && is.list.empty() && is.bump_bytes < was.bump_bytes,
+                         "an untouched block was not the next of its range");
             return;
         }
-        const bool is_popped = block == was.list.front() && std::equal(is.list.begin(), is.list.end(), was.list.begin() + 1, was.list.end());
-        kit::require(is_popped && is.bump_bytes == was.bump_bytes, "an allocation took another block than the one freed last");
+        const bool is_popped =
+            block == was.list.front() &&
+            std::equal(is.list.begin(), is.list.end(), was.list.begin() + 1, was.list.end());
+        kit::require(is_popped && is.bump_bytes == was.bump_bytes,
+                     "an allocation took another block than the one freed last");
     }
     void judge_free(const Heap* own, std::size_t i, Address block, unsigned changed) const {
         if (i == kNoBin || now_[i].list == before_[i].list) {
-            kit::require(changed == 0, "a free changed ", changed, " bins, and the list of its class is the same");
-            const bool is_own = i != kNoBin && window.slab_of(block)->owner.load(hak::order::relaxed) == own;
+            kit::require(changed == 0, "a free changed ", changed,
+                         " bins, and the list of its class is the same");
+            const bool is_own =
+                i != kNoBin && window.slab_of(block)->owner.load(hak::order::relaxed) == own;
             kit::require(!is_own || before_[i].room <= 0, "a free passed by a list that has room");
             return;
         }
         const Seen &was = before_[i], &is = now_[i];
-        const bool is_pushed = is.list.front() == block && std::equal(is.list.begin() + 1, is.list.end(), was.list.begin(), was.list.end());
-        kit::require(changed == 1 && is_pushed && is.bump == was.bump, "a free did not push its block on the list");
+        const bool is_pushed =
+            is.list.front() == block &&
+            std::equal(is.list.begin() + 1, is.list.end(), was.list.begin(), was.list.end());
+        kit::require(changed == 1 && is_pushed && is.bump == was.bump,
+                     "a free did not push its block on the list");
         kit::require(was.room > 0, "a free pushed its block on a list without room");
     }
 
-    kit::StepChart chart_{"list of class", {"empty", "some", "full", "range", "some and range", "full and range", "lost"}, {"an allocation", "a free", "an exit", "a trim", "a fork"}};
+    kit::StepChart chart_{
+        "list of class",
+        {"empty", "some", "full", "range", "some and range", "full and range", "lost"},
+        {"an allocation", "a free", "an exit", "a trim", "a fork"}};
     std::vector<Seen> before_, now_;
-    std::array<const Heap*, kit::kThreads> heaps_{};  // where each thread's word stood after its last step
+    // where each thread's word stood after its last step
+    std::array<const Heap*, kit::kThreads> heaps_{};
 };
 
 }  // namespace

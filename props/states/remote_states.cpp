@@ -1,4 +1,5 @@
-// remote_states.cpp: a slab's remote list and the notification of its owner. Every change of every remote word and pending list is seen.
+// remote_states.cpp: a slab's remote list and the notification of its owner. Every change of every
+// remote word and pending list is seen.
 #include <iostream>
 #include <vector>
 
@@ -9,17 +10,22 @@
 namespace states {
 namespace {
 
-// idle: nothing is posted. owed: the poster that set `queued` owes the push. pending: on the owner's list. popped: the owner's holder has
-// taken it off and not drained it. claimed: `queued` is set by who takes the slab over.
+// idle: nothing is posted. owed: the poster that set `queued` owes the push. pending: on the
+// owner's list. popped: the owner's holder has taken it off and not drained it. claimed: `queued`
+// is set by who takes the slab over.
 enum class Notice : unsigned { idle, owed, pending, popped, claimed };
 
 class RemoteWatch : public Watch {
-public:
+  public:
     RemoteWatch() {
         using enum Notice;
         chart_.allow<Notice>({
-            {idle, owed}, {owed, pending}, {pending, popped}, {popped, idle},
-            {idle, claimed}, {claimed, idle},
+            {idle, owed},
+            {owed, pending},
+            {pending, popped},
+            {popped, idle},
+            {idle, claimed},
+            {claimed, idle},
             {popped, pending},  // a tender leaves it to the heap's thread
             {pending, owed},    // a fork's child forgets the lists, and makes them anew
         });
@@ -27,38 +33,47 @@ public:
     void on_world() override { notices_.clear(); }
     void on_remote(const Slab* slab, hak::Address from, hak::Address to) override {
         const bool was_queued = (from & hak::kQueued) != 0, is_queued = (to & hak::kQueued) != 0;
-        kit::require(to == 0 || is_queued, "the remote word of unit ", unit_of(slab), " has blocks that nobody is told of");
+        kit::require(to == 0 || is_queued, "the remote word of unit ", unit_of(slab),
+                     " has blocks that nobody is told of");
         if (was_queued && is_queued) {
-            kit::require(to != hak::kQueued && to != from, "posted blocks of unit ", unit_of(slab), " are lost");
+            kit::require(to != hak::kQueued && to != from, "posted blocks of unit ", unit_of(slab),
+                         " are lost");
             return;
         }
         if (is_queued) return change(slab, to == hak::kQueued ? Notice::claimed : Notice::owed);
         change(slab, Notice::idle);
     }
     void on_pending(const Heap* heap, const Slab* from, const Slab* to) override {
-        // A tender takes the first slab alone; a push of one that is on the list already would be wrong by itself.
-        if (from != nullptr && from->pending_next.get() == to && !in_fork_child) return change(from, Notice::popped);
+        // A tender takes the first slab alone; a push of one that is on the list already would be
+        // wrong by itself.
+        if (from != nullptr && from->pending_next.get() == to && !in_fork_child)
+            return change(from, Notice::popped);
         if (to != nullptr) {
             kit::require(to->pending_next.get() == from, "a push loses the slabs before it");
-            kit::require(to->owner.load(hak::order::relaxed) == heap, "a slab is pushed to a heap that does not own it");
+            kit::require(to->owner.load(hak::order::relaxed) == heap,
+                         "a slab is pushed to a heap that does not own it");
             return change(to, Notice::pending);
         }
-        for (const Slab* slab = from; slab != nullptr; slab = slab->pending_next.get()) change(slab, in_fork_child ? Notice::owed : Notice::popped);
+        for (const Slab* slab = from; slab != nullptr; slab = slab->pending_next.get())
+            change(slab, in_fork_child ? Notice::owed : Notice::popped);
     }
     void on_owner(const Slab* record, const Heap* from, const Heap* to) override {
-        const bool is_handed_over = from != nullptr && to != nullptr && window.head_record(record) == record;
-        kit::require(!is_handed_over || notice_of(record) == Notice::claimed, "unit ", unit_of(record), " changes its owner and nobody has claimed it");
+        const bool is_handed_over =
+            from != nullptr && to != nullptr && window.head_record(record) == record;
+        kit::require(!is_handed_over || notice_of(record) == Notice::claimed, "unit ",
+                     unit_of(record), " changes its owner and nobody has claimed it");
     }
     void on_unit(const Slab* record, hak::UnitState from, hak::UnitState) override {
         if (from != hak::UnitState::slab || window.head_record(record) != record) return;
-        kit::require(notice_of(record) == Notice::idle, "unit ", unit_of(record), " is released while its slab is ", static_cast<unsigned>(notice_of(record)));
+        kit::require(notice_of(record) == Notice::idle, "unit ", unit_of(record),
+                     " is released while its slab is ", static_cast<unsigned>(notice_of(record)));
     }
     void require_all_seen(bool is_full) override {
         chart_.print(std::cerr);
         if (is_full) chart_.require_all_seen();
     }
 
-private:
+  private:
     Notice& notice_of(const Slab* slab) {
         const std::size_t unit = unit_of(slab);
         if (notices_.size() <= unit) notices_.resize(unit + 1, Notice::idle);

@@ -1,4 +1,5 @@
-// stage.cpp: runs histories on the production source, each thread on a stack of its own, under the eyes of a state model.
+// stage.cpp: runs histories on the production source, each thread on a stack of its own, under the
+// eyes of a state model.
 #include "props/states/stage.hpp"
 
 #include "props/kit/shadow_heap.hpp"
@@ -11,7 +12,7 @@ using kit::kThreads, kit::require;
 using W = Observed;
 
 class Stage {
-public:
+  public:
     Stage() {
         fibers.drop_all();
         in_fork_child = false;
@@ -23,7 +24,8 @@ public:
     void step(const Command& command) {
         std::visit([this](const auto& c) { this->apply(c); }, command);
         if (wrong_at_unlock) std::rethrow_exception(std::exchange(wrong_at_unlock, nullptr));
-        if (fibers.all_idle_but(fibers.kNobody) && !has_vanished_ && ++steps_ % 4 == 0) auditor_.check(kit::Auditor<W>::Scope::everything, false);
+        if (fibers.all_idle_but(fibers.kNobody) && !has_vanished_ && ++steps_ % 4 == 0)
+            auditor_.check(kit::Auditor<W>::Scope::everything, false);
     }
     void finish() {
         kit::os.heal();
@@ -39,24 +41,26 @@ public:
         require(auditor_.audit().totals().client_blocks == 0, "blocks are out at the end");
     }
 
-private:
+  private:
     // The thread's call, on its own stack; as much of it as it may do.
     template <class Call>
     void as(unsigned t, Call call) {
         fibers.complete(t);
-        fibers.start(t, std::exchange(pauses_[t], 0), [=] {
-            call();
-        });
+        fibers.start(t, std::exchange(pauses_[t], 0), [=] { call(); });
     }
     void done(Operation operation, unsigned t, const void* block = nullptr) {
-        const bool is_rest = fibers.all_idle_but(t), is_whole = !std::exchange(has_missed_, !is_rest);
+        const bool is_rest = fibers.all_idle_but(t),
+                   is_whole = !std::exchange(has_missed_, !is_rest);
         if (is_rest) watch->on_step(operation, t, block, is_whole);
     }
 
-    void allocate(unsigned t, unsigned h, std::size_t n, std::size_t alignment = hak::kMinAlignment) {
+    void allocate(unsigned t, unsigned h, std::size_t n,
+                  std::size_t alignment = hak::kMinAlignment) {
         release(t, h);
         watch->on_begin(kAllocate);
-        void* const p = alignment <= hak::kMinAlignment ? hak::allocate<W>(kit::heap_of<W>(t), n) : hak::allocate_aligned<W>(kit::heap_of<W>(t), alignment, n);
+        void* const p = alignment <= hak::kMinAlignment
+                            ? hak::allocate<W>(kit::heap_of<W>(t), n)
+                            : hak::allocate_aligned<W>(kit::heap_of<W>(t), alignment, n);
         if (p != nullptr && shadow_.is_live(h)) {  // another thread was faster
             done(kAllocate, t, p);
             hak::deallocate<W>(kit::heap_of<W>(t), p);
@@ -85,12 +89,14 @@ private:
     }
     void apply(const kit::Fill& c) {
         as(c.t.v, [=, this] {
-            for (unsigned i = 0; i < c.x.v; ++i) allocate(c.t.v, (c.h.v + i) % kit::kHandles, c.n.v);
+            for (unsigned i = 0; i < c.x.v; ++i)
+                allocate(c.t.v, (c.h.v + i) % kit::kHandles, c.n.v);
         });
     }
     void apply(const kit::Sweep& c) {
         as(c.t.v, [=, this] {
-            for (unsigned i = 0; i < c.x.v; i += c.s.v + 1) release(c.t.v, (c.h.v + i) % kit::kHandles);
+            for (unsigned i = 0; i < c.x.v; i += c.s.v + 1)
+                release(c.t.v, (c.h.v + i) % kit::kHandles);
         });
     }
     void apply(const kit::Exit& c) {
@@ -140,7 +146,9 @@ private:
         fibers.complete(c.t.v);
     }
     void apply(const kit::Advance& c) { kit::os.advance(c.m.v); }
-    void apply(const kit::FailNext& c) { kit::os.fail(static_cast<kit::Call>(c.k.v), c.i.v + 1, false); }
+    void apply(const kit::FailNext& c) {
+        kit::os.fail(static_cast<kit::Call>(c.k.v), c.i.v + 1, false);
+    }
     void apply(const kit::Heal&) { kit::os.heal(); }
     void apply(const kit::Hook& c) { kit::threads.all[c.t.v].can_hook = c.f.v != 0; }
     void apply(const Pause& c) { pauses_[c.t.v] = c.i.v + 1; }
@@ -150,15 +158,21 @@ private:
     kit::Auditor<W> auditor_;
     std::array<unsigned, kThreads> pauses_{};
     std::uint64_t steps_ = 0;
-    bool has_missed_ = false;    // a call ended, or went half of its way, while another one was under way
-    bool has_vanished_ = false;  // a call ended half-way in a fork, and frozen heaps are half-changed
+    // a call ended, or went half of its way, while another one was under way
+    bool has_missed_ = false;
+    // a call ended half-way in a fork, and frozen heaps are half-changed
+    bool has_vanished_ = false;
 };
 
 }  // namespace
 
 std::string run(const Commands& commands, Watch& eyes) {
     std::size_t at = 0;
-    const auto where = [&] { return at < commands.size() ? " at command " + std::to_string(at + 1) + " (" + kit::text_of(commands[at]) + ")" : std::string(" at the end"); };
+    const auto where = [&] {
+        return at < commands.size() ? " at command " + std::to_string(at + 1) + " (" +
+                                          kit::text_of(commands[at]) + ")"
+                                    : std::string(" at the end");
+    };
     watch = &eyes;
     try {
         Stage stage;
@@ -172,6 +186,8 @@ std::string run(const Commands& commands, Watch& eyes) {
     return {};
 }
 
-void require_all_seen(Watch& eyes, bool is_full) { eyes.require_all_seen(is_full); }
+void require_all_seen(Watch& eyes, bool is_full) {
+    eyes.require_all_seen(is_full);
+}
 
 }  // namespace states

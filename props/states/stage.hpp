@@ -1,5 +1,6 @@
-// stage.hpp: the histories of the state models. The commands are those of the whole heap, and two more: a thread's next call stops
-// half-way, at its i-th change of a word that threads share or before its i-th system call; and it goes on.
+// stage.hpp: the histories of the state models. The commands are those of the whole heap, and two
+// more: a thread's next call stops half-way, at its i-th change of a word that threads share or
+// before its i-th system call; and it goes on.
 #pragma once
 
 #include <string>
@@ -9,10 +10,18 @@
 namespace states {
 
 struct At : kit::Field<'i', 12, 1> {};
-struct Pause { kit::Thread t; At i; KIT_COMMAND(Pause, "pause", 40, t, i) };
-struct Resume { kit::Thread t; KIT_COMMAND(Resume, "resume", 14, t) };
+struct Pause {
+    kit::Thread t;
+    At i;
+    KIT_COMMAND(Pause, "pause", 40, t, i)
+};
+struct Resume {
+    kit::Thread t;
+    KIT_COMMAND(Resume, "resume", 14, t)
+};
 
-using Command = std::variant<kit::Malloc, kit::Aligned, kit::Free, kit::Fill, kit::Sweep, kit::Exit, kit::Start, kit::Fork, kit::Trim, kit::Advance, kit::FailNext,
+using Command = std::variant<kit::Malloc, kit::Aligned, kit::Free, kit::Fill, kit::Sweep, kit::Exit,
+                             kit::Start, kit::Fork, kit::Trim, kit::Advance, kit::FailNext,
                              kit::Heal, kit::Hook, Pause, Resume>;
 using Commands = std::vector<Command>;
 

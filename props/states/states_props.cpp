@@ -1,4 +1,5 @@
-// states_props.cpp: the state models of docs/memory.md and docs/threads.md, one for each machine and one for all of them at once.
+// states_props.cpp: the state models of docs/memory.md, one for each machine and one for all of
+// them at once.
 //
 //   props_states MODEL [options of kit/suite.hpp]
 #include <cstring>
@@ -12,7 +13,9 @@ using states::Command;
 
 template <class Change>
 void each_field(Command& command, Change change) {
-    std::visit([&](auto& c) { std::apply([&](auto&... field) { (change(field), ...); }, c.fields()); }, command);
+    std::visit(
+        [&](auto& c) { std::apply([&](auto&... field) { (change(field), ...); }, c.fields()); },
+        command);
 }
 // Sizes of one class, few blocks: slabs fill, drain and change hands.
 void one_class(Command& command) {
@@ -31,7 +34,8 @@ void one_at_a_time(Command& command) {
 // Lists of several lengths, and each call ends before the next begins.
 void few_classes(Command& command) {
     each_field(command, [&]<class F>(F& field) {
-        if constexpr (std::is_same_v<F, kit::Bytes>) field.v = field.v % 3 == 0 ? 16 : field.v % 3 == 1 ? 48 : 200;
+        if constexpr (std::is_same_v<F, kit::Bytes>)
+            field.v = field.v % 3 == 0 ? 16 : field.v % 3 == 1 ? 48 : 200;
         if constexpr (std::is_same_v<F, kit::Handle>) field.v %= 64;
         if constexpr (std::is_same_v<F, kit::Count>) field.v %= 24;
     });
@@ -81,10 +85,14 @@ int main(int argc, char** argv) {
     }
     if (model == nullptr) return usage(argv[0]);
     const std::string program = std::string(argv[0]) + " " + argv[1];
-    argv[1] = const_cast<char*>(program.c_str());  // what the line that reproduces a failure begins with
+    // what the line that reproduces a failure begins with
+    argv[1] = const_cast<char*>(program.c_str());
     kit::Suite suite(argc - 1, argv + 1, model->cases);
-    suite.histories<Command>("props_states." + std::string(model->name), kit::history_generator<Command>(model->length, model->pick),
-                             [&](const states::Commands& commands) { return states::run(commands, model->watch()); });
-    suite.example("every change of state was met", [&] { states::require_all_seen(model->watch(), suite.is_full()); });
+    suite.histories<Command>(
+        "props_states." + std::string(model->name),
+        kit::history_generator<Command>(model->length, model->pick),
+        [&](const states::Commands& commands) { return states::run(commands, model->watch()); });
+    suite.example("every change of state was met",
+                  [&] { states::require_all_seen(model->watch(), suite.is_full()); });
     return suite.finish();
 }

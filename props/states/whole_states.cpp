@@ -1,4 +1,5 @@
-// whole_states.cpp: the whole heap: every machine at once, in one history, and the life of each thread.
+// whole_states.cpp: the whole heap: every machine at once, in one history, and the life of each
+// thread.
 #include <array>
 #include <iostream>
 
@@ -9,18 +10,25 @@
 namespace states {
 namespace {
 
-// fresh: the thread has made no call that needs a heap. settled: it has one. ended: its hook has run or cannot be armed; it borrows.
+// fresh: the thread has made no call that needs a heap. settled: it has one. ended: its hook has
+// run or cannot be armed; it borrows.
 enum Life : unsigned { fresh, settled, ended };
 
 class WholeWatch : public Watch {
-public:
+  public:
     WholeWatch() {
         lives_.allow({kAllocate}, fresh, settled);
-        lives_.allow({kAllocate}, fresh, ended);   // no hook
+        lives_.allow({kAllocate}, fresh, ended);  // no hook
         lives_.allow({kEnd}, settled, ended);
-        lives_.allow({kFork}, settled, fresh);     // of the child's new threads, in the place of those that are gone
+        // of the child's new threads, in the place of those that are gone
+        lives_.allow({kFork}, settled, fresh);
         lives_.allow({kFork}, ended, fresh);
-        for (const auto& [from, to] : {std::pair{fresh, settled}, {fresh, ended}, {settled, ended}, {settled, fresh}, {ended, fresh}}) lives_.want(from, to);
+        for (const auto& [from, to] : {std::pair{fresh, settled},
+                                       {fresh, ended},
+                                       {settled, ended},
+                                       {settled, fresh},
+                                       {ended, fresh}})
+            lives_.want(from, to);
     }
     void on_world() override {
         life_.fill(fresh);
@@ -61,7 +69,9 @@ public:
         each([&](Watch& w) { w.on_step(operation, thread, block, is_whole); });
         for (unsigned t = 0; t < kit::kThreads; ++t) {
             const Heap* const heap = kit::heap_of<Observed>(t);
-            const Life now = heap == &hak::empty_heap<Observed> ? fresh : heap == &hak::exited_heap<Observed> ? ended : settled;
+            const Life now = heap == &hak::empty_heap<Observed>    ? fresh
+                             : heap == &hak::exited_heap<Observed> ? ended
+                                                                   : settled;
             if (is_whole) lives_.see(operation, life_[t], now, t);
             life_[t] = now;
         }
@@ -71,14 +81,18 @@ public:
         if (is_full) lives_.require_all_seen();
     }
 
-private:
+  private:
     template <class Call>
     void each(Call call) {
         for (Watch* const w : parts_) call(*w);
     }
 
-    std::array<Watch*, 7> parts_{&token_watch(), &remote_watch(), &block_watch(), &slab_watch(), &superslab_watch(), &reclaim_watch(), &window_watch()};
-    kit::StepChart lives_{"thread", {"fresh", "settled", "ended"}, {"an allocation", "a free", "an exit", "a trim", "a fork"}};
+    std::array<Watch*, 7> parts_{&token_watch(), &remote_watch(),    &block_watch(),
+                                 &slab_watch(),  &superslab_watch(), &reclaim_watch(),
+                                 &window_watch()};
+    kit::StepChart lives_{"thread",
+                          {"fresh", "settled", "ended"},
+                          {"an allocation", "a free", "an exit", "a trim", "a fork"}};
     std::array<Life, kit::kThreads> life_{};
 };
 

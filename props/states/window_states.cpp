@@ -1,4 +1,5 @@
-// window_states.cpp: the one reservation, from the first call on: its opening, and which access each of its pages gets.
+// window_states.cpp: the one reservation, from the first call on: its opening, and which access
+// each of its pages gets.
 #include <iostream>
 #include <vector>
 
@@ -11,17 +12,33 @@ namespace {
 
 enum Process : unsigned { closed, reserved_alone, exposed_too, open };
 // A page by where it lies and what may be done with it.
-enum Page : unsigned char { window_reserved, window_committed, units_exposed, units_committed, slots_reserved, slots_committed, heaps_reserved, heaps_committed };
+enum Page : unsigned char {
+    window_reserved,
+    window_committed,
+    units_exposed,
+    units_committed,
+    slots_reserved,
+    slots_committed,
+    heaps_reserved,
+    heaps_committed
+};
 
 class WindowWatch : public Watch {
-public:
+  public:
     WindowWatch() {
         process_chart_.allow<Process>({
-            {closed, reserved_alone}, {reserved_alone, exposed_too}, {exposed_too, open},
-            {reserved_alone, closed},  // the table cannot be read: given back, and tried again with half of it
+            {closed, reserved_alone},
+            {reserved_alone, exposed_too},
+            {exposed_too, open},
+            // the table cannot be read: given back, and tried again with half of it
+            {reserved_alone, closed},
         });
         // The window's pages come and go; the tables' and the heaps' come.
-        page_chart_.allow<Page>({{window_reserved, window_committed}, {window_committed, window_reserved}, {units_exposed, units_committed}, {slots_reserved, slots_committed}, {heaps_reserved, heaps_committed}});
+        page_chart_.allow<Page>({{window_reserved, window_committed},
+                                 {window_committed, window_reserved},
+                                 {units_exposed, units_committed},
+                                 {slots_reserved, slots_committed},
+                                 {heaps_reserved, heaps_committed}});
     }
     void on_world() override {
         process_ = closed;
@@ -34,14 +51,20 @@ public:
             case kit::Call::reserve:
                 reserved_ = bytes;
                 return change(reserved_alone);
-            case kit::Call::expose: return change(exposed_too);
-            case kit::Call::arm: return;
-            case kit::Call::purge: return each_page(p, bytes, [](Page now) {
-                kit::require(now == window_committed, "a page that is not a committed one of the window is purged");
-                return now;
-            });
-            case kit::Call::commit: return each_page(p, bytes, [](Page now) { return static_cast<Page>(now | 1); });
-            case kit::Call::decommit: return each_page(p, bytes, [](Page now) { return static_cast<Page>(now & ~1u); });
+            case kit::Call::expose:
+                return change(exposed_too);
+            case kit::Call::arm:
+                return;
+            case kit::Call::purge:
+                return each_page(p, bytes, [](Page now) {
+                    kit::require(now == window_committed,
+                                 "a page that is not a committed one of the window is purged");
+                    return now;
+                });
+            case kit::Call::commit:
+                return each_page(p, bytes, [](Page now) { return static_cast<Page>(now | 1); });
+            case kit::Call::decommit:
+                return each_page(p, bytes, [](Page now) { return static_cast<Page>(now & ~1u); });
         }
     }
     void on_unreserve() override { change(closed); }
@@ -54,8 +77,12 @@ public:
         slots_ready_ = window.slots_ready();
         heaps_ = hak::heaps<Observed>.count();
         // A reader finds "free" in every record; a writer writes in committed ones alone.
-        kit::require(heaps_ == 0 || pages_[page_of(window.heap_memory(heaps_ - 1))] == heaps_committed, "a heap lies in memory without access");
-        kit::require(slots_ready_ == 0 || pages_[page_of(window.record(units_ready() - 1))] == units_committed, "a record that is ready lies in memory without access");
+        kit::require(
+            heaps_ == 0 || pages_[page_of(window.heap_memory(heaps_ - 1))] == heaps_committed,
+            "a heap lies in memory without access");
+        kit::require(slots_ready_ == 0 ||
+                         pages_[page_of(window.record(units_ready() - 1))] == units_committed,
+                     "a record that is ready lies in memory without access");
     }
     void require_all_seen(bool is_full) override {
         process_chart_.print(std::cerr);
@@ -65,7 +92,7 @@ public:
         page_chart_.require_all_seen();
     }
 
-private:
+  private:
     void change(Process to) {
         process_chart_.see(process_, to, 0);
         process_ = to;
@@ -76,11 +103,16 @@ private:
         base_ = window.base();
         bytes_ = window.bytes();
         slots_ready_ = heaps_ = 0;
-        const std::size_t table = bytes_ / kPage, slots = page_of(&hak::window<Observed>.superslab(0)), heaps = page_of(window.heap_memory(0)), end = reserved_ / kPage;
+        const std::size_t table = bytes_ / kPage,
+                          slots = page_of(&hak::window<Observed>.superslab(0)),
+                          heaps = page_of(window.heap_memory(0)), end = reserved_ / kPage;
         pages_.assign(end, window_reserved);
-        for (std::size_t i = table; i < end; ++i) pages_[i] = i < slots ? units_exposed : i < heaps ? slots_reserved : heaps_reserved;
+        for (std::size_t i = table; i < end; ++i)
+            pages_[i] = i < slots ? units_exposed : i < heaps ? slots_reserved : heaps_reserved;
     }
-    static std::size_t page_of(const void* p) { return (hak::address_of(p) - window.base()) / kPage; }
+    static std::size_t page_of(const void* p) {
+        return (hak::address_of(p) - window.base()) / kPage;
+    }
     template <class Next>
     void each_page(const void* p, std::size_t bytes, Next next) {
         for (std::size_t i = page_of(p); i < page_of(p) + bytes / kPage; ++i) {
@@ -92,7 +124,10 @@ private:
 
     static constexpr std::size_t kPage = kit::FakeOs::kPage;
     kit::Chart process_chart_{"window", {"closed", "reserved", "exposed", "open"}};
-    kit::Chart page_chart_{"page", {"window.reserved", "window.committed", "units.exposed", "units.committed", "slots.reserved", "slots.committed", "heaps.reserved", "heaps.committed"}};
+    kit::Chart page_chart_{
+        "page",
+        {"window.reserved", "window.committed", "units.exposed", "units.committed",
+         "slots.reserved", "slots.committed", "heaps.reserved", "heaps.committed"}};
     Process process_ = closed;
     std::vector<Page> pages_;
     hak::Address base_ = 0;

@@ -1,22 +1,29 @@
-// direct.hpp: what ships between the exported functions and the heap: nothing. What a client claims is not looked at.
+// direct.hpp: what ships between the exported functions and the heap: nothing. What a client claims
+// is not looked at.
 #pragma once
 
 #include "base/claim.hpp"
+
 #include "heap/resize.hpp"
 
 namespace hak {
 
-// The front that the api calls. Every function but allocate_hit() may be called in any state of the process; null says that there is no
-// memory. allocate_hit() may return null for no reason, and allocate_missed() is called then.
-// W::hit_heap() is where a hit looks for the thread's heap: current_heap(), or the empty heap where every call shall miss.
+// The front that the api calls. Every function but allocate_hit() may be called in any state of the
+// process; null says that there is no memory. allocate_hit() may return null for no reason, and
+// allocate_missed() is called then. W::hit_heap() is where a hit looks for the thread's heap:
+// current_heap(), or the empty heap where every call shall miss.
 template <class W>
 struct Direct {
     using World = W;
     template <Activity kActivity>
     using Timed = hak::Timed<W, kActivity>;
 
-    static HAK_INLINE void* allocate_hit(std::size_t bytes) { return hak::allocate_hit<W>(hit_heap(), bytes); }
-    static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) { return hak::allocate_missed<W>(hit_heap(), bytes).block; }
+    static HAK_INLINE void* allocate_hit(std::size_t bytes) {
+        return hak::allocate_hit<W>(hit_heap(), bytes);
+    }
+    static HAK_INLINE void* allocate_missed(std::size_t bytes, Origin) {
+        return hak::allocate_missed<W>(hit_heap(), bytes).block;
+    }
     static HAK_INLINE void* allocate_missed_at(std::size_t bytes, const void* site) {
         return hak::allocate_missed_at<W>(hit_heap(), bytes, address_of(site)).block;
     }
@@ -38,7 +45,8 @@ struct Direct {
         hak::deallocate<W>(hit_heap(), p);
     }
     static HAK_INLINE std::size_t usable_size(const void* p) { return hak::usable_size<W>(p); }
-    // True if memory went back to the system meanwhile: on the way to what trim() gathers, what is due goes by itself.
+    // True if memory went back to the system meanwhile: on the way to what trim() gathers, what is
+    // due goes by itself.
     static bool trim() {
         const std::uint64_t before = pool<W>.returns();
         hak::trim<W>(true);
@@ -50,7 +58,7 @@ struct Direct {
     static void before_fork() {}
     static void after_fork(bool /*is_child*/) {}
 
-private:
+  private:
     static HAK_INLINE Heap<W>* hit_heap() { return static_cast<Heap<W>*>(W::hit_heap()); }
 };
 

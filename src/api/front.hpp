@@ -2,10 +2,10 @@
 #pragma once
 
 #if HAKMEM_DEBUG
-#include "api/checked.hpp"
+#    include "api/checked.hpp"
 #else
-#include "api/direct.hpp"
-#include "api/real_world.hpp"
+#    include "api/direct.hpp"
+#    include "api/real_world.hpp"
 #endif
 
 namespace hak {
@@ -16,7 +16,11 @@ using Front = Checked;
 using Front = Direct<RealWorld>;
 #endif
 
-inline void RealWorld::before_fork() { Front::before_fork(); }
-inline void RealWorld::after_fork(bool is_child) { Front::after_fork(is_child); }
+inline void RealWorld::before_fork() {
+    Front::before_fork();
+}
+inline void RealWorld::after_fork(bool is_child) {
+    Front::after_fork(is_child);
+}
 
 }  // namespace hak

@@ -1,12 +1,14 @@
-// malloc.hpp: the C family with the semantics of glibc 2.36, on any front. What is exported under which name is said once, in library.cpp.
+// malloc.hpp: the C family with the semantics of glibc 2.36, on any front. What is exported under
+// which name is said once, in library.cpp.
 #pragma once
 
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 
-#include "api/statistics.hpp"
 #include "base/claim.hpp"
+
+#include "api/statistics.hpp"
 
 namespace hak::api {
 
@@ -19,56 +21,72 @@ struct CFamily {
 
     static HAK_NOINLINE void* malloc_missed(std::size_t size) {
         void* const p = Front::allocate_missed(size, Origin::malloc);
-        if (p == nullptr) [[unlikely]] return out_of_memory();
+        if (p == nullptr) [[unlikely]]
+            return out_of_memory();
         return p;
     }
 
     static HAK_INLINE void* malloc(std::size_t size) {
         const typename Front::template Timed<Activity::allocate> timed;
         void* const p = Front::allocate_hit(size);
-        if (p != nullptr) [[likely]] return p;
+        if (p != nullptr) [[likely]]
+            return p;
         return malloc_missed(size);
     }
 
     static HAK_NOINLINE void* alloc_at_missed(std::size_t size, const void* site) {
         void* const p = Front::allocate_missed_at(size, site);
-        if (p == nullptr) [[unlikely]] return out_of_memory();
+        if (p == nullptr) [[unlikely]]
+            return out_of_memory();
         return p;
     }
 
     static HAK_INLINE void* alloc_at(std::size_t size, const void* site) {
         const typename Front::template Timed<Activity::allocate> timed;
         void* const p = Front::allocate_hit(size);
-        if (p != nullptr) [[likely]] return p;
+        if (p != nullptr) [[likely]]
+            return p;
         return alloc_at_missed(size, site);
     }
 
-    static HAK_INLINE void free(void* p, const Claim& claim = {"free"}) { Front::deallocate(p, claim); }
+    static HAK_INLINE void free(void* p, const Claim& claim = {"free"}) {
+        Front::deallocate(p, claim);
+    }
 
-    // An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at most SIZE_MAX / 2 + 1.
-    static std::size_t rounded(std::size_t alignment) { return is_power_of_two(alignment) ? alignment : std::bit_ceil(alignment); }
+    // An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at
+    // most SIZE_MAX / 2 + 1.
+    static std::size_t rounded(std::size_t alignment) {
+        return is_power_of_two(alignment) ? alignment : std::bit_ceil(alignment);
+    }
 
-    static void free_sized(void* p, std::size_t size) { free(p, {"free_sized", Origin::malloc, size, 0}); }
+    static void free_sized(void* p, std::size_t size) {
+        free(p, {"free_sized", Origin::malloc, size, 0});
+    }
     static void free_aligned_sized(void* p, std::size_t alignment, std::size_t size) {
-        free(p, {"free_aligned_sized", Origin::malloc, size, alignment > SIZE_MAX / 2 + 1 ? alignment : rounded(alignment)});
+        free(p, {"free_aligned_sized", Origin::malloc, size,
+                 alignment > SIZE_MAX / 2 + 1 ? alignment : rounded(alignment)});
     }
 
     static HAK_INLINE void* calloc(std::size_t count, std::size_t size) {
         std::size_t bytes;
-        if (__builtin_mul_overflow(count, size, &bytes)) [[unlikely]] return out_of_memory();
+        if (__builtin_mul_overflow(count, size, &bytes)) [[unlikely]]
+            return out_of_memory();
         void* const p = Front::allocate_zeroed(bytes);
-        if (p == nullptr) [[unlikely]] return out_of_memory();
+        if (p == nullptr) [[unlikely]]
+            return out_of_memory();
         return p;
     }
 
     static HAK_INLINE void* realloc(void* p, std::size_t size) {
-        if (p == nullptr) [[unlikely]] return malloc(size);
+        if (p == nullptr) [[unlikely]]
+            return malloc(size);
         if (size == 0) [[unlikely]] {
             free(p, {"realloc"});
             return nullptr;
         }
         void* const q = Front::reallocate(p, size);
-        if (q == nullptr) [[unlikely]] return out_of_memory();
+        if (q == nullptr) [[unlikely]]
+            return out_of_memory();
         return q;
     }
 
@@ -88,7 +106,8 @@ struct CFamily {
             alignment = std::bit_ceil(alignment);
         }
         void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
-        if (p == nullptr) [[unlikely]] return out_of_memory();
+        if (p == nullptr) [[unlikely]]
+            return out_of_memory();
         return p;
     }
 
@@ -100,7 +119,9 @@ struct CFamily {
         return 0;
     }
 
-    static void* valloc(std::size_t size) { return memalign(Front::World::Pal::page_bytes(), size); }
+    static void* valloc(std::size_t size) {
+        return memalign(Front::World::Pal::page_bytes(), size);
+    }
 
     static void* pvalloc(std::size_t size) {
         const std::size_t page = Front::World::Pal::page_bytes();
@@ -108,7 +129,9 @@ struct CFamily {
         return memalign(page, align_up(size, page));
     }
 
-    static std::size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : Front::usable_size(p); }
+    static std::size_t malloc_usable_size(void* p) {
+        return p == nullptr ? 0 : Front::usable_size(p);
+    }
 
     static int malloc_trim(std::size_t /*keep*/) { return Front::trim() ? 1 : 0; }
 

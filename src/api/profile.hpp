@@ -1,21 +1,26 @@
 // profile.hpp: the heap profile of this process: how it sees every call, and whose stack it takes.
 //
-// While it is on, a thread's heap word stands at the empty heap between calls, and the heap itself in a second word. So every allocation
-// misses, and no hit asks whether there is a profile. What misses is given to the functions below, which put the heap in its place for as
-// long as they run; what they call, and what that allocates, is served as ever and not sampled.
+// While it is on, a thread's heap word stands at the empty heap between calls, and the heap itself
+// in a second word. So every allocation misses, and no hit asks whether there is a profile. What
+// misses is given to the functions below, which put the heap in its place for as long as they run;
+// what they call, and what that allocates, is served as ever and not sampled.
 //
-// A sampled block is a Large or Big one whatever its size, so that its free comes to a slow path from any thread. The free of any other small
-// block is posted to its owner's slab, as a thread without a heap would do it.
+// A sampled block is a Large or Big one whatever its size, so that its free comes to a slow path
+// from any thread. The free of any other small block is posted to its owner's slab, as a thread
+// without a heap would do it.
 #pragma once
 
-#include "api/options.hpp"
-#include "heap/resize.hpp"
-#include "profile/profile.hpp"
 #include "sys/pal_linux.hpp"
+
+#include "heap/resize.hpp"
+
+#include "api/options.hpp"
+#include "profile/profile.hpp"
 
 extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];
 extern "C" [[gnu::visibility("hidden")]] const char etext[];
-// Of libc; it needs libgcc_s, which it loads when it is called first. Weak: a static program that does not use it has no stacks.
+// Of libc; it needs libgcc_s, which it loads when it is called first. Weak: a static program that
+// does not use it has no stacks.
 extern "C" [[gnu::weak]] int backtrace(void** frames, int count);
 
 namespace hak {
@@ -23,29 +28,33 @@ namespace hak {
 template <class W>
 inline constinit profile::Profile<W> heap_profile{};
 
-// The stack of a call: return addresses, the caller of the allocator first. Read without a lock: libgcc finds tables through _dl_find_object.
+// The stack of a call: return addresses, the caller of the allocator first. Read without a lock:
+// libgcc finds tables through _dl_find_object.
 class CallStack {
-public:
+  public:
     CallStack() {
         if (!unwinds_) return;
         void* all[kOwnFrames + profile::kFramesMax];
         const int count = ::backtrace(all, static_cast<int>(sizeof all / sizeof *all));
         int i = 0;
         while (skips_ && i < count && is_own(address_of(all[i]))) ++i;
-        for (; i < count && depth_ < profile::kFramesMax; ++i) frames_[depth_++] = address_of(all[i]);
+        for (; i < count && depth_ < profile::kFramesMax; ++i)
+            frames_[depth_++] = address_of(all[i]);
     }
     const Address* frames() const { return frames_; }
     std::uint32_t depth() const { return depth_; }
     Address caller() const { return depth_ == 0 ? 0 : frames_[0]; }
 
-    // In the first call after libc's constructor, which sets environ and comes after ours: backtrace() loads a library, and so would run libc's
-    // constructor too early, without the environment. No two threads meet here: starting a thread allocates.
+    // In the first call after libc's constructor, which sets environ and comes after ours:
+    // backtrace() loads a library, and so would run libc's constructor too early, without the
+    // environment. No two threads meet here: starting a thread allocates.
     static void prepare() {
-        if (is_prepared_ || environ == nullptr) [[likely]] return;
+        if (is_prepared_ || environ == nullptr) [[likely]]
+            return;
         load();
     }
 
-private:
+  private:
     static HAK_COLD void load() {
         is_prepared_ = true;
         if (::backtrace == nullptr) return;
@@ -71,13 +80,17 @@ template <class W, class Base>
 struct ProfilingObserver : Base {
     static HAK_INLINE bool takes_call() { return W::is_masked(); }
 
-    // hak_alloc_at, and what realloc moves: of `bytes` the client asked for so many, the others are a reserve.
+    // hak_alloc_at, and what realloc moves: of `bytes` the client asked for so many, the others are
+    // a reserve.
     static HAK_NOINLINE Fresh allocate(std::size_t bytes, Address site, std::size_t asked) {
-        if (bytes <= W::kConfig.small_bytes_max) return small(bytes, Classes<W>::class_of(bytes), site);
+        if (bytes <= W::kConfig.small_bytes_max)
+            return small(bytes, Classes<W>::class_of(bytes), site);
         const Unmasked unmasked;
         return sampled(allocate_missed_at<W>(heap(), bytes, site), asked, site);
     }
-    static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) { return small(bytes, c, 0); }
+    static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) {
+        return small(bytes, c, 0);
+    }
     static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
         const Unmasked unmasked;
         return sampled(hak::allocate_above_small(heap(), bytes, alignment), bytes, 0);
@@ -88,29 +101,32 @@ struct ProfilingObserver : Base {
         const Unmasked unmasked;
         hak::deallocate_above_small(heap(), record, p);
     }
-    // A Large or Big block that was resized where it is: the old one is gone, and the new one may be sampled.
+    // A Large or Big block that was resized where it is: the old one is gone, and the new one may
+    // be sampled.
     static HAK_NOINLINE void resize(void* p, std::size_t bytes) {
         forget(p);
         const Unmasked unmasked;
         if (is_chosen(bytes)) take(p, bytes, site_of<W>(p));
     }
 
-    // Whether realloc leaves a block where it is because it would leave it if it were the small one that it stands in for: those are resized
-    // unseen. If it were moved, and chosen anew, what is resized would vanish from the profile.
+    // Whether realloc leaves a block where it is because it would leave it if it were the small one
+    // that it stands in for: those are resized unseen. If it were moved, and chosen anew, what is
+    // resized would vanish from the profile.
     static HAK_NOINLINE bool stays(void* p, std::size_t bytes) {
         const std::size_t room = room_of(p);
         if (room == 0 || moves_small(room, bytes)) return false;
         heap_profile<W>.resize(address_of(p), bytes);
         return true;
     }
-    // Programs add up what their blocks can hold, so a sample says what the small block would that it stands in for.
+    // Programs add up what their blocks can hold, so a sample says what the small block would that
+    // it stands in for.
     static HAK_NOINLINE std::size_t usable_of(const void* p, std::size_t usable) {
         const std::size_t room = room_of(p);
         return room != 0 ? room : usable;
     }
 
-    // In a forked child, whatever its thread did when it forked. Siblings that all sampled the same allocations would not know more together than
-    // one of them.
+    // In a forked child, whatever its thread did when it forked. Siblings that all sampled the same
+    // allocations would not know more together than one of them.
     static void draw_anew() {
         if (heap_profile<W>.interval() == 0) return;
         const ErrnoKeeper keep;
@@ -132,7 +148,7 @@ struct ProfilingObserver : Base {
         Base::after_fork_in_child();
     }
 
-private:
+  private:
     struct Unmasked {
         Unmasked() { W::unmask(); }
         ~Unmasked() { W::mask(); }
@@ -149,14 +165,16 @@ private:
             // Whoever wants a higher alignment got a class whose blocks have it.
             const std::size_t block = Classes<W>::block_bytes(c), alignment = block & (~block + 1);
             Fresh fresh{};
-            if (start<W>() && heap_profile<W>.has_room()) fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
+            if (start<W>() && heap_profile<W>.has_room())
+                fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
             if (fresh.block != nullptr) {
                 take(fresh.block, bytes, site, block);
                 return fresh;
             }
         }
         const Fresh fresh = hak::allocate_small(heap(), bytes, c);
-        if (chosen && fresh.block != nullptr) [[unlikely]] heap_profile<W>.lose();
+        if (chosen && fresh.block != nullptr) [[unlikely]]
+            heap_profile<W>.lose();
         return fresh;
     }
     static Fresh sampled(Fresh fresh, std::size_t bytes, Address site) {
@@ -165,10 +183,13 @@ private:
     }
     // Bytes of the small block that `p` stands in for; 0 if it is no such sample.
     static std::size_t room_of(const void* p) {
-        return heap_profile<W>.may_be_sampled(address_of(p)) ? heap_profile<W>.room_of(address_of(p)) : 0;
+        return heap_profile<W>.may_be_sampled(address_of(p))
+                   ? heap_profile<W>.room_of(address_of(p))
+                   : 0;
     }
     static void forget(void* p) {
-        if (heap_profile<W>.may_be_sampled(address_of(p))) heap_profile<W>.forget(address_of(p), W::Pal::now_ms());
+        if (heap_profile<W>.may_be_sampled(address_of(p)))
+            heap_profile<W>.forget(address_of(p), W::Pal::now_ms());
     }
 
     static bool is_chosen(std::size_t bytes) {
@@ -186,7 +207,9 @@ private:
     static HAK_COLD void take(void* p, std::size_t bytes, Address site, std::size_t room = 0) {
         const ErrnoKeeper keep;
         const CallStack stack;
-        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes, site != 0 ? site : stack.caller(), stack.frames(), stack.depth(), W::Pal::now_ms(), room);
+        heap_profile<W>.note(address_of(p), bytes == 0 ? 1 : bytes,
+                             site != 0 ? site : stack.caller(), stack.frames(), stack.depth(),
+                             W::Pal::now_ms(), room);
     }
 };
 
@@ -197,7 +220,8 @@ template <World W>
 HAK_COLD void start_profile() {
     if (options.profile_interval == 0 || heap_profile<W>.interval() != 0) return;
     first_process = ::getpid();
-    if (heap_profile<W>.open(options.profile_interval, W::Pal::entropy())) return W::begin_masking();
+    if (heap_profile<W>.open(options.profile_interval, W::Pal::entropy()))
+        return W::begin_masking();
     options.profile_interval = 0;  // once asked is enough
     Text text;
     text << "hakmem: profile: no memory for its tables; there is no profile\n";

@@ -1,5 +1,6 @@
-// profile_dump.hpp: the heap profile as a file, in the text format of gperftools, which pprof reads. Written through system calls, with no
-// memory of its own: the caller may be at exit, or short of memory.
+// profile_dump.hpp: the heap profile as a file, in the text format of gperftools, which pprof
+// reads. Written through system calls, with no memory of its own: the caller may be at exit, or
+// short of memory.
 #pragma once
 
 #include <fcntl.h>
@@ -10,9 +11,10 @@
 
 namespace hak {
 
-// As long as it lives, a write to a broken pipe or past the limit of a file's length is an error in this thread, and no signal that ends the process.
+// As long as it lives, a write to a broken pipe or past the limit of a file's length is an error in
+// this thread, and no signal that ends the process.
 class QuietWrites {
-public:
+  public:
     QuietWrites() {
         sigset_t pending;
         ::sigemptyset(&signals_);
@@ -24,22 +26,25 @@ public:
         ::pthread_sigmask(SIG_BLOCK, &signals_, &mask_);
     }
     ~QuietWrites() {
-        const struct timespec now {};
+        const struct timespec now{};
         // sigtimedwait() would be a cancellation point.
-        while (::syscall(SYS_rt_sigtimedwait, &signals_, nullptr, &now, _NSIG / 8) > 0) {}
+        while (::syscall(SYS_rt_sigtimedwait, &signals_, nullptr, &now, _NSIG / 8) > 0) {
+        }
         ::pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
     }
     QuietWrites(const QuietWrites&) = delete;
     QuietWrites& operator=(const QuietWrites&) = delete;
 
-private:
+  private:
     sigset_t signals_, mask_;
 };
 
 // Text to a file descriptor. The first error is kept, and what comes after it is dropped.
 class Output {
-public:
-    explicit Output(const char* path) : fd_(static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644))) {
+  public:
+    explicit Output(const char* path)
+        : fd_(static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path,
+                                         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644))) {
         if (fd_ < 0) error_ = errno;
     }
     Output(const Output&) = delete;
@@ -67,16 +72,20 @@ public:
         return error_;
     }
 
-private:
+  private:
     int fd_;
     int error_ = 0;
 };
 
-inline std::uint64_t nearest(double estimate) { return estimate <= 0 ? 0 : static_cast<std::uint64_t>(estimate + 0.5); }
+inline std::uint64_t nearest(double estimate) {
+    return estimate <= 0 ? 0 : static_cast<std::uint64_t>(estimate + 0.5);
+}
 
-// "live blocks: live bytes [blocks: bytes] @". The estimates stand for all blocks, so that pprof need not scale them.
+// "live blocks: live bytes [blocks: bytes] @". The estimates stand for all blocks, so that pprof
+// need not scale them.
 inline Text& add_totals(Text& text, const profile::Totals& t) {
-    return text << nearest(t.live()) << ": " << nearest(t.live_bytes()) << " [" << nearest(t.allocations) << ": " << nearest(t.bytes) << "] @";
+    return text << nearest(t.live()) << ": " << nearest(t.live_bytes()) << " ["
+                << nearest(t.allocations) << ": " << nearest(t.bytes) << "] @";
 }
 
 // Where the process's code lies, so that pprof finds names for addresses.
@@ -110,8 +119,10 @@ HAK_COLD int dump_profile(const char* path) {
         if (stack.totals.samples == 0) continue;
         Text line;
         add_totals(line, stack.totals);
-        // pprof takes the first address for an instruction and the others for return addresses; all of ours are these.
-        for (std::uint32_t f = 0; f < stack.depth; ++f) line << " " << pointer_to<void>(stack.frames[f] - (f == 0 ? 1 : 0));
+        // pprof takes the first address for an instruction and the others for return addresses; all
+        // of ours are these.
+        for (std::uint32_t f = 0; f < stack.depth; ++f)
+            line << " " << pointer_to<void>(stack.frames[f] - (f == 0 ? 1 : 0));
         if (stack.depth == 0) line << " " << pointer_to<void>(1);
         out.write(line << "\n");
     }
@@ -121,8 +132,9 @@ HAK_COLD int dump_profile(const char* path) {
     return out.close();
 }
 
-// At exit, if the user gave a path. %p in it is the process's id, which tells the programs apart that a program starts; a forked child writes
-// a file of its own anyway, whose name ends with its id if that is not in the path.
+// At exit, if the user gave a path. %p in it is the process's id, which tells the programs apart
+// that a program starts; a forked child writes a file of its own anyway, whose name ends with its
+// id if that is not in the path.
 HAK_COLD inline void dump_profile_at_exit() {
     if (options.profile_path[0] == '\0' || heap_profile<RealWorld>.interval() == 0) return;
     const auto pid = static_cast<std::uint64_t>(::getpid());
@@ -141,9 +153,12 @@ HAK_COLD inline void dump_profile_at_exit() {
     path.add("", 1);
     Text text;
     if (const int error = dump_profile<RealWorld>(path.data()); error != 0) {
-        text << "hakmem: profile: cannot write " << path.data() << ": " << ::strerrordesc_np(error) << "\n";
-    } else if (const std::uint64_t lost = heap_profile<RealWorld>.counters().overflowed_blocks; lost != 0) {
-        text << "hakmem: profile: " << lost << " samples found no room, for which the numbers in " << path.data() << " are too small; a longer interval loses none\n";
+        text << "hakmem: profile: cannot write " << path.data() << ": " << ::strerrordesc_np(error)
+             << "\n";
+    } else if (const std::uint64_t lost = heap_profile<RealWorld>.counters().overflowed_blocks;
+               lost != 0) {
+        text << "hakmem: profile: " << lost << " samples found no room, for which the numbers in "
+             << path.data() << " are too small; a longer interval loses none\n";
     }
     text.print();
 }

@@ -3,7 +3,7 @@
 
 #include "api/statistics.hpp"
 #if HAKMEM_DEBUG_TIMING
-#include "api/timing.hpp"
+#    include "api/timing.hpp"
 #endif
 
 namespace hak {
@@ -11,21 +11,31 @@ namespace hak {
 // The fields of hak_stats under their names. size_t and uint64_t are one type where this runs.
 struct StatField {
     const char* name;
-    std::uint64_t hak_stats::*value;
+    std::uint64_t hak_stats::* value;
 };
 #define HAK_FIELD(name) {#name, &hak_stats::name}
-inline constexpr StatField kStatFields[] = {
-    HAK_FIELD(window_bytes), HAK_FIELD(committed_bytes), HAK_FIELD(units_bytes), HAK_FIELD(used_units_bytes), HAK_FIELD(big_bytes), HAK_FIELD(cached_bytes),
-    HAK_FIELD(heaps), HAK_FIELD(heaps_orphan), HAK_FIELD(heaps_frozen), HAK_FIELD(slabs), HAK_FIELD(refills), HAK_FIELD(slab_opens), HAK_FIELD(slab_releases),
-    HAK_FIELD(remote_drains), HAK_FIELD(slabs_tended), HAK_FIELD(above_small), HAK_FIELD(commits), HAK_FIELD(commit_failures), HAK_FIELD(decommits),
-    HAK_FIELD(purges), HAK_FIELD(purged_bytes), HAK_FIELD(refills_own), HAK_FIELD(refills_others), HAK_FIELD(refills_opened), HAK_FIELD(refills_failed),
-    HAK_FIELD(frees_local), HAK_FIELD(frees_remote)};
+inline constexpr StatField kStatFields[] = {HAK_FIELD(window_bytes),   HAK_FIELD(committed_bytes),
+                                            HAK_FIELD(units_bytes),    HAK_FIELD(used_units_bytes),
+                                            HAK_FIELD(big_bytes),      HAK_FIELD(cached_bytes),
+                                            HAK_FIELD(heaps),          HAK_FIELD(heaps_orphan),
+                                            HAK_FIELD(heaps_frozen),   HAK_FIELD(slabs),
+                                            HAK_FIELD(refills),        HAK_FIELD(slab_opens),
+                                            HAK_FIELD(slab_releases),  HAK_FIELD(remote_drains),
+                                            HAK_FIELD(slabs_tended),   HAK_FIELD(above_small),
+                                            HAK_FIELD(commits),        HAK_FIELD(commit_failures),
+                                            HAK_FIELD(decommits),      HAK_FIELD(purges),
+                                            HAK_FIELD(purged_bytes),   HAK_FIELD(refills_own),
+                                            HAK_FIELD(refills_others), HAK_FIELD(refills_opened),
+                                            HAK_FIELD(refills_failed), HAK_FIELD(frees_local),
+                                            HAK_FIELD(frees_remote)};
 #undef HAK_FIELD
-static_assert(sizeof(struct hak_stats) == sizeof kStatFields / sizeof *kStatFields * sizeof(std::uint64_t), "a field has no name here");
+static_assert(sizeof(struct hak_stats) ==
+                  sizeof kStatFields / sizeof *kStatFields * sizeof(std::uint64_t),
+              "a field has no name here");
 
 // Text into a buffer of the caller's: what does not fit is counted and left out.
 class Bounded {
-public:
+  public:
     Bounded(char* out, std::size_t bytes) : out_(out), bytes_(bytes) {}
     Bounded& operator<<(const char* s) {
         for (; *s != '\0'; ++s, ++length_) {
@@ -41,14 +51,16 @@ public:
         return *this << static_cast<const char*>(at);
     }
     // `"name":`, after a comma unless it is the first.
-    Bounded& name(const char* name, bool is_first) { return *this << (is_first ? "\"" : ",\"") << name << "\":"; }
+    Bounded& name(const char* name, bool is_first) {
+        return *this << (is_first ? "\"" : ",\"") << name << "\":";
+    }
     // The length of the whole text, which is ended by a zero byte.
     std::size_t end() {
         if (bytes_ != 0) out_[length_ < bytes_ ? length_ : bytes_ - 1] = '\0';
         return length_;
     }
 
-private:
+  private:
     char* out_;
     std::size_t bytes_, length_ = 0;
 };
@@ -58,7 +70,9 @@ inline void add_timing(Bounded& json) {
     const Timings::Sums s = Timings::sums();
     json << ",\"timing\":{\"on\":" << (Timings::is_on() ? "true" : "false") << ",\"activities\":{";
     for (unsigned a = 0; a < kActivities; ++a) {
-        json.name(kActivityNames[a], a == 0) << "{\"calls\":" << s.calls[a] << ",\"cycles\":" << s.cycles[a] << ",\"self\":" << s.self[a] << "}";
+        json.name(kActivityNames[a], a == 0)
+            << "{\"calls\":" << s.calls[a] << ",\"cycles\":" << s.cycles[a]
+            << ",\"self\":" << s.self[a] << "}";
     }
     json << "},\"events\":{";
     for (unsigned e = 0; e < kEvents; ++e) json.name(kEventNames[e], e == 0) << s.events[e];
@@ -86,7 +100,8 @@ inline void print_timing() {
         return text;
     };
     Text head = row("activity");
-    for (const char* word : {"calls", "cycles", "cycles/call", "own cycles", "share"}) column(head, word, 16);
+    for (const char* word : {"calls", "cycles", "cycles/call", "own cycles", "share"})
+        column(head, word, 16);
     (head << "\n").print();
     for (unsigned a = 0; a < kActivities; ++a) {
         if (s.calls[a] == 0) continue;
@@ -99,7 +114,8 @@ inline void print_timing() {
         (text << "%\n").print();
     }
     Text events = row("served");
-    for (unsigned e = 0; e < kEvents; ++e) events << (e == 0 ? "" : ", ") << kEventNames[e] << " " << s.events[e];
+    for (unsigned e = 0; e < kEvents; ++e)
+        events << (e == 0 ? "" : ", ") << kEventNames[e] << " " << s.events[e];
     (events << "\n").print();
 }
 #endif
@@ -110,7 +126,8 @@ std::size_t write_json(char* out, std::size_t bytes, const char* version) {
     const struct hak_stats s = collect_stats<W>();
     Bounded json(out, bytes);
     json << "{\"version\":\"" << version << "\",\"stats\":{";
-    for (const StatField& field : kStatFields) json.name(field.name, &field == kStatFields) << s.*field.value;
+    for (const StatField& field : kStatFields)
+        json.name(field.name, &field == kStatFields) << s.*field.value;
     json << "}";
 #if HAKMEM_DEBUG_TIMING
     add_timing(json);
@@ -121,17 +138,22 @@ std::size_t write_json(char* out, std::size_t bytes, const char* version) {
 
 inline Text describe(const struct hak_stats& s) {
     Text text;
-    text << "hakmem: served " << s.refills << " refills of thread lists and " << s.above_small << " blocks above 32 KiB; "
-         << static_cast<std::uint64_t>(s.heaps) << " heaps, " << static_cast<std::uint64_t>(s.slabs) << " slabs, "
-         << static_cast<std::uint64_t>(s.committed_bytes >> 10) << " KiB committed, " << (s.purged_bytes >> 10) << " KiB purged\n";
+    text << "hakmem: served " << s.refills << " refills of thread lists and " << s.above_small
+         << " blocks above 32 KiB; " << static_cast<std::uint64_t>(s.heaps) << " heaps, "
+         << static_cast<std::uint64_t>(s.slabs) << " slabs, "
+         << static_cast<std::uint64_t>(s.committed_bytes >> 10) << " KiB committed, "
+         << (s.purged_bytes >> 10) << " KiB purged\n";
     return text;
 }
 
-// For malloc_stats: the line above, how refills and frees beyond the lists were served, and what a timing build has measured.
+// For malloc_stats: the line above, how refills and frees beyond the lists were served, and what a
+// timing build has measured.
 inline void print_report(const struct hak_stats& s) {
     Text text = describe(s);
-    text << "hakmem: refills " << s.refills << ": own slabs " << s.refills_own << ", others' " << s.refills_others << ", fresh " << s.refills_opened << ", no memory "
-         << s.refills_failed << "; frees to own slabs " << s.frees_local << ", from other threads " << s.frees_remote << "\n";
+    text << "hakmem: refills " << s.refills << ": own slabs " << s.refills_own << ", others' "
+         << s.refills_others << ", fresh " << s.refills_opened << ", no memory " << s.refills_failed
+         << "; frees to own slabs " << s.frees_local << ", from other threads " << s.frees_remote
+         << "\n";
     text.print();
 #if HAKMEM_DEBUG_TIMING
     print_timing();

@@ -1,17 +1,19 @@
-// statistics.hpp: one snapshot of the allocator's state, for hak_stats, mallinfo and the reports of report.hpp.
+// statistics.hpp: one snapshot of the allocator's state, for hak_stats, mallinfo and the reports of
+// report.hpp.
 #pragma once
 
 #include <malloc.h>
 
-#include "api/text.hpp"
 #include "heap/heaps.hpp"
+
+#include "api/text.hpp"
 #include "hakmem/hakmem.h"
 
 namespace hak {
 
 template <World W>
 struct hak_stats collect_stats() {
-    struct hak_stats s {};
+    struct hak_stats s{};
     if (!window<W>.is_open()) return s;
     const Config& c = W::kConfig;
     const PoolCounters p = pool<W>.counters();
@@ -51,11 +53,11 @@ struct hak_stats collect_stats() {
     return s;
 }
 
-// As glibc's fields, where something corresponds to them: arena and hblkhd are what is committed for blocks up to 1 MiB and above, uordblks what
-// of both is in use.
+// As glibc's fields, where something corresponds to them: arena and hblkhd are what is committed
+// for blocks up to 1 MiB and above, uordblks what of both is in use.
 template <World W>
 struct mallinfo2 info_of(const struct hak_stats& s) {
-    struct mallinfo2 m {};
+    struct mallinfo2 m{};
     m.arena = s.units_bytes + s.cached_bytes;
     m.hblks = s.big_bytes / W::kConfig.superslab_bytes();
     m.hblkhd = s.big_bytes;

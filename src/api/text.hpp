@@ -1,11 +1,11 @@
-// text.hpp: lines for people, made without memory and without stdio: the allocator reports while its own state may be broken.
+// text.hpp: lines for people, made without memory and without stdio: the allocator reports while
+// its own state may be broken.
 #pragma once
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ namespace hak {
 
 // Text of bounded length; what does not fit is cut.
 class Text {
-public:
+  public:
     Text& operator<<(const char* s) {
         while (*s != '\0' && length_ < sizeof buffer_) buffer_[length_++] = *s++;
         return *this;
@@ -23,15 +23,17 @@ public:
     Text& operator<<(std::uint64_t value) { return number(value, 10); }
     Text& operator<<(const void* p) { return (*this << "0x").number(address_of(p), 16); }
     Text& add(const char* s, std::size_t length) {
-        for (std::size_t i = 0; i < length && length_ < sizeof buffer_; ++i) buffer_[length_++] = s[i];
+        for (std::size_t i = 0; i < length && length_ < sizeof buffer_; ++i)
+            buffer_[length_++] = s[i];
         return *this;
     }
 
     const char* data() const { return buffer_; }
     std::size_t size() const { return length_; }
 
-    // To stderr, in one call where the system takes it in one, so that lines of two threads do not mix. write() would be a cancellation
-    // point: a thread that was cancelled already would end in it and not report.
+    // To stderr, in one call where the system takes it in one, so that lines of two threads do not
+    // mix. write() would be a cancellation point: a thread that was cancelled already would end in
+    // it and not report.
     void print() const {
         const int saved = errno;
         std::size_t done = 0;
@@ -44,7 +46,7 @@ public:
         errno = saved;
     }
 
-private:
+  private:
     Text& number(std::uint64_t value, unsigned base) {
         char digits[20];
         unsigned n = 0;

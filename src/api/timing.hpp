@@ -1,5 +1,6 @@
-// timing.hpp: the probe of the build option HAKMEM_DEBUG_TIMING: how often each part of the allocator is entered and how long it takes, and
-// how every allocation and every free was served. Nothing of it is in the library that ships.
+// timing.hpp: the probe of the build option HAKMEM_DEBUG_TIMING: how often each part of the
+// allocator is entered and how long it takes, and how every allocation and every free was served.
+// Nothing of it is in the library that ships.
 //
 // EQ timing.1  requests == popped + untouched + refilled + above_small + refused
 // EQ timing.2  frees == pushed + to_slab + kept + posted + above_small_freed + null_freed
@@ -14,26 +15,31 @@
 namespace hak {
 
 inline constexpr const char* kActivityNames[] = {
-    "hak_alloc", "hak_free", "realloc", "refill", "refill_own", "refill_others", "refill_open", "spill", "remote_drain", "big_cache", "reclaim", "elo", "tick",
-    "sys_reserve", "sys_unreserve", "sys_expose", "sys_commit", "sys_trial", "sys_decommit", "sys_purge", "sys_advise", "sys_rusage", "sys_wait", "sys_wake"};
+    "hak_alloc",    "hak_free",    "realloc",       "refill",     "refill_own", "refill_others",
+    "refill_open",  "spill",       "remote_drain",  "big_cache",  "reclaim",    "elo",
+    "tick",         "sys_reserve", "sys_unreserve", "sys_expose", "sys_commit", "sys_trial",
+    "sys_decommit", "sys_purge",   "sys_advise",    "sys_rusage", "sys_wait",   "sys_wake"};
 inline constexpr unsigned kActivities = static_cast<unsigned>(Activity::wake) + 1;
 static_assert(sizeof kActivityNames / sizeof *kActivityNames == kActivities);
 
-inline constexpr const char* kEventNames[] = {"requests", "popped", "untouched", "refilled", "above_small", "refused",
-                                              "frees", "pushed", "to_slab", "kept", "posted", "above_small_freed", "null_freed"};
+inline constexpr const char* kEventNames[] = {
+    "requests", "popped",  "untouched", "refilled", "above_small",       "refused",   "frees",
+    "pushed",   "to_slab", "kept",      "posted",   "above_small_freed", "null_freed"};
 inline constexpr unsigned kEvents = static_cast<unsigned>(Event::null_freed) + 1;
 static_assert(sizeof kEventNames / sizeof *kEventNames == kEvents);
 
 // Sums of many threads. A thread adds to one of several shards, so that few meet in a cache line.
 class Timings {
-public:
+  public:
     struct Sums {
-        std::uint64_t calls[kActivities] = {}, cycles[kActivities] = {}, self[kActivities] = {}, events[kEvents] = {};
+        std::uint64_t calls[kActivities] = {}, cycles[kActivities] = {}, self[kActivities] = {},
+                      events[kEvents] = {};
     };
 
     // Whether cycles are counted; calls and events always are. Set once, when the options are read.
     static void start() { is_on_.store(true, order::relaxed); }
-    static bool is_on() { return is_on_.load(order::relaxed); }  // relaxed: a thread that sees it late times a little less
+    // relaxed: a thread that sees it late times a little less
+    static bool is_on() { return is_on_.load(order::relaxed); }
 
     static void add_call(Activity a) { add(shard().calls[static_cast<unsigned>(a)], 1); }
     static void add_cycles(Activity a, std::uint64_t total, std::uint64_t self) {
@@ -51,22 +57,26 @@ public:
                 s.cycles[a] += shard.cycles[a].load(order::relaxed);
                 s.self[a] += shard.self[a].load(order::relaxed);
             }
-            for (unsigned e = 0; e < kEvents; ++e) s.events[e] += shard.events[e].load(order::relaxed);
+            for (unsigned e = 0; e < kEvents; ++e)
+                s.events[e] += shard.events[e].load(order::relaxed);
         }
         return s;
     }
 
-private:
+  private:
     using Count = StdSync::Atomic<std::uint64_t>;
     struct alignas(2 * kCacheLine) Shard {
         Count calls[kActivities], cycles[kActivities], self[kActivities], events[kEvents];
     };
     static constexpr unsigned kShards = 64;
 
-    static void add(Count& count, std::uint64_t by) { count.fetch_add(by, order::relaxed); }  // relaxed: as in sums()
+    // relaxed: as in sums()
+    static void add(Count& count, std::uint64_t by) { count.fetch_add(by, order::relaxed); }
     static Shard& shard() {
         // Thread pointers lie at least a page apart.
-        return shards_[wrapping_mul(address_of(__builtin_thread_pointer()) >> 12, Address{0x9e3779b97f4a7c15u}) >> 58];
+        return shards_[wrapping_mul(address_of(__builtin_thread_pointer()) >> 12,
+                                    Address{0x9e3779b97f4a7c15u}) >>
+                       58];
     }
 
     static inline constinit Shard shards_[kShards]{};
@@ -81,14 +91,14 @@ inline std::uint64_t cycles_now() {
     asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
     return ticks;
 #else
-#error "no cycle counter is known for this processor"
+#    error "no cycle counter is known for this processor"
 #endif
 }
 
 struct TimingProbe : DefaultProbe {
     // One in another: what the inner one takes is not the outer one's own.
     class Span {
-    public:
+      public:
         explicit Span(Activity activity) : activity_(activity) {
             Timings::add_call(activity);
             if (!Timings::is_on()) return;
@@ -108,8 +118,9 @@ struct TimingProbe : DefaultProbe {
         Span(const Span&) = delete;
         Span& operator=(const Span&) = delete;
 
-    private:
-        static inline constinit thread_local Span* innermost [[gnu::tls_model("initial-exec")]] = nullptr;
+      private:
+        static inline constinit thread_local Span* innermost [[gnu::tls_model("initial-exec")]] =
+            nullptr;
         Activity activity_;
         bool is_timed_ = false;
         std::uint64_t begin_ = 0, inner_ = 0;

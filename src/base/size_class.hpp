@@ -1,4 +1,5 @@
-// size_class.hpp: request size <-> class, and the shape of a class's slabs. Everything is computed at compile time.
+// size_class.hpp: request size <-> class, and the shape of a class's slabs. Everything is computed
+// at compile time.
 #pragma once
 
 #include <array>
@@ -14,19 +15,23 @@ namespace hak {
 using SizeClass = std::uint8_t;
 
 // Invariants, checked below at compile time:
-//   class.1  block sizes rise strictly, and class_of(n) is the least class whose block holds n bytes
-//   class.2  a block is aligned to the largest power of two that divides its size (slab starts are multiples of it)
-//   class.3  at most a quarter of a block is slack above linear_bytes_max (four classes per doubling)
+//   class.1  block sizes rise strictly, and class_of(n) is the least class whose block holds n
+//            bytes
+//   class.2  a block is aligned to the largest power of two that divides its size (slab starts are
+//            multiples of it)
+//   class.3  at most a quarter of a block is slack above linear_bytes_max (four classes per
+//            doubling)
 template <Config C>
 struct SizeClasses {
     static_assert(is_valid(C));
 
     struct Shape {
         std::uint32_t block_bytes;
-        std::uint32_t inverse;    // of block_bytes' odd part modulo 2^32: turns an offset into an index by one multiplication
-        std::uint8_t shift;       // log2 of block_bytes' even part
-        std::uint8_t units;       // units of one slab
-        std::uint16_t bin_blocks; // TLS-SLL limit
+        // of block_bytes' odd part modulo 2^32: turns an offset into an index by one multiplication
+        std::uint32_t inverse;
+        std::uint8_t shift;        // log2 of block_bytes' even part
+        std::uint8_t units;        // units of one slab
+        std::uint16_t bin_blocks;  // TLS-SLL limit
     };
 
     static constexpr unsigned kCount = [] {
@@ -78,19 +83,25 @@ struct SizeClasses {
     }
     static HAK_INLINE std::size_t block_bytes(SizeClass c) { return kShapes[c].block_bytes; }
 
-    static constexpr std::size_t alignment_of(unsigned c) { return std::size_t{1} << kShapes[c].shift; }
-
-    // A class with blocks of at least `bytes` bytes at multiples of `alignment`; kCount if there is none. The classes of a doubling are
-    // the multiples of a quarter of it, so a size that is a multiple of the alignment meets a class that is one too: the class steps
-    // by multiples of the alignment, or the size is itself a class.
-    static HAK_INLINE unsigned class_of_aligned(std::size_t bytes, std::size_t alignment) {
-        if (bytes > C.small_bytes_max || alignment > C.small_bytes_max) [[unlikely]] return kCount;
-        return class_of(align_up(bytes == 0 ? 1 : bytes, alignment));  // not above small_bytes_max, which is a multiple of the alignment
+    static constexpr std::size_t alignment_of(unsigned c) {
+        return std::size_t{1} << kShapes[c].shift;
     }
 
-    // Where the first block of a slab lies, counted from the slab's first byte. Slabs start at multiples of unit_bytes, so that
-    // without this offset the first blocks of all slabs would share one cache set. The offset keeps class.2, and costs at most
-    // 1/32 of the slab where it cannot live in the slack behind the last block.
+    // A class with blocks of at least `bytes` bytes at multiples of `alignment`; kCount if there is
+    // none. The classes of a doubling are the multiples of a quarter of it, so a size that is a
+    // multiple of the alignment meets a class that is one too: the class steps by multiples of the
+    // alignment, or the size is itself a class.
+    static HAK_INLINE unsigned class_of_aligned(std::size_t bytes, std::size_t alignment) {
+        if (bytes > C.small_bytes_max || alignment > C.small_bytes_max) [[unlikely]]
+            return kCount;
+        // not above small_bytes_max, which is a multiple of the alignment
+        return class_of(align_up(bytes == 0 ? 1 : bytes, alignment));
+    }
+
+    // Where the first block of a slab lies, counted from the slab's first byte. Slabs start at
+    // multiples of unit_bytes, so that without this offset the first blocks of all slabs would
+    // share one cache set. The offset keeps class.2, and costs at most 1/32 of the slab where it
+    // cannot live in the slack behind the last block.
     static constexpr std::size_t start_offset(unsigned c, std::size_t unit_index) {
         const Shape& s = kShapes[c];
         const std::size_t step = alignment_of(c) < kCacheLine ? kCacheLine : alignment_of(c);
@@ -112,7 +123,8 @@ struct SizeClasses {
             if (kClassOfStep[bytes / kMinAlignment] != c) return false;
             if (c + 1 < kCount && kClassOfStep[bytes / kMinAlignment + 1] != c + 1) return false;
             if (capacity(c, 63) < 2 || capacity(c, 0) > 0xffff) return false;
-            if (bytes > C.linear_bytes_max && (bytes - block_bytes_of(c - 1)) * 4 > bytes) return false;
+            if (bytes > C.linear_bytes_max && (bytes - block_bytes_of(c - 1)) * 4 > bytes)
+                return false;
         }
         return block_bytes_of(kCount - 1) == C.small_bytes_max && kCount < 255;
     }

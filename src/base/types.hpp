@@ -8,7 +8,9 @@ namespace hak {
 
 using Address = std::uintptr_t;
 
-inline Address address_of(const volatile void* pointer) { return reinterpret_cast<Address>(pointer); }
+inline Address address_of(const volatile void* pointer) {
+    return reinterpret_cast<Address>(pointer);
+}
 
 template <class T>
 inline T* pointer_to(Address address) {

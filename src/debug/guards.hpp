@@ -17,10 +17,13 @@ inline constexpr unsigned char kFreedByte = 0xdd;  // given back
 
 inline constexpr std::size_t kFrontGuard = 16;
 inline constexpr std::size_t kTailGuardMin = 16, kTailGuardMax = 128;
-// Blocks above this are filled and checked up to here: a large block's pages would otherwise all become resident.
+// Blocks above this are filled and checked up to here: a large block's pages would otherwise all
+// become resident.
 inline constexpr std::size_t kFillMax = 256 * 1024;
 
-inline void fill(Address at, std::size_t bytes, unsigned char with) { std::memset(pointer_to<void>(at), with, bytes); }
+inline void fill(Address at, std::size_t bytes, unsigned char with) {
+    std::memset(pointer_to<void>(at), with, bytes);
+}
 
 // Offset of the first byte that is not `want`; `bytes` if there is none.
 inline std::size_t first_other(Address at, std::size_t bytes, unsigned char want) {
@@ -57,10 +60,13 @@ struct Damage {
 };
 
 inline Damage damage_in_guards(const Guarded& h) {
-    const std::size_t tail = h.tail_guard(), behind = first_other(h.client + h.bytes, tail, kGuardByte);
+    const std::size_t tail = h.tail_guard(),
+                      behind = first_other(h.client + h.bytes, tail, kGuardByte);
     if (behind != tail) return {true, static_cast<std::ptrdiff_t>(h.bytes + behind)};
     const std::size_t before = first_other(h.client - kFrontGuard, kFrontGuard, kGuardByte);
-    if (before != kFrontGuard) return {true, static_cast<std::ptrdiff_t>(before) - static_cast<std::ptrdiff_t>(kFrontGuard)};
+    if (before != kFrontGuard)
+        return {true,
+                static_cast<std::ptrdiff_t>(before) - static_cast<std::ptrdiff_t>(kFrontGuard)};
     return {};
 }
 

@@ -1,19 +1,21 @@
-// invariants.hpp: walks everything that the allocator knows and names the first invariant that does not hold.
+// invariants.hpp: walks all that the allocator knows; names the first invariant that does not hold.
 //
-// Audit needs quiescence: one thread runs, nobody is inside a call. It allocates nothing; the caller brings one word of scratch per
-// unit of the window's ready part. Suites call it after every step, real-thread programs when their threads are joined.
+// Audit needs quiescence: one thread runs, nobody is inside a call. It allocates nothing; the
+// caller brings one word of scratch per unit of the window's ready part. Suites call it after every
+// step, real-thread programs when their threads are joined.
 //
-// Why no list needs a set of visited blocks: a list that ends after n steps has n different blocks, and two lists that share a
-// block share their last one.
+// Why no list needs a set of visited blocks: a list that ends after n steps has n different blocks,
+// and two lists that share a block share their last one.
 #pragma once
+
+#include "mem/reclaim.hpp"
 
 #include "heap/heaps.hpp"
 #include "heap/lifecycle.hpp"
-#include "mem/reclaim.hpp"
 
 namespace hak {
 
-// Converts to true where something is wrong. The texts are literals, so that a report can be made without memory.
+// Converts to true where something is wrong. The texts are literals: a report needs no memory.
 struct Violation {
     const char* invariant = nullptr;
     const char* what = "";
@@ -23,24 +25,27 @@ struct Violation {
     explicit operator bool() const { return invariant != nullptr; }
 };
 
-// What a walk counted. client_blocks: small blocks that no list, range or remote list holds, that is, which the client has.
+// What a walk counted. client_blocks: small blocks in no list and no range: the client has them.
 struct AuditTotals {
-    std::uint64_t client_blocks = 0, listed_blocks = 0, bump_blocks = 0, remote_blocks = 0, free_blocks = 0, untouched_blocks = 0;
+    std::uint64_t client_blocks = 0, listed_blocks = 0, bump_blocks = 0, remote_blocks = 0,
+                  free_blocks = 0, untouched_blocks = 0;
     std::uint64_t slabs = 0, large_blocks = 0, big_blocks = 0, frozen_units = 0, orphans = 0;
-    // Clean cached slots; spare: those whose decommit makes no island too many, so that a trim leaves none of them.
+    // Clean cached slots; spare: those whose decommit makes no island too many. A trim leaves none.
     std::uint64_t clean_slots = 0, spare_slots = 0, islands = 0;
 };
 
 template <World W>
 class Audit {
-public:
+  public:
     struct Setup {
-        std::uint32_t* scratch = nullptr;           // one word per unit of the ready slots
+        std::uint32_t* scratch = nullptr;  // one word per unit of the ready slots
         std::size_t scratch_words = 0;
-        bool read_zero = false;                     // also read all memory that is said to be zero
-        const Slab<W>* const* in_flight = nullptr;  // slabs whose poster set queued and has not pushed yet
+        bool read_zero = false;  // also read all memory that is said to be zero
+        // slabs whose poster set queued and has not pushed yet
+        const Slab<W>* const* in_flight = nullptr;
         unsigned in_flight_count = 0;
-        bool frozen_at_rest = false;                // no thread that fork cut off was in a call: frozen heaps' bins can be read
+        // no thread that fork cut off was in a call: frozen heaps' bins can be read
+        bool frozen_at_rest = false;
     };
 
     static std::size_t scratch_words() { return window<W>.slots_ready() * kUnits; }
@@ -55,7 +60,8 @@ public:
     // All of it: block.1, slab.*, remote.*, heap.*, large.1 and the conservation of blocks as well.
     Violation everything() {
         if (!window<W>.is_open()) return {};
-        if (!expect(setup_.scratch_words >= scratch_words(), "audit", "scratch is too small", 0, setup_.scratch_words, scratch_words())) {
+        if (!expect(setup_.scratch_words >= scratch_words(), "audit", "scratch is too small", 0,
+                    setup_.scratch_words, scratch_words())) {
             return violation_;
         }
         for (std::size_t i = 0; i < scratch_words(); ++i) setup_.scratch[i] = 0;
@@ -64,26 +70,35 @@ public:
     }
     const AuditTotals& totals() const { return totals_; }
 
-    // Blocks of a slab that the client has; after everything() found nothing wrong. Not known for a frozen heap's slab.
-    std::uint32_t client_blocks(const Slab<W>* slab) const { return setup_.scratch[unit_of(slab)] & kCountMask; }
+    // Blocks of a slab that the client has, if everything() was right and its heap is not frozen.
+    std::uint32_t client_blocks(const Slab<W>* slab) const {
+        return setup_.scratch[unit_of(slab)] & kCountMask;
+    }
     static bool is_frozen(const Slab<W>* slab) {
-        return slab->owner.load(order::relaxed)->token.load(order::relaxed) == Token::frozen;  // relaxed: quiescence
+        // relaxed: quiescence
+        return slab->owner.load(order::relaxed)->token.load(order::relaxed) == Token::frozen;
     }
 
-private:
+  private:
     static constexpr Config kConfig = W::kConfig;
     static constexpr unsigned kUnits = kConfig.units_per_superslab;
-    static constexpr std::uint32_t kPendingMark = 1u << 31, kPartialMark = 1u << 30, kLeakedMark = 1u << 29, kCountMask = 0xffffffu;
+    static constexpr std::uint32_t kPendingMark = 1u << 31, kPartialMark = 1u << 30,
+                                   kLeakedMark = 1u << 29, kCountMask = 0xffffffu;
 
-    bool expect(bool holds, const char* invariant, const char* what, std::uint64_t where, std::uint64_t have = 0, std::uint64_t want = 0) {
+    bool expect(bool holds, const char* invariant, const char* what, std::uint64_t where,
+                std::uint64_t have = 0, std::uint64_t want = 0) {
         if (!holds && !violation_) violation_ = {invariant, what, where, have, want};
         return !violation_;
     }
 
     static SuperSlab<W>& slot(std::size_t i) { return window<W>.superslab(i); }
-    static std::size_t unit_of(const Slab<W>* record) { return static_cast<std::size_t>(record - window<W>.record(0)); }
+    static std::size_t unit_of(const Slab<W>* record) {
+        return static_cast<std::size_t>(record - window<W>.record(0));
+    }
     std::uint32_t& mark(const Slab<W>* slab) { return setup_.scratch[unit_of(slab)]; }
-    static Address unit_address(std::size_t unit) { return window<W>.base() + unit * kConfig.unit_bytes; }
+    static Address unit_address(std::size_t unit) {
+        return window<W>.base() + unit * kConfig.unit_bytes;
+    }
     bool is_zero(Address at, std::size_t bytes) const {
         if (!setup_.read_zero) return true;
         // As the allocator's own words, which it may read where nobody has the memory.
@@ -94,9 +109,11 @@ private:
     }
 
     bool check_locks() {
-        return expect(!window<W>.is_open() || !pool<W>.lock().is_held(), "lock", "the pool's lock is held at rest", 0) &&
+        return expect(!window<W>.is_open() || !pool<W>.lock().is_held(), "lock",
+                      "the pool's lock is held at rest", 0) &&
                expect(!reclaim<W>.lock().is_held(), "lock", "reclaim's lock is held at rest", 0) &&
-               expect(!heaps<W>.lock().is_held(), "lock", "the registry's lock is held at rest", 0) &&
+               expect(!heaps<W>.lock().is_held(), "lock", "the registry's lock is held at rest",
+                      0) &&
                expect(!start_lock<W>.is_held(), "lock", "the start-up lock is held at rest", 0);
     }
 
@@ -146,7 +163,8 @@ private:
 
     // Counted by check_slots() for the checks behind it.
     struct {
-        std::uint64_t islands, committed, units, big, cached_dirty, used_units, dirty_units, batch_slots, in_decay, in_bucket;
+        std::uint64_t islands, committed, units, big, cached_dirty, used_units, dirty_units,
+            batch_slots, in_decay, in_bucket;
         std::uint64_t reserved_runs, reserved_slots, cached_runs, cached_slots;
     } found_{};
     std::uint64_t slabs_of_heaps_ = 0, live_slabs_ = 0, runs_of_heaps_ = 0, kept_runs_ = 0;
@@ -160,28 +178,36 @@ template <World W>
 bool Audit<W>::check_nobody(const Heap<W>& heap, const char* what) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
         const auto& bin = heap.bins[c];
-        if (!expect(bin.list.get() == 0 && bin.bump_bytes.get() == 0 && heap.partial[c].get() == nullptr, "heap.nobody", what, c)) {
+        if (!expect(bin.list.get() == 0 && bin.bump_bytes.get() == 0 &&
+                        heap.partial[c].get() == nullptr,
+                    "heap.nobody", what, c)) {
             return false;
         }
     }
-    return expect(heap.pending.load(order::relaxed) == nullptr, "heap.nobody", what, 0);  // relaxed, here and below: quiescence
+    // relaxed, here and below: quiescence
+    return expect(heap.pending.load(order::relaxed) == nullptr, "heap.nobody", what, 0);
 }
 
 template <World W>
 bool Audit<W>::check_heaps() {
-    if (!check_nobody(empty_heap<W>, "the empty heap has something") || !check_nobody(exited_heap<W>, "the exited heap has something")) return false;
+    if (!check_nobody(empty_heap<W>, "the empty heap has something") ||
+        !check_nobody(exited_heap<W>, "the exited heap has something"))
+        return false;
     const unsigned count = heaps<W>.count();
     for (unsigned i = 0; i < count; ++i) {
         if (!check_heap(heaps<W>.at(i))) return false;
     }
-    return expect(totals_.orphans == heaps<W>.orphans(), "heap.orphans", "the registry's count of orphans", 0, heaps<W>.orphans(), totals_.orphans);
+    return expect(totals_.orphans == heaps<W>.orphans(), "heap.orphans",
+                  "the registry's count of orphans", 0, heaps<W>.orphans(), totals_.orphans);
 }
 
 template <World W>
 bool Audit<W>::check_heap(Heap<W>& heap) {
     const Token token = heap.token.load(order::relaxed);
     const std::uint64_t where = address_of(&heap);
-    if (!expect(token == Token::owned || token == Token::orphan || token == Token::frozen, "heap.1", "token at rest", where, static_cast<std::uint64_t>(token))) return false;
+    if (!expect(token == Token::owned || token == Token::orphan || token == Token::frozen, "heap.1",
+                "token at rest", where, static_cast<std::uint64_t>(token)))
+        return false;
     totals_.orphans += token == Token::orphan;
     if (!check_pending(heap)) return false;
     if (token == Token::frozen && !setup_.frozen_at_rest) {  // its plain fields may be half-changed
@@ -196,16 +222,22 @@ bool Audit<W>::check_heap(Heap<W>& heap) {
         if (!check_bin(heap, c) || !check_partial(heap, c)) return false;
         if (heap.partial[c].get() != nullptr) classes |= std::uint64_t{1} << c;
         const auto& bin = heap.bins[c];
-        if (token == Token::orphan && !expect(bin.list.get() == 0 && bin.bump_bytes.get() == 0, "heap.4", "an orphan's bin is not empty", where, c)) return false;
+        if (token == Token::orphan && !expect(bin.list.get() == 0 && bin.bump_bytes.get() == 0,
+                                              "heap.4", "an orphan's bin is not empty", where, c))
+            return false;
     }
     slabs_of_heaps_ += heap.slabs.load(order::relaxed);
     const std::uint64_t hint = heap.partial_classes.load(order::relaxed);
-    if (!expect(hint == classes, "heap.partial", "partial_classes against the partial lists", where, hint, classes)) return false;
+    if (!expect(hint == classes, "heap.partial", "partial_classes against the partial lists", where,
+                hint, classes))
+        return false;
     // relaxed, all of these: quiescence
     const std::uint64_t refills = heap.refills_total.load(order::relaxed);
-    const std::uint64_t ended = heap.refills_own.load(order::relaxed) + heap.refills_others.load(order::relaxed) +
-                                heap.refills_opened.load(order::relaxed) + heap.refills_failed.load(order::relaxed);
-    return expect(ended == refills, "heap.6", "how refills ended against refills", where, ended, refills);
+    const std::uint64_t ended =
+        heap.refills_own.load(order::relaxed) + heap.refills_others.load(order::relaxed) +
+        heap.refills_opened.load(order::relaxed) + heap.refills_failed.load(order::relaxed);
+    return expect(ended == refills, "heap.6", "how refills ended against refills", where, ended,
+                  refills);
 }
 
 template <World W>
@@ -215,29 +247,50 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
     const std::uint64_t where = address_of(&bin);
     std::int64_t length = 0;
     for (Address a = bin.list.get(); a != 0; a = block_at<W>(a)->link.get(), ++length) {
-        if (!expect(length < want, "heap.2", "a bin's list is longer than its count", where, static_cast<std::uint64_t>(length + 1), static_cast<std::uint64_t>(want))) return false;
-        if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window", where, a)) return false;
+        if (!expect(length < want, "heap.2", "a bin's list is longer than its count", where,
+                    static_cast<std::uint64_t>(length + 1), static_cast<std::uint64_t>(want)))
+            return false;
+        if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window", where, a))
+            return false;
         const Slab<W>* const record = window<W>.slab_of(a);
-        if (!expect(record->state.load(order::relaxed) == UnitState::slab && record->size_class.load(order::relaxed) == c, "heap.2", "a bin's block is of no slab of its class", a)) return false;
+        if (!expect(record->state.load(order::relaxed) == UnitState::slab &&
+                        record->size_class.load(order::relaxed) == c,
+                    "heap.2", "a bin's block is of no slab of its class", a))
+            return false;
         const Slab<W>* const slab = window<W>.head_record(record);
         if (!check_block(slab, a, "heap.2")) return false;
         mark(slab) += 1;
         totals_.listed_blocks += 1;
     }
-    if (!expect(length == want, "heap.2", "a bin's list is shorter than its count", where, static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(want))) return false;
+    if (!expect(length == want, "heap.2", "a bin's list is shorter than its count", where,
+                static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(want)))
+        return false;
     const Address begin = bin.bump.get(), end = bin.bump.get() + bin.bump_bytes.get();
     if (begin == end) return true;
     const std::size_t bytes = Classes<W>::block_bytes(c);
-    if (!expect(begin < end && window<W>.contains(begin) && (end - begin) % bytes == 0, "heap.3", "the bump range's form", where, begin, end)) return false;
+    if (!expect(begin < end && window<W>.contains(begin) && (end - begin) % bytes == 0, "heap.3",
+                "the bump range's form", where, begin, end))
+        return false;
     const Slab<W>* const record = window<W>.slab_of(begin);
-    if (!expect(record->owner.load(order::relaxed) == &heap && record->size_class.load(order::relaxed) == c, "heap.3", "the bump range lies in no slab of this heap and class", where, begin)) return false;
+    if (!expect(record->owner.load(order::relaxed) == &heap &&
+                    record->size_class.load(order::relaxed) == c,
+                "heap.3", "the bump range lies in no slab of this heap and class", where, begin))
+        return false;
     const Slab<W>* const slab = window<W>.head_record(record);
-    if (!expect(heap.bump_slab[c].get() == slab, "heap.3", "bump_slab against the bump range", where, address_of(heap.bump_slab[c].get()), address_of(slab))) return false;
-    if (!expect(slab->is_block_start(begin) && end == slab->block_address(slab->limit.load(order::relaxed)), "heap.3", "the bump range does not end with its slab", where, begin, end)) return false;
-    if (!expect(slab->untouched.get() == 0, "heap.3", "a slab with a bump range has untouched blocks too", begin, slab->untouched.get())) return false;
+    if (!expect(heap.bump_slab[c].get() == slab, "heap.3", "bump_slab against the bump range",
+                where, address_of(heap.bump_slab[c].get()), address_of(slab)))
+        return false;
+    if (!expect(slab->is_block_start(begin) &&
+                    end == slab->block_address(slab->limit.load(order::relaxed)),
+                "heap.3", "the bump range does not end with its slab", where, begin, end))
+        return false;
+    if (!expect(slab->untouched.get() == 0, "heap.3",
+                "a slab with a bump range has untouched blocks too", begin, slab->untouched.get()))
+        return false;
     totals_.bump_blocks += (end - begin) / bytes;
     mark(slab) += static_cast<std::uint32_t>((end - begin) / bytes);
-    return expect(!bin.bump_zero.get() || is_zero(begin, end - begin), "superslab.2", "a bump range that is said to be zero", begin);
+    return expect(!bin.bump_zero.get() || is_zero(begin, end - begin), "superslab.2",
+                  "a bump range that is said to be zero", begin);
 }
 
 // What a heap keeps is lost with its thread where fork cut that off.
@@ -249,18 +302,26 @@ bool Audit<W>::check_kept(const Heap<W>& heap) {
         if (kept == nullptr) continue;
         runs_of_heaps_ += 1;
         if (token == Token::frozen) totals_.frozen_units += kept->units.get();
-        const bool is_kept = unit_of(kept) < scratch_words() && kept->state.load(order::relaxed) == UnitState::kept && kept->way.get() == way;
-        if (!expect(token != Token::orphan && is_kept, "heap.5", "an orphan keeps a run, or a heap one that is not free or not its way's", unit_of(kept), way)) return false;
+        const bool is_kept = unit_of(kept) < scratch_words() &&
+                             kept->state.load(order::relaxed) == UnitState::kept &&
+                             kept->way.get() == way;
+        if (!expect(token != Token::orphan && is_kept, "heap.5",
+                    "an orphan keeps a run, or a heap one that is not free or not its way's",
+                    unit_of(kept), way))
+            return false;
     }
     return true;
 }
 
-// What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps that it lies in.
+// What is in the bins of a thread that fork cut off is lost, and with it the slabs of living heaps
+// that it lies in.
 template <World W>
 bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
         for (Address a = heap.bins[c].list.get(); a != 0; a = block_at<W>(a)->link.get()) {
-            if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window", address_of(&heap), a)) return false;
+            if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window",
+                        address_of(&heap), a))
+                return false;
             std::uint32_t& m = mark(window<W>.head_record(window<W>.slab_of(a)));
             m = (m + 1) | kLeakedMark;
         }
@@ -271,11 +332,20 @@ bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
 template <World W>
 bool Audit<W>::check_partial(Heap<W>& heap, SizeClass c) {
     const Slab<W>* before = nullptr;
-    for (const Slab<W>* slab = heap.partial[c].get(); slab != nullptr; before = slab, slab = slab->next.get()) {
+    for (const Slab<W>* slab = heap.partial[c].get(); slab != nullptr;
+         before = slab, slab = slab->next.get()) {
         const std::uint64_t where = address_of(slab);
-        if (!expect(unit_of(slab) < scratch_words() && slab->state.load(order::relaxed) == UnitState::slab, "slab.4", "a partial list holds what is no slab", where)) return false;
-        if (!expect(slab->prev.get() == before, "slab.4", "prev of a slab on a partial list", where)) return false;
-        if (!expect(slab->owner.load(order::relaxed) == &heap && slab->size_class.load(order::relaxed) == c, "slab.4", "a slab on a list of another heap or class", where)) return false;
+        if (!expect(unit_of(slab) < scratch_words() &&
+                        slab->state.load(order::relaxed) == UnitState::slab,
+                    "slab.4", "a partial list holds what is no slab", where))
+            return false;
+        if (!expect(slab->prev.get() == before, "slab.4", "prev of a slab on a partial list",
+                    where))
+            return false;
+        if (!expect(slab->owner.load(order::relaxed) == &heap &&
+                        slab->size_class.load(order::relaxed) == c,
+                    "slab.4", "a slab on a list of another heap or class", where))
+            return false;
         mark(slab) |= kPartialMark;
     }
     return true;
@@ -283,11 +353,20 @@ bool Audit<W>::check_partial(Heap<W>& heap, SizeClass c) {
 
 template <World W>
 bool Audit<W>::check_pending(Heap<W>& heap) {
-    for (const Slab<W>* slab = heap.pending.load(order::relaxed); slab != nullptr; slab = slab->pending_next.get()) {
+    for (const Slab<W>* slab = heap.pending.load(order::relaxed); slab != nullptr;
+         slab = slab->pending_next.get()) {
         const std::uint64_t where = address_of(slab);
-        if (!expect(unit_of(slab) < scratch_words() && slab->state.load(order::relaxed) == UnitState::slab && window<W>.head_record(slab) == slab, "slab.6", "a pending list holds what is no slab", where)) return false;
-        if (!expect(slab->owner.load(order::relaxed) == &heap, "slab.6", "a slab on another heap's pending list", where)) return false;
-        if (!expect((mark(slab) & kPendingMark) == 0, "remote.2", "a slab is on pending lists twice", where)) return false;
+        if (!expect(unit_of(slab) < scratch_words() &&
+                        slab->state.load(order::relaxed) == UnitState::slab &&
+                        window<W>.head_record(slab) == slab,
+                    "slab.6", "a pending list holds what is no slab", where))
+            return false;
+        if (!expect(slab->owner.load(order::relaxed) == &heap, "slab.6",
+                    "a slab on another heap's pending list", where))
+            return false;
+        if (!expect((mark(slab) & kPendingMark) == 0, "remote.2",
+                    "a slab is on pending lists twice", where))
+            return false;
         mark(slab) |= kPendingMark;
     }
     return true;
@@ -304,8 +383,12 @@ bool Audit<W>::check_tails() {
             const Address last = last_of(heap.bins[c].list.get());
             const Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(last));
             const Address remote = slab->remote.load(order::relaxed) & ~kQueued;
-            const bool shared = (slab->free_head.get() != 0 && last_of(slab->free_head.get()) == last) || (remote != 0 && last_of(remote) == last);
-            if (!expect(is_frozen(slab) || !shared, "block.place", "a block is in a bin and on a list of its slab", last)) return false;
+            const bool shared =
+                (slab->free_head.get() != 0 && last_of(slab->free_head.get()) == last) ||
+                (remote != 0 && last_of(remote) == last);
+            if (!expect(is_frozen(slab) || !shared, "block.place",
+                        "a block is in a bin and on a list of its slab", last))
+                return false;
         }
     }
     return true;

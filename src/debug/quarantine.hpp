@@ -1,7 +1,9 @@
-// quarantine.hpp: freed blocks wait here, oldest first, so that a use after free meets kFreedByte and not another client's data.
+// quarantine.hpp: freed blocks wait here, oldest first, so that a use after free meets kFreedByte
+// and not another client's data.
 //
-// Its lock comes before all others (start < registry < reclaim < pool). No block returns to the heap, or shrinks where it is, but through
-// here or with the lock held: whoever holds it may read every block that was live since.
+// Its lock comes before all others (start < registry < reclaim < pool). No block returns to the
+// heap, or shrinks where it is, but through here or with the lock held: whoever holds it may read
+// every block that was live since.
 #pragma once
 
 #include "debug/block_table.hpp"
@@ -10,7 +12,7 @@ namespace hak {
 
 template <World W>
 class Quarantine {
-public:
+  public:
     constexpr Quarantine() = default;
 
     // Returns the block that had to make room, 0 if there was room.
@@ -39,7 +41,7 @@ public:
     }
     Lock<W>& lock() { return lock_; }
 
-private:
+  private:
     static constexpr std::uint32_t kPlaces = 4096;
 
     Address take_oldest() {

@@ -1,18 +1,20 @@
-// allocate.hpp: the allocation story, top to bottom.
+// allocate.hpp: the allocation story, top to bottom. Last: what each step costs between threads.
 //
-//   allocate_hit(heap, n)         pop the class's list                              thread_cache.hpp   plain
-//   allocate_missed(heap, n)      everything else:
-//     bump                        next untouched block of the current slab          thread_cache.hpp   plain
-//     allocate_after_refill       cold: fill the bin from, in this order,
-//       collect_pending           what other threads gave back                      slabs.hpp          exchange
-//       take_own_partial          a slab of this heap that has room                 here               plain
-//       take_from_others          a slab of a heap whose thread is gone or idle     tend.hpp           tokens
-//       open_slab                 a fresh slab                                      slabs.hpp          pool's lock
-//       return_all_free           no memory: once more, after all that is free came together  lifecycle.hpp
-//     allocate_large              a run of units, above small_bytes_max             large.hpp          pool's lock
-//     allocate_big                a run of superslabs, above large_bytes_max        large.hpp          pool's lock
+//   allocate_hit(heap, n)       pop the class's list                       thread_cache.hpp  plain
+//   allocate_missed(heap, n)    everything else:
+//     bump                      next untouched block of the current slab   thread_cache.hpp  plain
+//     allocate_after_refill     cold: fill the bin from, in this order,
+//       collect_pending         what other threads gave back               slabs.hpp      exchange
+//       take_own_partial        a slab of this heap that has room          here              plain
+//       take_from_others        of a heap whose thread is gone or idle     tend.hpp         tokens
+//       open_slab               a fresh slab                               slabs.hpp   pool's lock
+//       return_all_free         no memory: all that is free comes together, then once more
+//                                                                          lifecycle.hpp
+//     allocate_large            a run of units, above small_bytes_max      large.hpp   pool's lock
+//     allocate_big              a run of superslabs, above large_bytes_max large.hpp   pool's lock
 //
-// Everything returns null when there is no memory, and has changed nothing then. errno is the C API's business.
+// Everything returns null when there is no memory, and has changed nothing then. errno is the C
+// API's business.
 #pragma once
 
 #include "heap/large.hpp"
@@ -20,7 +22,8 @@
 
 namespace hak {
 
-// Takes room from the heap's first slab of class c that has any: its free list as a batch, its untouched blocks as bump range.
+// Takes room from the heap's first slab of class c that has any: its free list as a batch, its
+// untouched blocks as bump range.
 template <World W>
 HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
     const Timed<W, Activity::refill_own> timed;
@@ -39,8 +42,9 @@ HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
     return true;
 }
 
-// Now and then a refill looks at the clock: lists that lie idle go back to their slabs, so that no slab is held for ever by a block
-// in a list; empty slabs, of this heap and of heaps without a thread, go to the pool; what is free long enough is purged.
+// Now and then a refill looks at the clock: lists that lie idle go back to their slabs, so that no
+// slab is held for ever by a block in a list; empty slabs, of this heap and of heaps without a
+// thread, go to the pool; what is free long enough is purged.
 template <World W>
 HAK_COLD void housekeep(Heap<W>& heap) {
     constexpr std::uint64_t kFlushMs = 500;
@@ -55,7 +59,8 @@ HAK_COLD void housekeep(Heap<W>& heap) {
     Observer<W>::tick();
 }
 
-// Room for class c from this heap's slabs, another heap's, or a fresh one, which is counted. False if there is no memory.
+// Room for class c from this heap's slabs, another heap's, or a fresh one, which is counted. False
+// if there is no memory.
 template <World W>
 HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
     if (take_own_partial(heap, c)) {
@@ -83,11 +88,13 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
-    if (W::Sync::choose(Heuristic::housekeep, heap.refills.get() % kHousekeepEvery == 0)) housekeep(heap);
+    if (W::Sync::choose(Heuristic::housekeep, heap.refills.get() % kHousekeepEvery == 0))
+        housekeep(heap);
     if (W::Sync::choose(Heuristic::collect, has_pending(heap))) collect_pending(heap);
-    if (find_room(heap, c)) [[likely]] return true;
-    // Other classes' lists, other heaps and the pool may keep what this class needs; and if nothing comes together here, another thread may
-    // just have returned it.
+    if (find_room(heap, c)) [[likely]]
+        return true;
+    // Other classes' lists, other heaps and the pool may keep what this class needs; and if nothing
+    // comes together here, another thread may just have returned it.
     return_all_free(heap, true);
     if (find_room(heap, c)) return true;
     bump_counter<W>(heap.refills_failed);
@@ -108,14 +115,16 @@ HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
 // The bin had nothing, or the thread has no heap. `bytes` is what the client asked for.
 template <World W>
 HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t bytes) {
-    if (has_heap(heap)) [[likely]] return served<W>(Event::refilled, refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{});
+    if (has_heap(heap)) [[likely]]
+        return served<W>(Event::refilled, refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{});
     if constexpr (kProfiled<W>) {
         if (Observer<W>::takes_call()) return Observer<W>::allocate_small(bytes, c);
     }
     const Borrowed<W> borrowed = heap_for_this_call<W>();
     if (borrowed.heap == nullptr) return served<W>(Event::refilled, {});
     Fresh fresh = take_from_bin(*borrowed.heap, c);
-    if (fresh.block == nullptr && refill(*borrowed.heap, c)) fresh = take_from_bin(*borrowed.heap, c);
+    if (fresh.block == nullptr && refill(*borrowed.heap, c))
+        fresh = take_from_bin(*borrowed.heap, c);
     finish_call(borrowed);
     return served<W>(Event::refilled, fresh);
 }
@@ -129,7 +138,8 @@ HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
     } else {
         W::Probe::on_event(Event::untouched);
     }
-    if (fresh.block != nullptr) W::Probe::on_hand_out(fresh.block, bytes, Classes<W>::block_bytes(c));
+    if (fresh.block != nullptr)
+        W::Probe::on_hand_out(fresh.block, bytes, Classes<W>::block_bytes(c));
     return fresh;
 }
 
@@ -137,7 +147,8 @@ HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
 template <World W>
 HAK_INLINE void* allocate_hit(Heap<W>* heap, std::size_t bytes) {
     W::Probe::on_event(Event::request);
-    if (bytes > W::kConfig.small_bytes_max) [[unlikely]] return nullptr;
+    if (bytes > W::kConfig.small_bytes_max) [[unlikely]]
+        return nullptr;
     const SizeClass c = Classes<W>::class_of(bytes);
     Block<W>* const b = pop<W>(heap->bins[c]);
     if (b != nullptr) [[likely]] {
@@ -163,11 +174,14 @@ HAK_INLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
 template <World W>
 HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate(bytes, site, bytes);
+        if (Observer<W>::takes_call()) [[unlikely]]
+            return Observer<W>::allocate(bytes, site, bytes);
     }
-    if (bytes <= W::kConfig.small_bytes_max) return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
+    if (bytes <= W::kConfig.small_bytes_max)
+        return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
     const unsigned way = way_of<W>(site);
-    // No visit of an observer: what a site gets from its own way costs the same whatever is learned.
+    // No visit of an observer: what a site gets from its own way costs the same whatever is
+    // learned.
     Fresh fresh{take_kept(*heap, way, bytes, kMinAlignment), false};
     if (fresh.block != nullptr) {
         W::Probe::on_event(Event::above_small);
@@ -204,14 +218,16 @@ HAK_NOINLINE void* allocate_zeroed_missed(std::size_t bytes, Heap<W>* heap) {
 template <World W>
 HAK_INLINE void* allocate_zeroed(Heap<W>* heap, std::size_t bytes) {
     void* const hit = allocate_hit(heap, bytes);
-    if (hit == nullptr) [[unlikely]] return allocate_zeroed_missed(bytes, heap);
+    if (hit == nullptr) [[unlikely]]
+        return allocate_zeroed_missed(bytes, heap);
     __builtin_memset(hit, 0, bytes);
     return hit;
 }
 
 // What the list of class c could not serve; c may be kCount, for none.
 template <World W>
-HAK_NOINLINE void* allocate_aligned_missed(Heap<W>* heap, std::size_t alignment, std::size_t bytes, unsigned c) {
+HAK_NOINLINE void* allocate_aligned_missed(Heap<W>* heap, std::size_t alignment, std::size_t bytes,
+                                           unsigned c) {
     if (c < Classes<W>::kCount) return allocate_small(heap, bytes, static_cast<SizeClass>(c)).block;
     return allocate_above_small<W>(heap, bytes, alignment).block;
 }
@@ -220,7 +236,8 @@ HAK_NOINLINE void* allocate_aligned_missed(Heap<W>* heap, std::size_t alignment,
 template <World W>
 HAK_INLINE void* allocate_aligned(Heap<W>* heap, std::size_t alignment, std::size_t bytes) {
     W::Probe::on_event(Event::request);
-    const unsigned c = Classes<W>::class_of_aligned(bytes, alignment < kMinAlignment ? kMinAlignment : alignment);
+    const unsigned c =
+        Classes<W>::class_of_aligned(bytes, alignment < kMinAlignment ? kMinAlignment : alignment);
     if (c < Classes<W>::kCount) [[likely]] {
         if (Block<W>* const b = pop<W>(heap->bins[c])) [[likely]] {
             W::Probe::on_event(Event::popped);

@@ -1,24 +1,26 @@
-// deallocate.hpp: the free story, top to bottom.
+// deallocate.hpp: the free story, top to bottom. Last: what each step costs between threads.
 //
-//   deallocate(heap, p)           a hit: seal the block and push it onto the class's list         thread_cache.hpp  plain
-//     deallocate_to_slab          the list is full: the block goes to its slab                    slabs.hpp         token
-//     deallocate_foreign          another heap's slab:
-//       keeps_foreign             while the class's list has room                                   here              plain
-//       post, push_pending        else                                                              remote_list.hpp   one CAS, or two
-//     deallocate_above_small      Large or Big:
-//       keep_at_once              this thread's next block of its length                          large.hpp         one CAS
-//       release_above_small       else                                                            large.hpp         pool's lock
-//     bad_block                   no block starts here, or it is free already
+//   deallocate(heap, p)       a hit: seal the block, push it onto its list  thread_cache.hpp  plain
+//     deallocate_to_slab      the list is full: the block goes to its slab  slabs.hpp         token
+//     deallocate_foreign      another heap's slab:
+//       keeps_foreign         while the class's list has room               here              plain
+//       post, push_pending    else                                  remote_list.hpp   1 or 2 CASes
+//     deallocate_above_small  Large or Big:
+//       keep_at_once          this thread's next block of its length        large.hpp       one CAS
+//       release_above_small   else                                          large.hpp   pool's lock
+//     bad_block               no block starts here, or it is free already
 //
-// What is checked on a hit: the address lies in the window, its unit is a slab of this heap, a block starts there, and it is not
-// sealed, that is, not free already. A hit calls nothing and needs no token; a miss is one tail jump.
+// What is checked on a hit: the address lies in the window, its unit is a slab of this heap, a
+// block starts there, and it is not sealed, that is, not free already. A hit calls nothing and
+// needs no token; a miss is one tail jump.
 #pragma once
 
 #include "heap/allocate.hpp"
 
 namespace hak {
 
-// Why `p`, which lies in the window, is no live block's start. Small blocks lie at multiples of 16 whatever their class.
+// Why `p`, which lies in the window, is no live block's start. Small blocks lie at multiples of 16
+// whatever their class.
 template <World W>
 [[noreturn]] HAK_COLD void bad_block(const void* p, Entry entry) {
     const Address a = address_of(p);
@@ -26,7 +28,8 @@ template <World W>
     const Slab<W>* const record = window<W>.slab_of(a);
     // relaxed, all of these: a diagnosis
     const UnitState state = record->state.load(order::relaxed);
-    if (state == UnitState::kept && record->start.load(order::relaxed) == a) W::fault(Fault::double_free, entry, p);
+    if (state == UnitState::kept && record->start.load(order::relaxed) == a)
+        W::fault(Fault::double_free, entry, p);
     bool is_inside = state != UnitState::free;
     if (state == UnitState::slab) {
         const Slab<W>* const slab = window<W>.head_record(record);
@@ -43,11 +46,14 @@ template <World W>
 template <World W>
 HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* record, void* p) noexcept(kNothrow<W>) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::deallocate_above_small(record, p);
+        if (Observer<W>::takes_call()) [[unlikely]]
+            return Observer<W>::deallocate_above_small(record, p);
     }
     W::Probe::on_event(Event::above_small_freed);
-    const UnitState state = record->state.load(order::relaxed);  // relaxed, both: a live block's record does not change
-    if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != address_of(p)) {
+    // relaxed, both: a live block's record does not change
+    const UnitState state = record->state.load(order::relaxed);
+    if ((state != UnitState::large && state != UnitState::big) ||
+        record->start.load(order::relaxed) != address_of(p)) {
         bad_block<W>(p, Entry::free);
     }
     if (!release_above_small(heap, record, state)) W::fault(Fault::double_free, Entry::free, p);
@@ -55,46 +61,57 @@ HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* record, void* p) noexce
 
 // Precondition: the unit that `record` describes is no slab.
 template <World W>
-HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* record, void* p) noexcept(kNothrow<W>) {
+HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* record,
+                                         void* p) noexcept(kNothrow<W>) {
     if (!keep_at_once(heap, record, p)) return deallocate_run(heap, record, p);
     W::Probe::on_event(Event::above_small_freed);
 }
 
-// A block of another heap's slab is handed out again here while this thread's list has room: it is in this processor's cache, and threads
-// that live on others' blocks, as a successor does, need not meet their owners. A block smaller than a cache line goes home instead, or
-// two threads would go on writing the same line. The lists of the heap that stands in for none take nothing.
+// A block of another heap's slab is handed out again here while this thread's list has room: it is
+// in this processor's cache, and threads that live on others' blocks, as a successor does, need not
+// meet their owners. A block smaller than a cache line goes home instead, or two threads would go
+// on writing the same line. The lists of the heap that stands in for none take nothing.
 template <World W>
 HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
-    return W::Sync::choose(Heuristic::keep_foreign, c >= Classes<W>::class_of_aligned(kCacheLine, kMinAlignment)) && push<W>(heap->bins[c], b);
+    return W::Sync::choose(Heuristic::keep_foreign,
+                           c >= Classes<W>::class_of_aligned(kCacheLine, kMinAlignment)) &&
+           push<W>(heap->bins[c], b);
 }
 
 // Null, or an address outside the window.
 template <World W>
 HAK_NOINLINE void deallocate_nothing(void* p) noexcept(kNothrow<W>) {
-    if (p != nullptr) [[unlikely]] W::fault(Fault::foreign, Entry::free, p);
+    if (p != nullptr) [[unlikely]]
+        W::fault(Fault::foreign, Entry::free, p);
     W::Probe::on_event(Event::null_freed);
 }
 
 // A block of another heap's slab; or no block at all, of whatever heap.
 template <World W>
 HAK_NOINLINE void deallocate_foreign(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
-    if (!slab->is_block_start(address_of(p))) [[unlikely]] bad_block<W>(p, Entry::free);
+    if (!slab->is_block_start(address_of(p))) [[unlikely]]
+        bad_block<W>(p, Entry::free);
     const Address secret = window<W>.secret();
     Block<W>* const b = block_at<W>(address_of(p));
-    if (b->is_closed(secret)) [[unlikely]] W::fault(Fault::double_free, Entry::free, p);
+    if (b->is_closed(secret)) [[unlikely]]
+        W::fault(Fault::double_free, Entry::free, p);
     // The hit refused it although it is not sealed: nobody has it. relaxed: as in deallocate()
-    if (slab->owner.load(order::relaxed) == heap) [[unlikely]] W::fault(Fault::not_allocated, Entry::free, p);
+    if (slab->owner.load(order::relaxed) == heap) [[unlikely]]
+        W::fault(Fault::not_allocated, Entry::free, p);
     Slab<W>* const head = window<W>.head_record(slab);
     W::Probe::on_retire(p, head->block_bytes());
     // relaxed: the block was out, so its slab keeps its class
-    if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b)) return W::Probe::on_event(Event::kept);
+    if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b))
+        return W::Probe::on_event(Event::kept);
     W::Probe::on_event(Event::posted);
     post_and_notify(head, b, secret);
 }
 
-// What deallocate_to_slab leaves: a tender is at the heap, the slab changes its place in the lists, or it is not this heap's any more.
+// What deallocate_to_slab leaves: a tender is at the heap, the slab changes its place in the lists,
+// or it is not this heap's any more.
 template <World W>
-HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b, bool is_held) noexcept(kNothrow<W>) {
+HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b,
+                                          bool is_held) noexcept(kNothrow<W>) {
     if (!is_held) hold(*heap);
     bump_counter<W>(heap->frees_local);
     give_back_or_post(*heap, window<W>.head_record(slab), b);
@@ -103,15 +120,19 @@ HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>
 
 // Precondition: the block is out.
 template <World W>
-HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* record, Block<W>* b) noexcept(kNothrow<W>) {
+HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* record,
+                                     Block<W>* b) noexcept(kNothrow<W>) {
     const Timed<W, Activity::spill> timed;
     W::Probe::on_event(Event::to_slab);
-    if (!try_hold(*heap)) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, false);
+    if (!try_hold(*heap)) [[unlikely]]
+        return deallocate_to_changing_slab(heap, record, b, false);
     Slab<W>* const slab = window<W>.head_record(record);
-    // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile. Where a block is free already, and another one out
-    // besides this, the slab stays on the partial list.
-    const bool stays = slab->owner.load(order::relaxed) == heap && slab->free_count.get() != 0 && slab->used.get() != 1;
-    if (!stays) [[unlikely]] return deallocate_to_changing_slab(heap, record, b, true);
+    // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile. Where a block is
+    // free already, and another one out besides this, the slab stays on the partial list.
+    const bool stays = slab->owner.load(order::relaxed) == heap && slab->free_count.get() != 0 &&
+                       slab->used.get() != 1;
+    if (!stays) [[unlikely]]
+        return deallocate_to_changing_slab(heap, record, b, true);
     slab->give(b, window<W>.secret());
     bump_counter<W>(heap->frees_local);
     let_go(*heap, Token::owned);
@@ -123,18 +144,22 @@ HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
     W::Probe::on_event(Event::free);
     const Address a = address_of(p);
     Slab<W>* const slab = window<W>.find(a);
-    if (slab == nullptr) [[unlikely]] return deallocate_nothing<W>(p);
-    // relaxed: null or not cannot change while the block is live, and only this thread makes a slab belong to this heap, so any other value,
-    // stale or not, says "not mine". A tender may take the slab away while we look or later: then the bin holds a block of somebody else's
-    // slab, which is as good to hand out, and is posted when the bin is flushed.
+    if (slab == nullptr) [[unlikely]]
+        return deallocate_nothing<W>(p);
+    // relaxed: null or not cannot change while the block is live, and only this thread makes a slab
+    // belong to this heap, so any other value, stale or not, says "not mine". A tender may take the
+    // slab away while we look or later: then the bin holds a block of somebody else's slab, which
+    // is as good to hand out, and is posted when the bin is flushed.
     Heap<W>* const owner = slab->owner.load(order::relaxed);
     if (owner == heap && slab->is_block_start(a)) [[likely]] {
-        const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: written by this thread when it opened the slab
+        // relaxed: written by this thread when it opened the slab
+        const SizeClass c = slab->size_class.load(order::relaxed);
         Bin<W>& bin = heap->bins[c];
         Block<W>* const b = block_at<W>(a);
         if (is_out<W>(bin, b)) [[likely]] {
             W::Probe::on_retire(p, Classes<W>::block_bytes(c));
-            if (push<W>(bin, b)) [[likely]] return W::Probe::on_event(Event::pushed);
+            if (push<W>(bin, b)) [[likely]]
+                return W::Probe::on_event(Event::pushed);
             return deallocate_to_slab(heap, slab, b);
         }
     }

@@ -1,29 +1,34 @@
 // fork.hpp: fork at any moment, from any thread, and the child allocates at once.
 //
-// prepare ends tending and takes every lock, so that the copy holds no half-changed shared state; the forking thread itself passes
-// through the locks it holds (lock.hpp). In the child the other threads are gone: their heaps, OWNED or BUSY, are FROZEN, because
-// plain fields may be half-changed. They are never drained, tended or adopted; frees into them are posted and stay. The leak is
-// bounded by what those heaps held at fork, bins included. A poster may have vanished between setting queued and pushing the slab, so
-// the pending lists of the heaps that live on are built anew from their slabs. Only superslabs that are divided into units are
-// looked through: each of the others would cost a page of records that nobody ever read, which is a fault.
+// prepare ends tending and takes every lock, so that the copy holds no half-changed shared state;
+// the forking thread itself passes through the locks it holds (lock.hpp). In the child the other
+// threads are gone: their heaps, OWNED or BUSY, are FROZEN, because plain fields may be
+// half-changed. They are never drained, tended or adopted; frees into them are posted and stay. The
+// leak is bounded by what those heaps held at fork, bins included. A poster may have vanished
+// between setting queued and pushing the slab, so the pending lists of the heaps that live on are
+// built anew from their slabs. Only superslabs that are divided into units are looked through: each
+// of the others would cost a page of records that nobody ever read, which is a fault.
 #pragma once
 
-#include "heap/lifecycle.hpp"
 #include "sys/observer.hpp"
+
+#include "heap/lifecycle.hpp"
 
 namespace hak {
 
 template <World W>
 void fork_prepare() {
-    // The first lock makes forks of several threads take turns: libc calls their handlers at the same time, and whoever is done first
-    // must not allow tending while the other one copies the process.
+    // The first lock makes forks of several threads take turns: libc calls their handlers at the
+    // same time, and whoever is done first must not allow tending while the other one copies the
+    // process.
     start_lock<W>.acquire();
     heaps<W>.bar_tending();
     heaps<W>.lock().acquire();
     reclaim<W>.lock().acquire();
     pool<W>.lock().acquire();
     Observer<W>::before_fork();
-    forking_thread<W>.store(W::Pal::thread_id(), order::relaxed);  // relaxed: read by this thread alone
+    // relaxed: read by this thread alone
+    forking_thread<W>.store(W::Pal::thread_id(), order::relaxed);
 }
 
 template <World W>
@@ -48,23 +53,30 @@ void fork_child() {
     start_lock<W>.reset();
     if (!window<W>.is_open()) return;
     auto* const mine = static_cast<Heap<W>*>(W::current_heap());
-    unsigned orphans = 0;  // counted anew: a thread may have vanished between its token and the count
+    // counted anew: a thread may have vanished between its token and the count
+    unsigned orphans = 0;
     for (unsigned i = 0; i < heaps<W>.count(); ++i) {
         Heap<W>& heap = heaps<W>.at(i);
         const Token token = heap.token.load(order::relaxed);
-        // TENDED is met only where this thread found a fault in that heap and its crash handler forks: it stays so, and nobody takes it.
-        if ((token == Token::owned || token == Token::busy) && &heap != mine) heap.token.store(Token::frozen, order::relaxed);
-        // relaxed, all of these: the child has one thread. A heap that had nothing posted is only read: a write copies its page.
-        if (heap.pending.load(order::relaxed) != nullptr) heap.pending.store(nullptr, order::relaxed);
+        // TENDED is met only where this thread found a fault in that heap and its crash handler
+        // forks: it stays so, and nobody takes it.
+        if ((token == Token::owned || token == Token::busy) && &heap != mine)
+            heap.token.store(Token::frozen, order::relaxed);
+        // relaxed, all of these: the child has one thread. A heap that had nothing posted is only
+        // read: a write copies its page.
+        if (heap.pending.load(order::relaxed) != nullptr)
+            heap.pending.store(nullptr, order::relaxed);
         orphans += token == Token::orphan ? 1 : 0;
     }
     heaps<W>.set_orphans(orphans);
     pool<W>.for_each_units_slot([](std::uint32_t slot) {
         for (unsigned u = 0; u < W::kConfig.units_per_superslab; ++u) {
-            Slab<W>* const slab = window<W>.record(slot * std::size_t{W::kConfig.units_per_superslab} + u);
+            Slab<W>* const slab =
+                window<W>.record(slot * std::size_t{W::kConfig.units_per_superslab} + u);
             Heap<W>* const owner = slab->owner.load(order::relaxed);
             if (owner == nullptr || window<W>.head_record(slab) != slab) continue;
-            if ((slab->remote.load(order::relaxed) & kQueued) != 0) push_pending(owner->pending, slab);
+            if ((slab->remote.load(order::relaxed) & kQueued) != 0)
+                push_pending(owner->pending, slab);
         }
     });
 }

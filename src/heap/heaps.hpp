@@ -1,10 +1,12 @@
-// heaps.hpp: all heaps of the process, type-stable and numbered; birth and adoption happen here, under the registry's lock.
+// heaps.hpp: all heaps of the process, type-stable and numbered; birth and adoption happen here,
+// under the registry's lock.
 #pragma once
 
 #include <new>
 
-#include "heap/heap.hpp"
 #include "sys/observer.hpp"
+
+#include "heap/heap.hpp"
 
 namespace hak {
 
@@ -19,22 +21,28 @@ unsigned longest_kept_run() {
 
 template <World W>
 class Heaps {
-public:
+  public:
     static_assert(sizeof(Heap<W>) <= Window<W>::kHeapStride);
 
     constexpr Heaps() = default;
 
-    // Heaps [0, count()) exist. acquire: pairs with the store in create(): a heap that is counted is constructed.
+    // Heaps [0, count()) exist. acquire: pairs with the store in create(): a heap that is counted
+    // is constructed.
     unsigned count() const { return count_.load(order::acquire); }
-    Heap<W>& at(unsigned i) const { return *std::launder(static_cast<Heap<W>*>(window<W>.heap_memory(i))); }
+    Heap<W>& at(unsigned i) const {
+        return *std::launder(static_cast<Heap<W>*>(window<W>.heap_memory(i)));
+    }
     // A hint: how many heaps have no thread.
     unsigned orphans() const { return orphans_.load(order::relaxed); }
-    void note_orphan(int by) { orphans_.fetch_add(static_cast<unsigned>(by), order::relaxed); }  // relaxed: a hint
-    void set_orphans(unsigned count) { orphans_.store(count, order::relaxed); }  // relaxed: in a forked child, which has one thread
+    // relaxed: a hint
+    void note_orphan(int by) { orphans_.fetch_add(static_cast<unsigned>(by), order::relaxed); }
+    // relaxed: in a forked child, which has one thread
+    void set_orphans(unsigned count) { orphans_.store(count, order::relaxed); }
     Lock<W>& lock() { return lock_; }
 
-    // Tending ends before fork copies the process, so that no orphan is left half-changed. Dekker's pattern: a tender announces itself
-    // and then looks for the fork; fork announces itself and then looks for tenders. seq_cst on all four, or both could miss.
+    // Tending ends before fork copies the process, so that no orphan is left half-changed. Dekker's
+    // pattern: a tender announces itself and then looks for the fork; fork announces itself and
+    // then looks for tenders. seq_cst on all four, or both could miss.
     bool begin_tending() {
         // relaxed: a hint, so that fork does not wait for those whom it turns away
         if (tending_barred_.load(order::relaxed)) return false;
@@ -43,7 +51,8 @@ public:
         end_tending();
         return false;
     }
-    // seq_cst, here and in bar_tending(): either whoever bars tending sees this decrement, or we see the bar and wake it.
+    // seq_cst, here and in bar_tending(): either whoever bars tending sees this decrement, or we
+    // see the bar and wake it.
     void end_tending() {
         // release part: pairs with the load in bar_tending()
         const bool was_last = tenders_.fetch_sub(1, order::seq_cst) == 1;
@@ -51,18 +60,24 @@ public:
     }
     // One thread at a time.
     void bar_tending() {
-        tending_barred_.store(true, order::seq_cst);  // seq_cst: pairs with the loads in begin_tending() and end_tending()
-        // seq_cst: pairs with begin_tending() and end_tending(). acquire part: what tenders wrote is in the copy.
-        while (const std::uint32_t tenders = tenders_.load(order::seq_cst)) W::Pal::sleep_while(tenders_futex(), tenders);
+        // seq_cst: pairs with the loads in begin_tending() and end_tending()
+        tending_barred_.store(true, order::seq_cst);
+        // seq_cst: pairs with begin_tending() and end_tending(). acquire part: what tenders wrote
+        // is in the copy.
+        while (const std::uint32_t tenders = tenders_.load(order::seq_cst))
+            W::Pal::sleep_while(tenders_futex(), tenders);
     }
-    void allow_tending() { tending_barred_.store(false, order::relaxed); }  // relaxed: hands nothing over; who sees it late tends later
-    // In a forked child: nobody tended when the process was copied, but a thread that found tending barred may have been announced still.
+    // relaxed: hands nothing over; who sees it late tends later
+    void allow_tending() { tending_barred_.store(false, order::relaxed); }
+    // In a forked child: nobody tended when the process was copied, but a thread that found tending
+    // barred may have been announced still.
     void forget_tenders() {
         tenders_.store(0, order::relaxed);  // relaxed, both: the child has one thread
         tending_barred_.store(false, order::relaxed);
     }
 
-    // A heap that the calling thread owns: an orphan with all it has, or a new one. Null if there is no memory for one.
+    // A heap that the calling thread owns: an orphan with all it has, or a new one. Null if there
+    // is no memory for one.
     Heap<W>* take() {
         if (Heap<W>* const adopted = adopt()) return adopted;
         LockGuard<W> guard(lock_);
@@ -77,9 +92,11 @@ public:
         return heap;
     }
 
-    // The options that the limit depends on have come, and heaps may have been born before. Precondition: the process has one thread.
+    // The options that the limit depends on have come, and heaps may have been born before.
+    // Precondition: the process has one thread.
     void renew_kept_units_max() {
-        for (unsigned i = 0; i < count(); ++i) at(i).kept_units_max.set(static_cast<std::uint8_t>(longest_kept_run<W>()));
+        for (unsigned i = 0; i < count(); ++i)
+            at(i).kept_units_max.set(static_cast<std::uint8_t>(longest_kept_run<W>()));
     }
 
     // Makes memory for one more heap; a system call, so outside the lock. False if there is none.
@@ -91,7 +108,7 @@ public:
         return true;
     }
 
-private:
+  private:
     // A futex is the address of the word; Atomic<T> has the size and the representation of T.
     std::uint32_t* tenders_futex() { return pointer_to<std::uint32_t>(address_of(&tenders_)); }
 
@@ -101,7 +118,8 @@ private:
         for (unsigned i = 0; i < n; ++i) {
             Heap<W>& heap = at(i);
             Token seen = Token::orphan;
-            if (heap.token.load(order::relaxed) != Token::orphan) continue;  // relaxed: a guess for the CAS
+            // relaxed: a guess for the CAS
+            if (heap.token.load(order::relaxed) != Token::orphan) continue;
             // acquire: pairs with let_go() of the exiting thread or of the last tender.
             if (heap.token.cas_strong(seen, Token::owned, order::acquire, order::relaxed)) {
                 note_orphan(-1);

@@ -1,9 +1,11 @@
-// kept.hpp: the Large runs that a heap keeps: those that its thread freed last, for the next allocations of their lengths. A program that
-// allocates and frees a buffer in turn so meets neither the pool's lock nor the clock. Touched by the heap's thread alone, like the bins,
-// and flushed with them; the bound is kept_ways runs of kept_units_max units for each thread.
+// kept.hpp: the Large runs that a heap keeps: those that its thread freed last, for the next
+// allocations of their lengths. A program that allocates and frees a buffer in turn so meets
+// neither the pool's lock nor the clock. Touched by the heap's thread alone, like the bins, and
+// flushed with them; the bound is kept_ways runs of kept_units_max units for each thread.
 //
-// A run has a place, its way: blocks that nobody said a site for share way 0, and each site (hak_alloc_at) has one of the others, and takes
-// from way 0 what that does not have. So two buffers of two sites that take turns both stay, where the second of two plain ones drives the
+// A run has a place, its way: blocks that nobody said a site for share way 0, and each site
+// (hak_alloc_at) has one of the others, and takes from way 0 what that does not have. So two
+// buffers of two sites that take turns both stay, where the second of two plain ones drives the
 // first out.
 #pragma once
 
@@ -11,13 +13,16 @@
 
 namespace hak {
 
-// Sites may share a way, then the last freed run is the one that is kept. Fibonacci hashing; 0: no site.
+// Sites may share a way, then the last freed run is the one that is kept. Fibonacci hashing; 0: no
+// site.
 template <World W>
 HAK_INLINE unsigned way_of(Address site) {
     constexpr unsigned kSited = W::kConfig.kept_ways - 1;
     static_assert(kSited > 0);
     if (site == 0) return 0;
-    return 1 + static_cast<unsigned>(wrapping_mul(std::uint64_t{site}, std::uint64_t{0x9e3779b97f4a7c15u}) >> 32) % kSited;
+    return 1 + static_cast<unsigned>(
+                   wrapping_mul(std::uint64_t{site}, std::uint64_t{0x9e3779b97f4a7c15u}) >> 32) %
+                   kSited;
 }
 
 // Bytes from a Large block's start to the end of its run.
@@ -26,19 +31,24 @@ HAK_INLINE std::size_t room_of(const Slab<W>* record, Address start) {
     return record->units.get() * W::kConfig.unit_bytes - start % W::kConfig.unit_bytes;
 }
 
-// What a run has in front of a block whose client asked for no alignment is less (color_of in large.hpp).
+// What a run has in front of a block whose client asked for no alignment is less (color_of in
+// large.hpp).
 inline constexpr std::size_t kColorsEnd = 4096;
 
-// A block of so many bytes in the way's kept run, where the last one began, if a fresh run of units for it would be as long; null if not.
+// A block of so many bytes in the way's kept run, where the last one began, if a fresh run of units
+// for it would be as long; null if not.
 template <World W>
 HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, std::size_t bytes, std::size_t alignment) {
     Slab<W>* const record = heap.kept[way].get();
     if (record == nullptr) return nullptr;
-    const Address start = record->start.load(order::relaxed);  // relaxed, both: the record is this thread's
-    if (start == 0) __builtin_unreachable();                   // or callers ask again whether they got a block
+    // relaxed, both: the record is this thread's
+    const Address start = record->start.load(order::relaxed);
+    // or callers ask again whether they got a block
+    if (start == 0) __builtin_unreachable();
     constexpr std::size_t kUnit = W::kConfig.unit_bytes, kPage = W::kConfig.page_bytes;
     const bool colored = alignment <= kCacheLine;
-    const std::size_t length = record->units.get() * kUnit, most = colored ? length - kPage : length;
+    const std::size_t length = record->units.get() * kUnit,
+                      most = colored ? length - kPage : length;
     if (bytes > most || most - bytes >= kUnit) return nullptr;
     // Where a page is no less than any color, what is colored fits.
     if ((!colored || kPage < kColorsEnd) && start % kUnit + bytes > length) return nullptr;
@@ -62,15 +72,16 @@ HAK_NOINLINE void release_kept(Heap<W>& heap, unsigned way) {
     pool<W>.release_units(run, record->units.get(), Pool<W>::Wait::decay);
 }
 
-// Once in so many runs the thread that keeps one looks at the clock, or a program that allocates and frees nothing else would leave its older
-// garbage resident for ever.
+// Once in so many runs the thread that keeps one looks at the clock, or a program that allocates
+// and frees nothing else would leave its older garbage resident for ever.
 inline constexpr std::uint32_t kTickEvery = 16;
 template <World W>
 HAK_INLINE bool is_tick_due(const Heap<W>& heap) {
     return heap.keeps.get() % kTickEvery == kTickEvery - 1;
 }
 
-// Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is kept in its way. A tick that is due is the caller's.
+// Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is
+// kept in its way. A tick that is due is the caller's.
 template <World W>
 HAK_INLINE void keep_in_empty_way(Heap<W>& heap, Slab<W>* record) {
     heap.kept[record->way.get()].set(record);

@@ -1,16 +1,20 @@
-// large.hpp: blocks above small_bytes_max. Large: a run of units; Big: a run of superslabs. Neither needs a heap; a thread that has one
-// keeps the Large runs that it freed last (kept.hpp).
+// large.hpp: blocks above small_bytes_max. Large: a run of units; Big: a run of superslabs. Neither
+// needs a heap; a thread that has one keeps the Large runs that it freed last (kept.hpp).
 //
-// INV large.1  the record of a Large or Big block's first unit says so and holds the block's address; no other record points at it
-// INV large.2  state leaves large/big by one CAS, so that of two frees of one block exactly one succeeds
+// INV large.1  the record of a Large or Big block's first unit says so and holds the block's
+//              address; no other record points at it
+// INV large.2  state leaves large/big by one CAS, so that of two frees of one block exactly one
+//              succeeds
 #pragma once
 
-#include "heap/lifecycle.hpp"
 #include "sys/observer.hpp"
+
+#include "heap/lifecycle.hpp"
 
 namespace hak {
 
-// A block fresh from its source, and whether its bytes (behind the first two words of a small block) are known to be zero.
+// A block fresh from its source, and whether its bytes (behind the first two words of a small
+// block) are known to be zero.
 struct Fresh {
     void* block = nullptr;
     bool zero = false;
@@ -23,23 +27,27 @@ HAK_INLINE Fresh served(Event how, Fresh fresh) {
     return fresh;
 }
 
-// Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do not all begin in one cache set.
-// A multiple of a cache line below kColorsEnd, spread by Fibonacci hashing over the run's position, and never in the sets of the run's own record:
-// a client that writes one byte in each page would evict what its free reads (twice the time of malloc, 16 writes and free of 64 KiB).
-// The block begins in its run's first unit, whose record speaks for it: in a small geometry a color must be below a unit.
+// Bytes to skip at the front of a run whose client asked for no alignment, so that large blocks do
+// not all begin in one cache set. A multiple of a cache line below kColorsEnd, spread by Fibonacci
+// hashing over the run's position, and never in the sets of the run's own record: a client that
+// writes one byte in each page would evict what its free reads (twice the time of malloc, 16 writes
+// and free of 64 KiB). The block begins in its run's first unit, whose record speaks for it: in a
+// small geometry a color must be below a unit.
 template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
     if (slack < kCacheLine) return 0;
     constexpr std::uint32_t kSets = kColorsEnd / kCacheLine, kRecord = sizeof(Slab<W>) / kCacheLine;
     if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
-    const std::uint32_t spread = wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26;
+    const std::uint32_t spread =
+        wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26;
     const std::size_t behind_record = (position + 1) * kRecord + spread * (kSets - kRecord) / kSets;
     const std::size_t color = behind_record % kSets * kCacheLine;
     return color <= slack ? color : color % (slack + 1) / kCacheLine * kCacheLine;
 }
 
 template <World W>
-inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units, std::size_t bytes, std::size_t usable) {
+inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units,
+                           std::size_t bytes, std::size_t usable) {
     Slab<W>* const record = window<W>.slab_of(run);
     record->units.set(static_cast<std::uint8_t>(units));
     record->way.set(0);
@@ -52,12 +60,14 @@ inline void* publish_block(Address run, std::size_t offset, UnitState state, uns
     return p;
 }
 
-// Units of a run for so many bytes, at most large_bytes_max(). A page more for the color even where the size fills its units exactly: what lies
-// behind it in the last unit is never touched, so that it costs address space and commit charge, not memory.
+// Units of a run for so many bytes, at most large_bytes_max(). A page more for the color even where
+// the size fills its units exactly: what lies behind it in the last unit is never touched, so that
+// it costs address space and commit charge, not memory.
 template <World W>
 HAK_INLINE unsigned units_for(std::size_t bytes, bool colored) {
     const std::size_t with_color = bytes + W::kConfig.page_bytes;
-    const std::size_t room = colored && with_color <= W::kConfig.large_bytes_max() ? with_color : bytes;
+    const std::size_t room =
+        colored && with_color <= W::kConfig.large_bytes_max() ? with_color : bytes;
     return static_cast<unsigned>(divide_up(room, W::kConfig.unit_bytes));
 }
 
@@ -68,15 +78,18 @@ HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t 
     const unsigned units = units_for<W>(bytes, colored);
     typename Observer<W>::Visit visit;
     visit.set_bytes(bytes);
-    if (void* const kept = take_kept(*heap_of_thread(heap), 0, bytes, alignment)) return {kept, false};
+    if (void* const kept = take_kept(*heap_of_thread(heap), 0, bytes, alignment))
+        return {kept, false};
     Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
         run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     }
     if (run.address == 0) return {};
-    const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit), run.zero};
+    const std::size_t offset =
+        colored ? color_of<W>(window<W>.unit_index(run.address), units * kUnit - bytes) : 0;
+    return {publish_block<W>(run.address, offset, UnitState::large, units, bytes, units * kUnit),
+            run.zero};
 }
 
 template <World W>
@@ -93,27 +106,33 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
     }
     if (run.address == 0) return {};
     const bool colored = alignment <= kCacheLine;
-    const std::size_t offset = colored ? color_of<W>(window<W>.unit_index(run.address), slots * kSlot - bytes) : 0;
-    return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot), run.zero};
+    const std::size_t offset =
+        colored ? color_of<W>(window<W>.unit_index(run.address), slots * kSlot - bytes) : 0;
+    return {publish_block<W>(run.address, offset, UnitState::big, 0, bytes, slots * kSlot),
+            run.zero};
 }
 
 template <World W>
 HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]] return Observer<W>::allocate_above_small(bytes, alignment);
+        if (Observer<W>::takes_call()) [[unlikely]]
+            return Observer<W>::allocate_above_small(bytes, alignment);
     }
     if (!start<W>()) return served<W>(Event::above_small, {});
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
-        return served<W>(Event::above_small, allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
+        return served<W>(Event::above_small,
+                         allocate_large<W>(heap, bytes == 0 ? 1 : bytes, alignment));
     }
     return served<W>(Event::above_small, allocate_big<W>(bytes, alignment));
 }
 
-// Large or Big. What the thread keeps is looked at first, and nothing else where it fits and nobody watches.
+// Large or Big. What the thread keeps is looked at first, and nothing else where it fits and nobody
+// watches.
 template <World W>
 HAK_INLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if (!Observer<W>::is_watching(heap->keeps)) [[likely]] {
-        if (void* const kept = take_kept(*heap, 0, bytes, alignment)) return served<W>(Event::above_small, {kept, false});
+        if (void* const kept = take_kept(*heap, 0, bytes, alignment))
+            return served<W>(Event::above_small, {kept, false});
     }
     return allocate_run(heap, bytes, alignment);
 }
@@ -129,8 +148,11 @@ template <World W>
 HAK_COLD Address site_of(const void* p) {
     const Slab<W>* const record = window<W>.find(address_of(p));
     if (record == nullptr) return 0;
-    const UnitState state = record->state.load(order::relaxed);  // relaxed, both: a live block's record does not change
-    if ((state != UnitState::large && state != UnitState::big) || record->start.load(order::relaxed) != address_of(p)) return 0;
+    // relaxed, both: a live block's record does not change
+    const UnitState state = record->state.load(order::relaxed);
+    if ((state != UnitState::large && state != UnitState::big) ||
+        record->start.load(order::relaxed) != address_of(p))
+        return 0;
     return site_in(record);
 }
 
@@ -141,8 +163,10 @@ struct Run {
 };
 template <World W>
 HAK_INLINE Run run_of(const Slab<W>* record, UnitState state) {
-    const Address p = record->start.load(order::relaxed);  // relaxed: the block is live, nobody changes it
-    if (state == UnitState::large) return {align_down(p, W::kConfig.unit_bytes), record->units.get() * W::kConfig.unit_bytes};
+    // relaxed: the block is live, nobody changes it
+    const Address p = record->start.load(order::relaxed);
+    if (state == UnitState::large)
+        return {align_down(p, W::kConfig.unit_bytes), record->units.get() * W::kConfig.unit_bytes};
     const Address run = align_down(p, Window<W>::kSuperSlabBytes);
     return {run, pool<W>.big_slots(run) * Window<W>::kSuperSlabBytes};
 }
@@ -156,26 +180,37 @@ HAK_INLINE bool is_batched(std::size_t bytes) {
 // Precondition: the record is a Large block's.
 template <World W>
 HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record) {
-    return W::Sync::choose(Heuristic::keep_run, true) && record->units.get() <= heap->kept_units_max.get();
+    return W::Sync::choose(Heuristic::keep_run, true) &&
+           record->units.get() <= heap->kept_units_max.get();
 }
 
-// The state's one change when the block, whose client may use `usable` bytes, is freed; false if somebody freed it already.
+// The state's one change when the block, whose client may use `usable` bytes, is freed; false if
+// somebody freed it already.
 template <World W>
 HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, void* p, std::size_t usable) {
-    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is kept stays with this thread.
-    if (!swap_alone<W, UnitState>(record->state, from, to) && !record->state.cas_strong(from, to, order::relaxed, order::relaxed)) return false;
+    // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is
+    // kept stays with this thread.
+    if (!swap_alone<W, UnitState>(record->state, from, to) &&
+        !record->state.cas_strong(from, to, order::relaxed, order::relaxed))
+        return false;
     W::Probe::on_retire(p, usable);
     return true;
 }
 
-// Frees a Large block whose run this thread keeps where nobody watches and no other run must go for it. False if `p` is not such a block.
+// Frees a Large block whose run this thread keeps where nobody watches and no other run must go for
+// it. False if `p` is not such a block.
 template <World W>
 HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, void* p) {
     // relaxed, both: a live block's record does not change
-    if (record->state.load(order::relaxed) != UnitState::large || record->start.load(order::relaxed) != address_of(p)) return false;
-    if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr) return false;
+    if (record->state.load(order::relaxed) != UnitState::large ||
+        record->start.load(order::relaxed) != address_of(p))
+        return false;
+    if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr)
+        return false;
     if (is_tick_due(*heap) || Observer<W>::is_watching(heap->keeps)) return false;
-    if (!retire(record, UnitState::large, UnitState::kept, p, room_of(record, address_of(p)))) return false;  // the slow path finds it freed
+    // the slow path finds it freed
+    if (!retire(record, UnitState::large, UnitState::kept, p, room_of(record, address_of(p))))
+        return false;
     keep_in_empty_way(*heap, record);
     return true;
 }
@@ -188,7 +223,9 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
     visit.set_bytes(run.bytes);
     const bool keeps = state == UnitState::large && is_kept_when_freed(heap, record);
     const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
-    if (!retire(record, state, keeps ? UnitState::kept : UnitState::free, pointer_to<void>(p), run.address + run.bytes - p)) return false;
+    if (!retire(record, state, keeps ? UnitState::kept : UnitState::free, pointer_to<void>(p),
+                run.address + run.bytes - p))
+        return false;
     if (keeps) {
         keep(*heap, record);
         return true;
@@ -197,7 +234,8 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
     const Wait wait = is_batched<W>(run.bytes) ? Wait::batch : Wait::decay;
     const std::uint64_t now_ms = W::Pal::now_ms();
     if (run.bytes < Window<W>::kSuperSlabBytes) {
-        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes), wait, now_ms);
+        pool<W>.release_units(run.address, static_cast<unsigned>(run.bytes / W::kConfig.unit_bytes),
+                              wait, now_ms);
     } else {
         pool<W>.release_slots(run.address, wait, now_ms);
     }
@@ -205,7 +243,8 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
     return true;
 }
 
-// Changes a run's length in place; false if what lies behind it is not free. `bytes` counts from the block's start.
+// Changes a run's length in place; false if what lies behind it is not free. `bytes` counts from
+// the block's start.
 template <World W>
 HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t bytes) {
     if (bytes > window<W>.bytes()) return false;  // the sum below must not wrap around
@@ -215,7 +254,8 @@ HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t byte
     if (state == UnitState::large) {
         constexpr std::size_t kUnit = W::kConfig.unit_bytes;
         if (needed > W::kConfig.large_bytes_max()) return false;
-        const auto units = static_cast<unsigned>(divide_up(needed, kUnit)), old = static_cast<unsigned>(run.bytes / kUnit);
+        const auto units = static_cast<unsigned>(divide_up(needed, kUnit)),
+                   old = static_cast<unsigned>(run.bytes / kUnit);
         if (units > old && !pool<W>.extend_units(run.address, old, units)) return false;
         record->units.set(static_cast<std::uint8_t>(units));
         if (units < old) pool<W>.release_units(run.address + units * kUnit, old - units);
@@ -224,7 +264,8 @@ HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t byte
     // What fits a Large run moves there: a slot of its own would keep all its pages.
     if (needed <= W::kConfig.large_bytes_max()) return false;
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
-    const auto slots = static_cast<std::uint32_t>(divide_up(needed, kSlot)), old = static_cast<std::uint32_t>(run.bytes / kSlot);
+    const auto slots = static_cast<std::uint32_t>(divide_up(needed, kSlot)),
+               old = static_cast<std::uint32_t>(run.bytes / kSlot);
     if (slots > old) return pool<W>.extend_slots(run.address, old, slots);
     if (slots < old) pool<W>.shrink_slots(run.address, slots);
     return true;

@@ -1,15 +1,18 @@
-// lifecycle.hpp: the process's first call, a thread's first and last call, and calls after the last.
+// lifecycle.hpp: the process's first call, a thread's first and last call, and calls after the
+// last.
 #pragma once
 
 #include "heap/tend.hpp"
 
 namespace hak {
 
-// Guards the reservation of the window, the only lock under which the system is called: it happens once.
+// Guards the reservation of the window, the only lock under which the system is called: it happens
+// once.
 template <World W>
 inline constinit Lock<W> start_lock{};
 
-// Opens the window if it is not open yet. False if there is no address space for it; the next call tries again.
+// Opens the window if it is not open yet. False if there is no address space for it; the next call
+// tries again.
 template <World W>
 HAK_COLD bool start_slow() {
     LockGuard<W> guard(start_lock<W>);
@@ -22,8 +25,8 @@ HAK_INLINE bool start() {
     return window<W>.is_open() || start_slow<W>();
 }
 
-// Everything that is free goes from this heap, which the caller holds, and from those that can be tended to the pool, and from there to
-// the system.
+// Everything that is free goes from this heap, which the caller holds, and from those that can be
+// tended to the pool, and from there to the system.
 template <World W>
 HAK_COLD void return_all_free(Heap<W>& heap, bool decommit) {
     if (has_pending(heap)) collect_pending(heap);
@@ -46,7 +49,8 @@ HAK_COLD void trim(bool decommit) {
     reclaim<W>.everything(decommit);
 }
 
-// A heap for one call. `borrowed`: it goes back when the call ends, because this thread cannot promise to give it up later.
+// A heap for one call. `borrowed`: it goes back when the call ends, because this thread cannot
+// promise to give it up later.
 template <World W>
 struct Borrowed {
     Heap<W>* heap = nullptr;
@@ -59,7 +63,8 @@ HAK_COLD Borrowed<W> heap_for_this_call() {
     Heap<W>* heap = heaps<W>.take();
     while (heap == nullptr) {
         if (!heaps<W>.make_room()) {
-            reclaim<W>.everything(true);  // what is committed and free counts against the process's limits
+            // what is committed and free counts against the process's limits
+            reclaim<W>.everything(true);
             if (!heaps<W>.make_room()) return {};
         }
         heap = heaps<W>.take();

@@ -1,4 +1,5 @@
-// thread_cache.hpp: the TLS-SLL of one class: pop, push, bump, flush. The hits of malloc and free are pop and push.
+// thread_cache.hpp: the TLS-SLL of one class: pop, push, bump, flush. The hits of malloc and free
+// are pop and push.
 #pragma once
 
 #include "heap/kept.hpp"
@@ -8,14 +9,17 @@ namespace hak {
 template <World W>
 using Bin = typename Heap<W>::Bin;
 
-// The block that was freed last; null if the list is empty, or if its first block was overwritten: the slow path tells which.
+// The block that was freed last; null if the list is empty, or if its first block was overwritten:
+// the slow path tells which.
 template <World W>
 HAK_INLINE Block<W>* pop(Bin<W>& bin) {
     const Address at = bin.list.get();
-    if (at == 0) [[unlikely]] return nullptr;
+    if (at == 0) [[unlikely]]
+        return nullptr;
     Block<W>* const b = block_at<W>(at);
     const Address link = b->link.get();
-    if ((link ^ b->seal.get() ^ at) != window<W>.secret()) [[unlikely]] return nullptr;
+    if ((link ^ b->seal.get() ^ at) != window<W>.secret()) [[unlikely]]
+        return nullptr;
     bin.list.set(link);
     bin.room.set(bin.room.get() + 1);
     b->open();
@@ -32,8 +36,10 @@ HAK_INLINE bool is_out(const Bin<W>& bin, const Block<W>* b) {
 template <World W>
 HAK_INLINE bool push(Bin<W>& bin, Block<W>* b) {
     const std::int32_t room = bin.room.get() - 1;
-    // Where there is no room nothing may be added: the bins of the heap that stands in for none have none.
-    if (room < 0 || W::Sync::choose(Heuristic::bin_full, false)) [[unlikely]] return false;
+    // Where there is no room nothing may be added: the bins of the heap that stands in for none
+    // have none.
+    if (room < 0 || W::Sync::choose(Heuristic::bin_full, false)) [[unlikely]]
+        return false;
     bin.room.set(room);
     b->close(bin.list.get(), window<W>.secret());
     bin.list.set(address_of(b));
@@ -62,15 +68,17 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
     return b;
 }
 
-// Empties one bin into the slabs that its blocks came from. Most of them are this heap's; a block of a slab that a tender took over since is
-// posted, as any free of it would be. The untouched range goes back as it is. The caller holds the token.
+// Empties one bin into the slabs that its blocks came from. Most of them are this heap's; a block
+// of a slab that a tender took over since is posted, as any free of it would be. The untouched
+// range goes back as it is. The caller holds the token.
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
     if (const std::size_t untouched = bin.bump_bytes.get(); untouched != 0) {
         Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(bin.bump.get()));
         const bool was_full = !slab->has_room();
-        slab->give_untouched(static_cast<std::uint32_t>(untouched / Classes<W>::block_bytes(c)), bin.bump_zero.get());
+        slab->give_untouched(static_cast<std::uint32_t>(untouched / Classes<W>::block_bytes(c)),
+                             bin.bump_zero.get());
         bin.bump.set(0);
         bin.bump_bytes.set(0);
         if (was_full) join_partial(heap, slab, c);

@@ -1,4 +1,5 @@
-// pool_slots.hpp: the pool's slots: runs of whole superslabs, for Big blocks and for superslabs that become units.
+// pool_slots.hpp: the pool's slots: runs of whole superslabs, for Big blocks and for superslabs
+// that become units.
 #pragma once
 
 #include "mem/pool.hpp"
@@ -22,12 +23,14 @@ void Pool<W>::leave_queue(std::uint32_t i) {
         change(batch_slots_, batch_weight(i), false);
         batch_.remove(i);
     } else {
-        (s.kind.get() == SlotKind::units || s.dirt().is_some() ? to_purge_ : to_decommit_).remove(i);
+        (s.kind.get() == SlotKind::units || s.dirt().is_some() ? to_purge_ : to_decommit_)
+            .remove(i);
     }
 }
 
 template <World W>
-void Pool<W>::leave_unsorted(std::uint32_t first, std::uint32_t count, Wait wait, std::uint64_t since_ms) {
+void Pool<W>::leave_unsorted(std::uint32_t first, std::uint32_t count, Wait wait,
+                             std::uint64_t since_ms) {
     Runs<W, SlotKind::cached>::turn(first, count, SlotKind::cached);
     SuperSlab<W>& s = slot(first);
     s.dirt_first.set(first);
@@ -55,30 +58,34 @@ HAK_NOINLINE void Pool<W>::sort_in() {
     const std::uint32_t first = unsorted_.get() - 1;
     const Wait wait = wait_of(first);
     take_unsorted();
-    put_cached(first, slot(first).run_slots.get(), slot(first).dirt(), slot(first).since_ms.get(), wait);
+    put_cached(first, slot(first).run_slots.get(), slot(first).dirt(), slot(first).since_ms.get(),
+               wait);
 }
 
-// `since_ms` is when the slots became free. A joined run is as old as its slots are in the mean, or a block that comes and goes beside it
-// would keep it young, and resident, for ever.
+// `since_ms` is when the slots became free. A joined run is as old as its slots are in the mean, or
+// a block that comes and goes beside it would keep it young, and resident, for ever.
 template <World W>
-void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, std::uint64_t since_ms, Wait wait) {
+void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt,
+                         std::uint64_t since_ms, Wait wait) {
     sort_in();
     const auto weight = [](std::uint32_t slots, Dirt d) { return d.is_some() ? d.slots : slots; };
-    std::uint64_t aged = weight(count, dirt), sum_ms = aged * since_ms;  // over the slots whose age counts
-    const std::uint32_t run = cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
-        const SuperSlab<W>& s = slot(neighbour);
-        const Dirt theirs = s.dirt();
-        leave_queue(neighbour);
-        change(cached_dirty_, theirs.slots, false);
-        // Where one of both is clean the dirty slots' age counts alone.
-        if (!dirt.is_some() && theirs.is_some()) aged = sum_ms = 0;
-        if (!dirt.is_some() || theirs.is_some()) {
-            const std::uint32_t slots = weight(s.run_slots.get(), theirs);
-            aged += slots;
-            sum_ms += slots * s.since_ms.get();
-        }
-        dirt = dirt.with(theirs);
-    });
+    // over the slots whose age counts
+    std::uint64_t aged = weight(count, dirt), sum_ms = aged * since_ms;
+    const std::uint32_t run =
+        cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
+            const SuperSlab<W>& s = slot(neighbour);
+            const Dirt theirs = s.dirt();
+            leave_queue(neighbour);
+            change(cached_dirty_, theirs.slots, false);
+            // Where one of both is clean the dirty slots' age counts alone.
+            if (!dirt.is_some() && theirs.is_some()) aged = sum_ms = 0;
+            if (!dirt.is_some() || theirs.is_some()) {
+                const std::uint32_t slots = weight(s.run_slots.get(), theirs);
+                aged += slots;
+                sum_ms += slots * s.since_ms.get();
+            }
+            dirt = dirt.with(theirs);
+        });
     since_ms = sum_ms / aged;
     SuperSlab<W>& s = slot(run);
     s.dirt_first.set(dirt.first);
@@ -88,7 +95,8 @@ void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, st
     (dirt.is_some() ? to_purge_ : to_decommit_).push(run, since_ms);
 }
 
-// Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives it a kind.
+// Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives
+// it a kind.
 template <World W>
 void Pool<W>::take_cached(std::uint32_t first) {
     const SuperSlab<W>& s = slot(first);
@@ -104,11 +112,13 @@ void Pool<W>::put_reserved(std::uint32_t first, std::uint32_t count) {
     reserved_.insert(first, count, frontier_.get(), [](std::uint32_t) {});
 }
 
-// Picks `count` slots that are reserved and marks them in transit, with the `lead` slots before them that only their alignment skips where a hole
-// would make one mapping more than islands_max allows; kNone if the window has no room, or if the frontier would pass
-// the slots whose records are ready (the caller makes them ready and asks again).
+// Picks `count` slots that are reserved and marks them in transit, with the `lead` slots before
+// them that only their alignment skips where a hole would make one mapping more than islands_max
+// allows; kNone if the window has no room, or if the frontier would pass the slots whose records
+// are ready (the caller makes them ready and asks again).
 template <World W>
-std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes, bool thorough, std::uint32_t& lead) {
+std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes,
+                                       bool thorough, std::uint32_t& lead) {
     std::uint32_t at = 0, run = reserved_.find(count, alignment_bytes, thorough, &at);
     if (run == kNone) {
         run = open_end();
@@ -139,7 +149,8 @@ bool Pool<W>::commit_slots(std::uint32_t first, std::uint32_t count) {
     return true;
 }
 
-// The tables grow with the window's used part, one byte for 500, and never shrink: for memory that the system would refuse they must not.
+// The tables grow with the window's used part, one byte for 500, and never shrink: for memory that
+// the system would refuse they must not.
 template <World W>
 bool Pool<W>::is_worth_tables(std::uint32_t count) {
     constexpr std::uint32_t kManySlots = 256;  // a MiB of tables
@@ -163,7 +174,8 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
             LockGuard<W> guard(lock_);
             if (unsorted_.get() != 0) {
                 const std::uint32_t last = unsorted_.get() - 1;
-                if (slot(last).run_slots.get() == count && Runs<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
+                if (slot(last).run_slots.get() == count &&
+                    Runs<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
                     take_unsorted();
                     Runs<W, SlotKind::cached>::turn(last, count, SlotKind::big);
                     return hand_out(last, count, use, false);
@@ -171,7 +183,8 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 sort_in();
             }
             std::uint32_t at = 0;
-            if (const std::uint32_t run = cached_.find(count, alignment_bytes, thorough, &at); run != kNone) {
+            if (const std::uint32_t run = cached_.find(count, alignment_bytes, thorough, &at);
+                run != kNone) {
                 const std::uint32_t length = slot(run).run_slots.get();
                 const Dirt dirt = slot(run).dirt();
                 const std::uint64_t since = slot(run).since_ms.get();
@@ -179,7 +192,8 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 take_cached(run);
                 Runs<W, SlotKind::cached>::form(at, count, SlotKind::big);
                 if (at > run) put_cached(run, at - run, dirt.in(run, at - run), since, wait);
-                if (const std::uint32_t end = at + count, rest = run + length - end; rest != 0) put_cached(end, rest, dirt.in(end, rest), since, wait);
+                if (const std::uint32_t end = at + count, rest = run + length - end; rest != 0)
+                    put_cached(end, rest, dirt.in(end, rest), since, wait);
                 return hand_out(at, count, use, !dirt.in(at, count).is_some());
             }
             first = choose_reserved(count, alignment_bytes, thorough, lead);
@@ -187,7 +201,8 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
                 counters_.commits += 1;
                 break;
             }
-            needed = Runs<W, SlotKind::reserved>::aligned_slot(open_end(), alignment_bytes) + std::size_t{count};
+            needed = Runs<W, SlotKind::reserved>::aligned_slot(open_end(), alignment_bytes) +
+                     std::size_t{count};
         }
         if (needed > window<W>.slot_count()) {
             if (thorough) return {};
@@ -238,28 +253,35 @@ void Pool<W>::shrink_slots(Address address, std::uint32_t new_count) {
 template <World W>
 bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32_t new_count) {
     const Timed<W, Activity::pool> timed;
-    const std::uint32_t first = slot_of(address), next = first + old_count, more = new_count - old_count;
+    const std::uint32_t first = slot_of(address), next = first + old_count,
+                        more = new_count - old_count;
     if (first + std::size_t{new_count} > window<W>.slot_count()) return false;
     if (first + std::size_t{new_count} > window<W>.slots_ready()) {
         {
             LockGuard<W> guard(lock_);
             const std::uint32_t frontier = frontier_.get();
-            const bool is_open = next >= frontier || (slot(next).kind.get() == SlotKind::reserved && next + slot(next).run_slots.get() == frontier);
+            const bool is_open =
+                next >= frontier || (slot(next).kind.get() == SlotKind::reserved &&
+                                     next + slot(next).run_slots.get() == frontier);
             if (!is_open) return false;
         }
-        if (!is_worth_tables(more) || !window<W>.make_ready(first + std::size_t{new_count})) return false;
+        if (!is_worth_tables(more) || !window<W>.make_ready(first + std::size_t{new_count}))
+            return false;
     }
     {
         LockGuard<W> guard(lock_);
         sort_in();
-        if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached && slot(next).run_slots.get() >= more) {
+        if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached &&
+            slot(next).run_slots.get() >= more) {
             const std::uint32_t length = slot(next).run_slots.get();
             const Dirt dirt = slot(next).dirt();
             const std::uint64_t since = slot(next).since_ms.get();
             const Wait wait = wait_of(next);
             take_cached(next);
             Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
-            if (length > more) put_cached(next + more, length - more, dirt.in(next + more, length - more), since, wait);
+            if (length > more)
+                put_cached(next + more, length - more, dirt.in(next + more, length - more), since,
+                           wait);
             counters_.big_slots += more;
             return true;
         }
@@ -270,7 +292,8 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
         if (is_reserved) reserved_.remove(next);
         if (next + more > frontier) frontier_.set(next + more);
         Runs<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
-        if (length > more) reserved_.insert(next + more, length - more, frontier, [](std::uint32_t) {});
+        if (length > more)
+            reserved_.insert(next + more, length - more, frontier, [](std::uint32_t) {});
         islands_.set(islands_.get() + 1 - neighbours_committed(next, more));
         counters_.committed_slots += more;
         counters_.commits += 1;

@@ -5,7 +5,8 @@
 
 namespace hak {
 
-// What a slot in a bucket has of free dirty units counts; everything that changes them takes it out and puts it back.
+// What a slot in a bucket has of free dirty units counts; everything that changes them takes it out
+// and puts it back.
 template <World W>
 void Pool<W>::count_dirty_units(std::uint32_t i, bool joins) {
     change(dirty_units_, static_cast<unsigned>(std::popcount(slot(i).purgeable_units())), joins);
@@ -84,7 +85,8 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
     counters_.big_slots -= 1;
     counters_.units_slots += 1;
     link_bucket(i);
-    // Threads that found no room at once bring a superslab each: who comes second takes from the first one's.
+    // Threads that found no room at once bring a superslab each: who comes second takes from the
+    // first one's.
     const std::uint32_t fullest = find_units(count);
     const Range taken = take_units(fullest, count, use);
     if (fullest == i) {

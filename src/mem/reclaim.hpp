@@ -1,8 +1,10 @@
-// reclaim.hpp: gives memory back to the operating system, in batches, after it has been free for a while.
+// reclaim.hpp: gives memory back to the operating system, in batches, after it has been free for a
+// while.
 //
-// A free range is in exactly one of: a queue of the pool, a batch in here (its units count as used, its run is in transit), or
-// returned. It is known to be zero only after purge() returned true; after a failed purge it stays dirty and cached.
-// There is no thread of our own: whoever frees something large or releases a slab looks at the clock and works off what is due.
+// A free range is in exactly one of: a queue of the pool, a batch in here (its units count as used,
+// its run is in transit), or returned. It is known to be zero only after purge() returned true;
+// after a failed purge it stays dirty and cached. There is no thread of our own: whoever frees
+// something large or releases a slab looks at the clock and works off what is due.
 #pragma once
 
 #include "mem/pool_units.hpp"
@@ -11,24 +13,30 @@ namespace hak {
 
 template <World W>
 class Reclaim {
-public:
+  public:
     constexpr Reclaim() = default;
 
     // After memory became free. Cheap unless something is due.
     void tick(std::uint64_t now = W::Pal::now_ms()) {
         const std::size_t dirty_bytes = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes;
         const std::size_t batch_bytes = pool<W>.batch_slots() * Window<W>::kSuperSlabBytes;
-        const bool over = W::Sync::choose(Heuristic::cache_full, dirty_bytes > tunables<W>.get().cache_bytes_max);
-        const bool full = W::Sync::choose(Heuristic::flush_batch, batch_bytes > tunables<W>.get().batch_bytes_max);
+        const bool over =
+            W::Sync::choose(Heuristic::cache_full, dirty_bytes > tunables<W>.get().cache_bytes_max);
+        const bool full = W::Sync::choose(Heuristic::flush_batch,
+                                          batch_bytes > tunables<W>.get().batch_bytes_max);
         // relaxed: a hint; whoever reads an old value comes a little early or late.
-        if (!over && !full && !W::Sync::choose(Heuristic::due, now >= next_ms_.load(order::relaxed))) return;
+        if (!over && !full &&
+            !W::Sync::choose(Heuristic::due, now >= next_ms_.load(order::relaxed)))
+            return;
         if (!lock_.try_acquire()) return;  // somebody is at it
-        next_ms_.store(now + tunables<W>.get().purge_delay_ms / 4 + 1, order::relaxed);  // relaxed: as above
+        // relaxed: as above
+        next_ms_.store(now + tunables<W>.get().purge_delay_ms / 4 + 1, order::relaxed);
         work(now, over ? Mode::purge_all : full ? Mode::flush : Mode::due);
         lock_.release();
     }
 
-    // Purges every free dirty range now; `decommit` also gives committed free superslabs back. True if anything was returned.
+    // Purges every free dirty range now; `decommit` also gives committed free superslabs back. True
+    // if anything was returned.
     bool everything(bool decommit) {
         LockGuard<W> guard(lock_);
         return work(W::Pal::now_ms(), decommit ? Mode::return_all : Mode::purge_all);
@@ -36,7 +44,7 @@ public:
 
     Lock<W>& lock() { return lock_; }
 
-private:
+  private:
     // `flush`: what is due, and the whole purge batch.
     enum class Mode : std::uint8_t { due, flush, purge_all, return_all };
 
@@ -71,8 +79,9 @@ private:
                 keeps_charge |= item->decommit && item->outcome != Outcome::decommitted;
             }
             put_back(items, count, now);
-            // A range that the system refused waits for another delay; trying it again at once would not end. Where it refuses to
-            // decommit, the pages of all other ranges can still go.
+            // A range that the system refused waits for another delay; trying it again at once
+            // would not end. Where it refuses to decommit, the pages of all other ranges can still
+            // go.
             if (keeps_pages || (keeps_charge && mode != Mode::return_all)) return any;
             if (keeps_charge) mode = Mode::purge_all;
         }
@@ -84,7 +93,9 @@ private:
         p.sort_in();
         unsigned count = 0;
         unsigned planned = 0;  // islands that the batch so far will make
-        const auto is_full = [&] { return count == kBatch || (count != 0 && W::Sync::choose(Heuristic::batch_full, false)); };
+        const auto is_full = [&] {
+            return count == kBatch || (count != 0 && W::Sync::choose(Heuristic::batch_full, false));
+        };
         const auto is_due = [&](const DecayQueue<W>& queue, std::uint64_t delay_ms) {
             return W::Sync::choose(Heuristic::due, queue.is_due(now, delay_ms));
         };
@@ -101,7 +112,8 @@ private:
                     p.link_bucket(i);
                     items[count++] = {i, 1, mask, false, true, {}, Outcome::refused};
                 } else {
-                    items[count++] = take_run(i, mode == Mode::return_all && fits_islands(i, planned));
+                    items[count++] =
+                        take_run(i, mode == Mode::return_all && fits_islands(i, planned));
                 }
             }
         };
@@ -109,11 +121,14 @@ private:
         take_dirty(p.to_purge_, mode == Mode::due || mode == Mode::flush);
         std::uint32_t aside = UINT32_MAX;  // first run that was put back in this round
         while (mode != Mode::purge_all && !p.to_decommit_.is_empty() && !is_full()) {
-            if (mode != Mode::return_all && !is_due(p.to_decommit_, tunables<W>.get().decommit_delay_ms)) break;
+            if (mode != Mode::return_all &&
+                !is_due(p.to_decommit_, tunables<W>.get().decommit_delay_ms))
+                break;
             const std::uint32_t i = p.to_decommit_.front();
             if (i == aside) break;  // once round
             if (!fits_islands(i, planned)) {
-                // Decommitting would add a mapping too many: the run stays committed and clean for another delay.
+                // Decommitting would add a mapping too many: the run stays committed and clean for
+                // another delay.
                 p.to_decommit_.remove(i);
                 p.to_decommit_.push(i, now);
                 if (aside == UINT32_MAX) aside = i;
@@ -158,7 +173,8 @@ private:
         for (std::uint32_t mask = item.mask; mask != 0;) {
             const auto first = static_cast<unsigned>(std::countr_zero(mask));
             const auto length = static_cast<unsigned>(std::countr_one(mask >> first));
-            all &= W::Pal::purge(pointer_to<void>(base + first * W::kConfig.unit_bytes), length * W::kConfig.unit_bytes);
+            all &= W::Pal::purge(pointer_to<void>(base + first * W::kConfig.unit_bytes),
+                                 length * W::kConfig.unit_bytes);
             mask &= ~unit_mask(first, length);
         }
         return all ? Outcome::purged : Outcome::refused;
@@ -176,18 +192,22 @@ private:
                     p.put_reserved(item.first, item.count);
                 } else {
                     note_purge(item, item.count * Window<W>::kSuperSlabBytes);
-                    p.put_cached(item.first, item.count, item.outcome == Outcome::purged ? Dirt{} : item.dirt, now);
+                    p.put_cached(item.first, item.count,
+                                 item.outcome == Outcome::purged ? Dirt{} : item.dirt, now);
                 }
                 continue;
             }
-            note_purge(item, static_cast<std::size_t>(std::popcount(item.mask)) * W::kConfig.unit_bytes);
+            note_purge(item,
+                       static_cast<std::size_t>(std::popcount(item.mask)) * W::kConfig.unit_bytes);
             p.unlink_bucket(item.first);
             s.used_units.set(s.used_units.get() & ~item.mask);
-            if (item.outcome == Outcome::purged) s.dirty_units.set(s.dirty_units.get() & ~item.mask);
+            if (item.outcome == Outcome::purged)
+                s.dirty_units.set(s.dirty_units.get() & ~item.mask);
             if (s.used_units.get() == 0) {
                 p.leave_queue(item.first);
                 p.counters_.units_slots -= 1;
-                p.put_cached(item.first, 1, s.dirty_units.get() != 0 ? Dirt{item.first, 1} : Dirt{}, now);
+                p.put_cached(item.first, 1, s.dirty_units.get() != 0 ? Dirt{item.first, 1} : Dirt{},
+                             now);
             } else {
                 p.link_bucket(item.first);
                 if (s.purgeable_units() != 0) p.wait_for_purge(item.first, now);

@@ -1,5 +1,5 @@
-// runs.hpp: free runs of slots of one kind, found by size and joined with their neighbours. Two instances: reserved and cached.
-// Everything here happens under the pool's lock.
+// runs.hpp: free runs of slots of one kind, found by size and joined with their neighbours. Two
+// instances: reserved and cached. Everything here happens under the pool's lock.
 //
 // INV runs.1  each run of this kind is in the bin of floor(log2(its length)), once
 // INV runs.2  no two runs of this kind touch
@@ -13,13 +13,15 @@ namespace hak {
 
 template <World W, SlotKind kKind>
 class Runs {
-public:
+  public:
     static constexpr std::uint32_t kNone = UINT32_MAX;
 
-    // Puts slots [first, first + count) in, joined with neighbours of this kind. Returns the joined run's first slot.
-    // `absorbed(slot)` is told of each neighbour's first slot before it disappears into the joined run.
+    // Puts slots [first, first + count) in, joined with neighbours of this kind. Returns the joined
+    // run's first slot. `absorbed(slot)` is told of each neighbour's first slot before it
+    // disappears into the joined run.
     template <class Absorbed>
-    std::uint32_t insert(std::uint32_t first, std::uint32_t count, std::uint32_t frontier, Absorbed absorbed) {
+    std::uint32_t insert(std::uint32_t first, std::uint32_t count, std::uint32_t frontier,
+                         Absorbed absorbed) {
         if (first > 0 && slot(first - 1).kind.get() == kKind) {
             const std::uint32_t left = slot(first - 1).run_first.get();
             absorbed(left);
@@ -27,7 +29,8 @@ public:
             remove(left);
             first = left;
         }
-        if (const std::uint32_t right = first + count; right < frontier && slot(right).kind.get() == kKind) {
+        if (const std::uint32_t right = first + count;
+            right < frontier && slot(right).kind.get() == kKind) {
             absorbed(right);
             count += slot(right).run_slots.get();
             remove(right);
@@ -37,7 +40,8 @@ public:
         return first;
     }
 
-    // Takes the run that starts at `first` out of its bin; it stays formed, and the caller gives it a kind.
+    // Takes the run that starts at `first` out of its bin; it stays formed, and the caller gives it
+    // a kind.
     void remove(std::uint32_t first) {
         SuperSlab<W>& s = slot(first);
         const unsigned bin = log2_floor(s.run_slots.get());
@@ -50,14 +54,17 @@ public:
         slots_.set(slots_.get() - s.run_slots.get());
     }
 
-    // A run with room for `count` slots at a multiple of `alignment_bytes`; kNone if there is none. `*at` is where they begin. Of each bin a
-    // few runs are looked at, which keeps the lock's hold short; `thorough`: all of them.
-    std::uint32_t find(std::uint32_t count, std::size_t alignment_bytes, bool thorough, std::uint32_t* at) const {
+    // A run with room for `count` slots at a multiple of `alignment_bytes`; kNone if there is none.
+    // `*at` is where they begin. Of each bin a few runs are looked at, which keeps the lock's hold
+    // short; `thorough`: all of them.
+    std::uint32_t find(std::uint32_t count, std::size_t alignment_bytes, bool thorough,
+                       std::uint32_t* at) const {
         const int most = thorough ? INT_MAX : kLookMax;
         for (unsigned bin = log2_floor(count); bin < kBins; ++bin) {
             std::uint32_t best = kNone;
             int looked = 0;
-            for (std::uint32_t i = heads_[bin].get(); i != 0 && looked < most; i = slot(i - 1).next.get(), ++looked) {
+            for (std::uint32_t i = heads_[bin].get(); i != 0 && looked < most;
+                 i = slot(i - 1).next.get(), ++looked) {
                 const std::uint32_t first = i - 1, length = slot(first).run_slots.get();
                 const std::uint32_t start = aligned_slot(first, alignment_bytes);
                 if (start + count > first + length) continue;
@@ -76,7 +83,8 @@ public:
     template <class Visit>
     void for_each(Visit visit) const {
         for (unsigned bin = 0; bin < kBins; ++bin) {
-            for (std::uint32_t i = heads_[bin].get(); i != 0; i = slot(i - 1).next.get()) visit(i - 1);
+            for (std::uint32_t i = heads_[bin].get(); i != 0; i = slot(i - 1).next.get())
+                visit(i - 1);
         }
     }
 
@@ -94,10 +102,11 @@ public:
     // First slot at or after `first` whose address is a multiple of alignment_bytes.
     static std::uint32_t aligned_slot(std::uint32_t first, std::size_t alignment_bytes) {
         if (alignment_bytes <= Window<W>::kSuperSlabBytes) return first;
-        return static_cast<std::uint32_t>(window<W>.slot_of(align_up(window<W>.slot_address(first), alignment_bytes)));
+        return static_cast<std::uint32_t>(
+            window<W>.slot_of(align_up(window<W>.slot_address(first), alignment_bytes)));
     }
 
-private:
+  private:
     template <World>
     friend class Audit;
 
@@ -120,12 +129,15 @@ private:
     Plain<W, std::size_t> slots_{};
 };
 
-// Slots in the order in which they became due, for purging or for decommitting. Under the pool's lock.
-// INV decay.1  in_decay  <=>  the slot is on exactly one queue. A queue is served from its front; an entry that was split off an
-//              older one, or joined it, may wait behind younger ones, never longer than the delay once more.
+// Slots in the order in which they became due, for purging or for decommitting. Under the pool's
+// lock.
+// INV decay.1  in_decay  <=>  the slot is on exactly one queue. A queue is served from its front;
+//                             an entry that was split off an
+//              older one, or joined it, may wait behind younger ones, never longer than the delay
+//              once more.
 template <World W>
 class DecayQueue {
-public:
+  public:
     void push(std::uint32_t i, std::uint64_t now_ms) {
         SuperSlab<W>& s = slot(i);
         HAK_ASSERT(!s.in_decay.get());
@@ -162,7 +174,7 @@ public:
         return !is_empty() && slot(front()).since_ms.get() + delay_ms <= now_ms;
     }
 
-private:
+  private:
     template <World>
     friend class Audit;
 

@@ -1,17 +1,23 @@
-// slab.hpp: the record of one unit in the slab table: who owns it, what it holds, and the remote word.
+// slab.hpp: the record of one unit in the slab table: who owns it, what it holds, and the remote
+// word.
 //
-// A slab is one unit or several; the record of its first unit is the slab's, the others repeat what a free needs to read.
-// Fields are grouped by writer. `owner`, `start`, `limit`, `inverse`, `shift`, `size_class` and `state` may be read by any
-// thread at any time (a wild or double free reads them), so they are relaxed atomics; the rest of the first line is touched by the
-// holder of the owner heap's token alone. The remote word has a line of its own, because other threads write it.
+// A slab is one unit or several; the record of its first unit is the slab's, the others repeat what
+// a free needs to read. Fields are grouped by writer. `owner`, `start`, `limit`, `inverse`,
+// `shift`, `size_class` and `state` may be read by any thread at any time (a wild or double free
+// reads them), so they are relaxed atomics; the rest of the first line is touched by the holder of
+// the owner heap's token alone. The remote word has a line of its own, because other threads write
+// it.
 //
 // INV slab.1   state == slab  =>  owner != null and the unit belongs to exactly one slab
-// INV slab.2   used + free_count == limit, and limit + untouched == the class's capacity at this place (used: with the client, in a
-//              TLS-SLL or bump range, or on the remote list). Blocks from limit on were never given out, and cannot be freed.
+// INV slab.2   used + free_count == limit, and limit + untouched == the class's capacity at this
+//              place (used: with the client, in a TLS-SLL or bump range, or on the remote list).
+//              Blocks from limit on were never given out, and cannot be freed.
 // INV slab.3   the free list holds free_count blocks of this slab, each once, closed (block.1)
-// INV slab.4   the slab is on its owner's partial list of its class  <=>  free_count + untouched > 0
+// INV slab.4   the slab is on its owner's partial list of its class  <=>  free_count + untouched >
+//              0
 // INV slab.5   a slab is released only with used == 0 and remote == {null, not queued}
-// INV slab.6   remote.queued  <=>  the slab is on its owner's pending list, or the thread that set the bit is about to push it
+// INV slab.6   remote.queued  <=>  the slab is on its owner's pending list, or the thread that set
+//                                  the bit is about to push it
 #pragma once
 
 #include "mem/block.hpp"
@@ -21,59 +27,76 @@ namespace hak {
 template <World W>
 struct Heap;
 
-// What a unit is, seen from an address. A Large or Big record stands at the block's first unit only. kept: a Large run that a heap keeps.
+// What a unit is, seen from an address. A Large or Big record stands at the block's first unit
+// only. kept: a Large run that a heap keeps.
 enum class UnitState : std::uint8_t { free = 0, slab, large, big, kept };
 
 template <World W>
 struct alignas(2 * kCacheLine) Slab {
     // Any thread reads; written by the slab's opener and at release.
     Atomic<W, Heap<W>*> owner;
-    Atomic<W, Address> start;            // first block; for Large and Big the block itself
+    Atomic<W, Address> start;  // first block; for Large and Big the block itself
     Atomic<W, std::uint32_t> inverse;
-    Atomic<W, std::uint16_t> limit;      // blocks that left the slab at least once, or are in a bump range: the first ones
+    // blocks that left the slab at least once, or are in a bump range: the first ones
+    Atomic<W, std::uint16_t> limit;
     Atomic<W, std::uint8_t> shift;
     Atomic<W, std::uint8_t> size_class;
 
-    // Holder of the owner's token only. Of a Large block `units` alone, and of a Large or Big one `way` and `site`: they are its client's, who
-    // has the block from one that wrote them.
+    // Holder of the owner's token only. Of a Large block `units` alone, and of a Large or Big one
+    // `way` and `site`: they are its client's, who has the block from one that wrote them.
     Plain<W, Address> free_head;
-    Plain<W, Slab*> next;                // partial list of the owner, per class
+    Plain<W, Slab*> next;  // partial list of the owner, per class
     Plain<W, Slab*> prev;
     Plain<W, std::uint16_t> used;
     Plain<W, std::uint16_t> free_count;
-    Plain<W, std::uint16_t> untouched;   // blocks behind limit
+    Plain<W, std::uint16_t> untouched;  // blocks behind limit
     Plain<W, std::uint8_t> units;
-    Plain<W, std::uint8_t> way;          // whose freed run this one replaces (kept.hpp); not 0: `site` is said
-    Atomic<W, UnitState> state;          // any thread reads
-    Plain<W, bool> zero_tail;            // the untouched blocks are known to be zero
+    // whose freed run this one replaces (kept.hpp); not 0: `site` is said
+    Plain<W, std::uint8_t> way;
+    Atomic<W, UnitState> state;  // any thread reads
+    Plain<W, bool> zero_tail;    // the untouched blocks are known to be zero
 
     // Any thread writes.
     alignas(kCacheLine) Atomic<W, Address> remote;  // head of the remote list | queued bit
-    Plain<W, Slab*> pending_next;        // written by the thread that set queued, read by the popper of the pending list
-    Plain<W, Address> site;              // who asked for a Large or Big block; here, so that what says no site touches the first line alone
+    // written by the thread that set queued, read by the popper of the pending list
+    Plain<W, Slab*> pending_next;
+    // who asked for a Large or Big block; here, so that what says no site touches the first line
+    // alone
+    Plain<W, Address> site;
 
     static constexpr std::uint32_t kNotABlock = UINT32_MAX;
 
-    // Index of the block that starts at `p`; >= limit if none does. One multiplication: an offset that is a multiple of
-    // 2^shift * odd becomes its quotient when multiplied by odd's inverse and rotated; any other offset becomes a number above every
-    // quotient that fits (Granlund & Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
+    // Index of the block that starts at `p`; >= limit if none does. One multiplication: an offset
+    // that is a multiple of 2^shift * odd becomes its quotient when multiplied by odd's inverse and
+    // rotated; any other offset becomes a number above every quotient that fits (Granlund &
+    // Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
     HAK_WRAPS HAK_INLINE std::uint32_t index_of(Address p) const {
         const auto offset = static_cast<std::uint32_t>(p - start.load(order::relaxed));
         return std::rotr(offset * inverse.load(order::relaxed), shift.load(order::relaxed));
     }
     // Precondition: p lies in this slab's units.
-    HAK_INLINE bool is_block_start(Address p) const { return index_of(p) < limit.load(order::relaxed); }
+    HAK_INLINE bool is_block_start(Address p) const {
+        return index_of(p) < limit.load(order::relaxed);
+    }
     // For any address at all, such as a link that may have been overwritten.
-    HAK_WRAPS bool holds(Address p) const { return (p - start.load(order::relaxed)) >> 32 == 0 && is_block_start(p); }
+    HAK_WRAPS bool holds(Address p) const {
+        return (p - start.load(order::relaxed)) >> 32 == 0 && is_block_start(p);
+    }
 
-    std::size_t block_bytes() const { return Classes<W>::block_bytes(size_class.load(order::relaxed)); }
-    Address block_address(std::uint32_t index) const { return start.load(order::relaxed) + index * block_bytes(); }
+    std::size_t block_bytes() const {
+        return Classes<W>::block_bytes(size_class.load(order::relaxed));
+    }
+    Address block_address(std::uint32_t index) const {
+        return start.load(order::relaxed) + index * block_bytes();
+    }
     bool has_room() const { return free_count.get() + untouched.get() > 0; }
 
-    // Moves the border between the blocks that may be out and the untouched ones behind; all units' records repeat it.
+    // Moves the border between the blocks that may be out and the untouched ones behind; all units'
+    // records repeat it.
     void set_limit(std::uint32_t blocks) {
         for (unsigned u = 0; u < units.get(); ++u) {
-            // relaxed: whoever frees a block has it from somebody who got it after this; wild pointers may see anything.
+            // relaxed: whoever frees a block has it from somebody who got it after this; wild
+            // pointers may see anything.
             this[u].limit.store(static_cast<std::uint16_t>(blocks), order::relaxed);
         }
     }
@@ -93,7 +116,8 @@ struct alignas(2 * kCacheLine) Slab {
         set_limit(limit.load(order::relaxed) - count);
     }
 
-    // Puts a block that the holder has on the free list. Precondition: b is a block of this slab that counts as used.
+    // Puts a block that the holder has on the free list. Precondition: b is a block of this slab
+    // that counts as used.
     void give(Block<W>* b, Address secret) {
         b->close(free_head.get(), secret);
         free_head.set(address_of(b));

@@ -1,7 +1,7 @@
 // elo.hpp: strategies rated by pairwise comparison (A. E. Elo: The Rating of Chessplayers, 1978).
 //
-// Ratings are integers, in thousandths of a point: what one strategy wins the other loses, to the last digit, so that the sum of all
-// ratings never changes.
+// Ratings are integers, in thousandths of a point: what one strategy wins the other loses, to the
+// last digit, so that the sum of all ratings never changes.
 #pragma once
 
 #include "policy/arithmetic.hpp"
@@ -17,15 +17,18 @@ struct Rating {
 };
 
 class Elo {
-public:
-    static constexpr std::int64_t kK = 32'000;            // millipoints at stake in one comparison
-    static constexpr unsigned kExplorePermille = 100;     // epsilon
-    static constexpr std::uint64_t kSamplesMin = 50;      // trials of each strategy before any is dropped
+  public:
+    static constexpr std::int64_t kK = 32'000;         // millipoints at stake in one comparison
+    static constexpr unsigned kExplorePermille = 100;  // epsilon
+    // trials of each strategy before any is dropped
+    static constexpr std::uint64_t kSamplesMin = 50;
     static constexpr unsigned kSurvivors = 6;
     static constexpr double kDrawMargin = 0.01;
-    static constexpr double kKeep = 0.98;                 // weight of older trials, from one window to the next
+    // weight of older trials, from one window to the next
+    static constexpr double kKeep = 0.98;
 
-    // Until each active strategy has its minimum of samples, the one with fewest; then the leader, or one time in ten any of the others.
+    // Until each active strategy has its minimum of samples, the one with fewest; then the leader,
+    // or one time in ten any of the others.
     Strategy select(Random& random) const {
         if (!has_tried_all()) return least_sampled();
         if (!random.chance(kExplorePermille)) return best();
@@ -34,8 +37,9 @@ public:
 
     void record(Strategy s, const Cost& cost) { samples_.record(s, cost); }
 
-    // At the end of a window: every active strategy meets every other; who has the lower score wins. Once all have enough samples, the
-    // best go on alone. Without a new sample nobody meets: what was compared once proves nothing more. Returns the leader.
+    // At the end of a window: every active strategy meets every other; who has the lower score
+    // wins. Once all have enough samples, the best go on alone. Without a new sample nobody meets:
+    // what was compared once proves nothing more. Returns the leader.
     Strategy recompute() {
         if (samples_.count() == compared_) return best();
         compared_ = samples_.count();
@@ -78,14 +82,16 @@ public:
         }
         return kDefaultStrategy;
     }
-    // Against the mean of all strategies, dropped ones too: what things are worth must not depend on who is left.
+    // Against the mean of all strategies, dropped ones too: what things are worth must not depend
+    // on who is left.
     double score(Strategy s) const { return samples_.score(s, samples_.mean()); }
 
     // One comparison. `score` is twice what the first one gets: 2 it won, 1 a draw, 0 it lost.
     void compare(Strategy first, Strategy second, unsigned score) {
         Rating& a = ratings_[index_of(first)];
         Rating& b = ratings_[index_of(second)];
-        const double expected = 1 / (1 + exp_of(static_cast<double>(b.millipoints - a.millipoints) * kLn10 / 400'000));
+        const double expected =
+            1 / (1 + exp_of(static_cast<double>(b.millipoints - a.millipoints) * kLn10 / 400'000));
         const double gain = static_cast<double>(kK) * (score / 2.0 - expected);
         const auto won = static_cast<std::int64_t>(gain < 0 ? gain - 0.5 : gain + 0.5);
         a.millipoints += won;
@@ -94,7 +100,7 @@ public:
         (score == 2 ? b.losses : score == 1 ? b.draws : b.wins) += 1;
     }
 
-private:
+  private:
     bool ranks_before(Strategy a, Strategy b) const {
         const Rating &x = rating(a), &y = rating(b);
         return x.active != y.active ? x.active : x.millipoints > y.millipoints;
@@ -106,7 +112,8 @@ private:
     }
     unsigned active_mask() const {
         unsigned mask = 0;
-        for (unsigned i = 0; i < kStrategies; ++i) mask |= static_cast<unsigned>(ratings_[i].active) << i;
+        for (unsigned i = 0; i < kStrategies; ++i)
+            mask |= static_cast<unsigned>(ratings_[i].active) << i;
         return mask;
     }
     unsigned active_count() const { return static_cast<unsigned>(std::popcount(active_mask())); }
@@ -119,14 +126,18 @@ private:
     Strategy least_sampled() const {
         Strategy least = best();
         for (unsigned i = 0; i < kStrategies; ++i) {
-            if (ratings_[i].active && samples_.count(strategy_at(i)) < samples_.count(least)) least = strategy_at(i);
+            if (ratings_[i].active && samples_.count(strategy_at(i)) < samples_.count(least))
+                least = strategy_at(i);
         }
         return least;
     }
     void meet(unsigned a, unsigned b, const double* scores) {
         if (scores[a] == Samples::kUnknown || scores[b] == Samples::kUnknown) return;
         const double margin = kDrawMargin * (scores[a] < scores[b] ? scores[a] : scores[b]);
-        compare(strategy_at(a), strategy_at(b), scores[a] < scores[b] - margin ? 2 : scores[b] < scores[a] - margin ? 0 : 1);
+        compare(strategy_at(a), strategy_at(b),
+                scores[a] < scores[b] - margin   ? 2
+                : scores[b] < scores[a] - margin ? 0
+                                                 : 1);
     }
     void drop_all_but_survivors() {
         Strategy dropped[kStrategies];

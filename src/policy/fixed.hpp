@@ -7,7 +7,7 @@
 namespace hak::policy {
 
 class Fixed {
-public:
+  public:
     Strategy select(Random&) const { return kDefaultStrategy; }
     void record(Strategy s, const Cost& cost) { samples_.record(s, cost); }
     Strategy recompute() { return kDefaultStrategy; }
@@ -16,7 +16,7 @@ public:
     Strategy best() const { return kDefaultStrategy; }
     const Samples& samples() const { return samples_; }
 
-private:
+  private:
     Samples samples_;
 };
 

@@ -1,28 +1,30 @@
-// learner.hpp: the learner of a process: any thread's slow path brings what a call cost, and one of them ends the trial and publishes the
-// next decision.
+// learner.hpp: the learner of a process: any thread's slow path brings what a call cost, and one of
+// them ends the trial and publishes the next decision.
 //
-// Nobody waits for the learner: who finds it busy goes on, and the call counts as missed. It calls nothing that allocates or takes another
-// lock, so that its lock comes behind all others, and fork can take it last.
+// Nobody waits for the learner: who finds it busy goes on, and the call counts as missed. It calls
+// nothing that allocates or takes another lock, so that its lock comes behind all others, and fork
+// can take it last.
 //
 // INV learner.1  the word changes under the lock alone; its generation counts the decisions
 // INV learner.2  every call that was offered was noted, or counts as missed
 #pragma once
 
+#include "sys/lock.hpp"
+
 #include "policy/decision.hpp"
 #include "policy/trials.hpp"
-#include "sys/lock.hpp"
 
 namespace hak::policy {
 
 // What is read of the process twice in a trial.
 struct Reading {
-    std::uint64_t faults = 0;       // since the process began
+    std::uint64_t faults = 0;  // since the process began
 };
 
 // `Mind` decides; it is touched under the lock alone. Trials<Elo> ships.
 template <World W, class Mind>
 class Learner {
-public:
+  public:
     constexpr Learner() = default;
 
     // relaxed: the word is all that is published; nothing else is read because of what it says.
@@ -37,10 +39,12 @@ public:
         publish();
     }
 
-    // One call for a Large or Big block that took `ns`, under the strategy in force; `held` are the free dirty bytes after it. `read` is
-    // asked for a Reading when the trial begins to count, and when it is over. Returns what the end of a window led to.
+    // One call for a Large or Big block that took `ns`, under the strategy in force; `held` are the
+    // free dirty bytes after it. `read` is asked for a Reading when the trial begins to count, and
+    // when it is over. Returns what the end of a window led to.
     template <class Read>
-    Turn note(std::uint64_t now_ns, std::size_t bytes, std::uint64_t ns, std::size_t held, Read read) {
+    Turn note(std::uint64_t now_ns, std::size_t bytes, std::uint64_t ns, std::size_t held,
+              Read read) {
         if (!lock_.try_acquire()) {
             missed_.fetch_add(1, order::relaxed);  // relaxed: a count of its own
             return Turn::none;
@@ -79,11 +83,12 @@ public:
     }
     Lock<W>& lock() { return lock_; }
 
-private:
+  private:
     // What was held since the last look counts for as long as it was.
     void hold(std::uint64_t now_ns, std::size_t held) {
         if (const std::uint64_t since = held_since_ns_.get(); now_ns > since) {
-            held_.set(held_.get() + static_cast<double>(held_bytes_.get()) * (static_cast<double>(now_ns - since) * 1e-6));
+            held_.set(held_.get() + static_cast<double>(held_bytes_.get()) *
+                                        (static_cast<double>(now_ns - since) * 1e-6));
             held_since_ns_.set(now_ns);
         }
         held_bytes_.set(held);
@@ -92,9 +97,13 @@ private:
     Turn advance(std::uint64_t now_ns, Read read) {
         switch (mind_.advance(now_ns)) {
             case Stage::carry_over:
-            case Stage::measured: return Turn::none;
-            case Stage::counts: count_from(now_ns, read()); return Turn::none;
-            case Stage::over: break;
+            case Stage::measured:
+                return Turn::none;
+            case Stage::counts:
+                count_from(now_ns, read());
+                return Turn::none;
+            case Stage::over:
+                break;
         }
         return close_trial(now_ns, read());
     }
@@ -106,8 +115,10 @@ private:
     Turn close_trial(std::uint64_t now_ns, const Reading& reading) {
         hold(now_ns, held_bytes_.get());
         // A forked child's faults are counted from zero: those before the fork are the parent's.
-        const std::uint64_t before = reading.faults < faults_before_.get() ? 0 : faults_before_.get();
-        const Turn turn = mind_.close_trial(now_ns, static_cast<double>(reading.faults - before), held_.get());
+        const std::uint64_t before =
+            reading.faults < faults_before_.get() ? 0 : faults_before_.get();
+        const Turn turn =
+            mind_.close_trial(now_ns, static_cast<double>(reading.faults - before), held_.get());
         publish();
         return turn;
     }
@@ -127,8 +138,8 @@ private:
     Plain<W, std::uint32_t> generation_;
     Plain<W, std::uint64_t> noted_;
     Plain<W, std::uint64_t> faults_before_, held_since_ns_;
-    Plain<W, std::size_t> held_bytes_;   // at the last look
-    Plain<W, double> held_;              // bytes x milliseconds, since the trial counts
+    Plain<W, std::size_t> held_bytes_;  // at the last look
+    Plain<W, double> held_;             // bytes x milliseconds, since the trial counts
 };
 
 }  // namespace hak::policy

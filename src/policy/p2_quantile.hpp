@@ -1,5 +1,6 @@
-// p2_quantile.hpp: a quantile of a stream in five markers (R. Jain, I. Chlamtac: The P2 Algorithm for Dynamic Calculation of Quantiles and
-// Histograms Without Storing Observations, Communications of the ACM 28, 1985).
+// p2_quantile.hpp: a quantile of a stream in five markers (R. Jain, I. Chlamtac: The P2 Algorithm
+// for Dynamic Calculation of Quantiles and Histograms Without Storing Observations, Communications
+// of the ACM 28, 1985).
 //
 // INV p2.1  heights rise: q[0] <= ... <= q[4]; q[0] is the least and q[4] the largest observation
 // INV p2.2  positions rise strictly, from 1 to the number of observations
@@ -10,7 +11,7 @@
 namespace hak::policy {
 
 class P2Quantile {
-public:
+  public:
     explicit constexpr P2Quantile(double quantile = 0.99) : quantile_(quantile) {}
 
     void add(double x) {
@@ -52,7 +53,7 @@ public:
         return count_ < 5 || (position_[0] == 1 && position_[4] == static_cast<double>(count_));
     }
 
-private:
+  private:
     constexpr double fraction(unsigned i) const {
         const double fractions[5] = {0, quantile_ / 2, quantile_, (1 + quantile_) / 2, 1};
         return fractions[i];
@@ -62,10 +63,14 @@ private:
         for (; i > 0 && q_[i - 1] > x; --i) q_[i] = q_[i - 1];
         q_[i] = x;
     }
-    // Marker i moves by one place: along a parabola through its neighbours, or on a line where the parabola leaves their order.
+    // Marker i moves by one place: along a parabola through its neighbours, or on a line where the
+    // parabola leaves their order.
     void move(unsigned i, int d) {
-        const double left = position_[i] - position_[i - 1], right = position_[i + 1] - position_[i];
-        const double parabolic = q_[i] + d / (left + right) * ((left + d) * (q_[i + 1] - q_[i]) / right + (right - d) * (q_[i] - q_[i - 1]) / left);
+        const double left = position_[i] - position_[i - 1],
+                     right = position_[i + 1] - position_[i];
+        const double parabolic = q_[i] + d / (left + right) *
+                                             ((left + d) * (q_[i + 1] - q_[i]) / right +
+                                              (right - d) * (q_[i] - q_[i - 1]) / left);
         if (q_[i - 1] < parabolic && parabolic < q_[i + 1]) {
             q_[i] = parabolic;
         } else {

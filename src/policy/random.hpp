@@ -1,5 +1,5 @@
-// random.hpp: the learner's random numbers: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014).
-// The same seed gives the same decisions.
+// random.hpp: the learner's random numbers: SplitMix64 (Steele, Lea, Flood: Fast Splittable
+// Pseudorandom Number Generators, OOPSLA 2014). The same seed gives the same decisions.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 namespace hak::policy {
 
 class Random {
-public:
+  public:
     explicit constexpr Random(std::uint64_t seed = 0) : state_(seed) {}
 
     constexpr std::uint64_t next() {
@@ -21,7 +21,7 @@ public:
     // True once in 1000 / permille calls.
     constexpr bool chance(unsigned permille) { return below(1000) < permille; }
 
-private:
+  private:
     std::uint64_t state_;
 };
 

@@ -1,6 +1,7 @@
 // samples.hpp: what each strategy cost so far, and one number to compare strategies by.
 //
-// Costs are doubles: they are measurements, of any magnitude, and only their ratios matter. Ratings (elo.hpp) are integers.
+// Costs are doubles: they are measurements, of any magnitude, and only their ratios matter. Ratings
+// (elo.hpp) are integers.
 #pragma once
 
 #include "policy/strategy.hpp"
@@ -9,10 +10,10 @@ namespace hak::policy {
 
 // What one trial cost: a stretch of calls that one strategy answered for.
 struct Cost {
-    double operations = 0;  // calls for Large and Big blocks
-    double nanoseconds = 0; // spent in them
-    double faults = 0;      // pages of the process that the system had to provide
-    double held = 0;        // free dirty bytes x milliseconds
+    double operations = 0;   // calls for Large and Big blocks
+    double nanoseconds = 0;  // spent in them
+    double faults = 0;       // pages of the process that the system had to provide
+    double held = 0;         // free dirty bytes x milliseconds
 
     constexpr void add(const Cost& c, double weight = 1) {
         operations += c.operations * weight;
@@ -32,14 +33,14 @@ struct Cost {
 inline constexpr double kTimeShare = 0.4, kFaultShare = 0.3, kHeldShare = 0.3;
 
 class Samples {
-public:
+  public:
     void record(Strategy s, Cost cost) {
         if (cost.operations <= 0) return;
         // A clock too coarse to see a call must not make it free.
         if (cost.nanoseconds < cost.operations) cost.nanoseconds = cost.operations;
         if (warm_ != kWarmUp) return warm_up(cost);
-        // The clock goes on while the thread is preempted, and the faults are the whole process's: what is far more than usual says little about
-        // its strategy.
+        // The clock goes on while the thread is preempted, and the faults are the whole process's:
+        // what is far more than usual says little about its strategy.
         cost.nanoseconds = time_.believed(cost.nanoseconds / cost.operations) * cost.operations;
         cost.faults = faults_.believed(cost.faults / cost.operations) * cost.operations;
         sums_[index_of(s)].add(cost);
@@ -51,8 +52,8 @@ public:
     std::uint64_t count(Strategy s) const { return counts_[index_of(s)]; }
     std::uint64_t count() const { return count_all_; }
 
-    // Older trials lose weight against what follows, down to that of one call: the sums of a strategy that is not tried any more must stay
-    // numbers by which others can be divided.
+    // Older trials lose weight against what follows, down to that of one call: the sums of a
+    // strategy that is not tried any more must stay numbers by which others can be divided.
     void fade(double keep) {
         for (Cost& c : sums_) {
             if (c.operations * keep >= 1) c.scale(keep);
@@ -68,31 +69,40 @@ public:
         }
         return sum;
     }
-    // The weighted cost of an operation under `s`: 0.4 time + 0.3 faults + 0.3 bytes held x time, each as a multiple of the mean strategy's.
-    // A component that is zero in the mean says nothing, and adds nothing. Infinite, in effect, for a strategy without samples.
+    // The weighted cost of an operation under `s`: 0.4 time + 0.3 faults + 0.3 bytes held x time,
+    // each as a multiple of the mean strategy's. A component that is zero in the mean says nothing,
+    // and adds nothing. Infinite, in effect, for a strategy without samples.
     double score(Strategy s, const Cost& mean) const {
         const Cost& mine = sums_[index_of(s)];
         if (mine.operations <= 0) return kUnknown;
-        const double scale = mean.operations / mine.operations;  // the mean is a sum over so many strategies
-        const auto share = [&](double part, double value, double sum) { return sum <= 0 ? 0 : part * value * scale / sum; };
-        return share(kTimeShare, mine.nanoseconds, mean.nanoseconds) + share(kFaultShare, mine.faults, mean.faults) + share(kHeldShare, mine.held, mean.held);
+        // the mean is a sum over so many strategies
+        const double scale = mean.operations / mine.operations;
+        const auto share = [&](double part, double value, double sum) {
+            return sum <= 0 ? 0 : part * value * scale / sum;
+        };
+        return share(kTimeShare, mine.nanoseconds, mean.nanoseconds) +
+               share(kFaultShare, mine.faults, mean.faults) +
+               share(kHeldShare, mine.held, mean.held);
     }
 
     static constexpr double kUnknown = 1e300;
     static constexpr unsigned kWarmUp = 8;
 
-private:
-    // What an operation usually costs. That follows, slowly: costs that rise for good are believed after a while.
+  private:
+    // What an operation usually costs. That follows, slowly: costs that rise for good are believed
+    // after a while.
     class Usual {
-    public:
+      public:
         explicit constexpr Usual(double least) : least_(least) {}
 
         double believed(double each) {
-            const double most = kClamp * (usual_ < least_ ? least_ : usual_), believed = each < most ? each : most;
+            const double most = kClamp * (usual_ < least_ ? least_ : usual_),
+                         believed = each < most ? each : most;
             usual_ += (believed - usual_) / kTrials;
             return believed;
         }
-        // The n-th of the first trials, which only tell what is usual: the mean without the two that are highest.
+        // The n-th of the first trials, which only tell what is usual: the mean without the two
+        // that are highest.
         void begin(unsigned n, double each) {
             unsigned i = n;
             for (; i > 0 && first_[i - 1] > each; --i) first_[i] = first_[i - 1];
@@ -101,7 +111,7 @@ private:
             for (i = 0; i < kWarmUp - 2; ++i) usual_ += first_[i] / (kWarmUp - 2);
         }
 
-    private:
+      private:
         static constexpr double kClamp = 8, kTrials = 100;
 
         double least_, usual_ = 0;

@@ -1,10 +1,12 @@
-// trials.hpp: chooser and evolution together: trial after trial, one strategy is in force, and what the trial cost is that strategy's.
+// trials.hpp: chooser and evolution together: trial after trial, one strategy is in force, and what
+// the trial cost is that strategy's.
 //
-// What a strategy decides is paid for later: a block that is cached today is purged, and faults its pages in anew, when it has been free for
-// a while. So a trial lasts twice as long as that, and only what its second half costs is counted: by then what earlier strategies left is
-// gone. (A switchback experiment with a carry-over period: Bojinov, Simchi-Levi and Zhao, Design and Analysis of Switchback Experiments, 2023.)
-// A window is many trials. Costs are measured around all calls, whoever made them, so a strategy is in force for the whole process, never
-// for one call.
+// What a strategy decides is paid for later: a block that is cached today is purged, and faults its
+// pages in anew, when it has been free for a while. So a trial lasts twice as long as that, and
+// only what its second half costs is counted: by then what earlier strategies left is gone. (A
+// switchback experiment with a carry-over period: Bojinov, Simchi-Levi and Zhao, Design and
+// Analysis of Switchback Experiments, 2023.) A window is many trials. Costs are measured around all
+// calls, whoever made them, so a strategy is in force for the whole process, never for one call.
 #pragma once
 
 #include "policy/decision.hpp"
@@ -21,11 +23,12 @@ enum class Stage : std::uint8_t {
 
 template <class Chooser>
 class Trials {
-public:
+  public:
     constexpr Trials() = default;
     // `carry_over_ns`: for how long a decision may go on costing something.
     explicit constexpr Trials(const EvolutionConfig& evolution, std::uint64_t carry_over_ns)
-        : carry_over_ns_(carry_over_ns), evolution_(with_time_for_trials(evolution, carry_over_ns)) {}
+        : carry_over_ns_(carry_over_ns),
+          evolution_(with_time_for_trials(evolution, carry_over_ns)) {}
 
     void begin(std::uint64_t now_ns, std::uint64_t seed, Phase phase = Phase::learn) {
         random_ = Random(seed);
@@ -35,7 +38,9 @@ public:
 
     // What is in force.
     Strategy strategy() const { return strategy_; }
-    Decision decision() const { return {strategy_, evolution_.confirmed(), evolution_.candidate(), evolution_.phase()}; }
+    Decision decision() const {
+        return {strategy_, evolution_.confirmed(), evolution_.candidate(), evolution_.phase()};
+    }
 
     // One operation, under the strategy in force.
     void note(std::size_t bytes, double nanoseconds) {
@@ -55,7 +60,8 @@ public:
         return Stage::counts;
     }
 
-    // Ends the trial, and the window with it if that is over too. `faults` and `held` are what was added since Stage::counts.
+    // Ends the trial, and the window with it if that is over too. `faults` and `held` are what was
+    // added since Stage::counts.
     Turn close_trial(std::uint64_t now_ns, double faults, double held) {
         cost_.faults = faults;
         cost_.held = held;
@@ -65,16 +71,19 @@ public:
         }
         Turn turn = Turn::none;
         if (evolution_.window_is_over(now_ns)) {
-            const Strategy best = evolution_.phase() == Phase::learn ? chooser_.recompute() : chooser_.best();
-            turn = evolution_.close_window(now_ns, best, chooser_.samples().mean(), chooser_.has_tried_all());
+            const Strategy best =
+                evolution_.phase() == Phase::learn ? chooser_.recompute() : chooser_.best();
+            turn = evolution_.close_window(now_ns, best, chooser_.samples().mean(),
+                                           chooser_.has_tried_all());
             if (turn == Turn::relearn) chooser_.reset();
         }
         decide(now_ns);
         return turn;
     }
 
-    // Compares the strategies before a window is over. Where all samples are the caller's, the leader comes into force; in the middle of a trial that
-    // measures, it would be charged for what another strategy cost.
+    // Compares the strategies before a window is over. Where all samples are the caller's, the
+    // leader comes into force; in the middle of a trial that measures, it would be charged for what
+    // another strategy cost.
     Strategy recompute() {
         const Strategy best = chooser_.recompute();
         if (evolution_.phase() == Phase::learn && !measures_) strategy_ = best;
@@ -86,10 +95,13 @@ public:
     const Evolution& evolution() const { return evolution_; }
     Random& random() { return random_; }
 
-private:
-    // Half as long again, at least, as the candidate's trials take in the mean: or each canary would end without them where trials are long.
-    static constexpr EvolutionConfig with_time_for_trials(EvolutionConfig config, std::uint64_t carry_over_ns) {
-        const std::uint64_t needed_ns = config.canary_trials * 1000 / config.canary_permille * 2 * carry_over_ns * 3 / 2;
+  private:
+    // Half as long again, at least, as the candidate's trials take in the mean: or each canary
+    // would end without them where trials are long.
+    static constexpr EvolutionConfig with_time_for_trials(EvolutionConfig config,
+                                                          std::uint64_t carry_over_ns) {
+        const std::uint64_t needed_ns =
+            config.canary_trials * 1000 / config.canary_permille * 2 * carry_over_ns * 3 / 2;
         if (config.canary_by_ns < needed_ns) config.canary_by_ns = needed_ns;
         return config;
     }
@@ -97,7 +109,8 @@ private:
         if (evolution_.phase() == Phase::learn) {
             strategy_ = chooser_.select(random_);
         } else {
-            strategy_ = evolution_.should_use_candidate(random_) ? evolution_.candidate() : evolution_.confirmed();
+            strategy_ = evolution_.should_use_candidate(random_) ? evolution_.candidate()
+                                                                 : evolution_.confirmed();
         }
         cost_ = Cost{};
         counts_ = false;
@@ -110,9 +123,9 @@ private:
     Evolution evolution_;
     Strategy strategy_ = kDefaultStrategy;
     Cost cost_;
-    std::uint64_t half_began_ns_ = 0;   // of the trial: what is carried over, or what counts
+    std::uint64_t half_began_ns_ = 0;  // of the trial: what is carried over, or what counts
     bool counts_ = false;
-    bool measures_ = false;             // any operation was noted
+    bool measures_ = false;  // any operation was noted
 };
 
 }  // namespace hak::policy

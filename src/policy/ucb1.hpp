@@ -1,5 +1,6 @@
-// ucb1.hpp: the other chooser: the strategy whose cost could be lowest, as far as its samples allow (P. Auer, N. Cesa-Bianchi, P. Fischer:
-// Finite-time Analysis of the Multiarmed Bandit Problem, Machine Learning 47, 2002).
+// ucb1.hpp: the other chooser: the strategy whose cost could be lowest, as far as its samples allow
+// (P. Auer, N. Cesa-Bianchi, P. Fischer: Finite-time Analysis of the Multiarmed Bandit Problem,
+// Machine Learning 47, 2002).
 #pragma once
 
 #include "policy/arithmetic.hpp"
@@ -9,8 +10,9 @@
 namespace hak::policy {
 
 class Ucb1 {
-public:
-    // The theorem wants rewards between 0 and 1. Scores lie around 1 and differ by tenths, so that the full width would explore for ever.
+  public:
+    // The theorem wants rewards between 0 and 1. Scores lie around 1 and differ by tenths, so that
+    // the full width would explore for ever.
     static constexpr double kWidth = 0.3;
 
     Strategy select(Random&) const {
@@ -21,7 +23,8 @@ public:
         for (unsigned i = 0; i < kStrategies; ++i) {
             const Strategy s = strategy_at(i);
             if (samples_.count(s) == 0) return s;
-            const double bound = samples_.score(s, mean) - kWidth * sqrt_of(total / static_cast<double>(samples_.count(s)));
+            const double bound = samples_.score(s, mean) -
+                                 kWidth * sqrt_of(total / static_cast<double>(samples_.count(s)));
             if (bound < lowest) {
                 lowest = bound;
                 chosen = s;
@@ -50,7 +53,7 @@ public:
     const Samples& samples() const { return samples_; }
     double score(Strategy s) const { return samples_.score(s, samples_.mean()); }
 
-private:
+  private:
     Samples samples_;
 };
 

@@ -1,7 +1,8 @@
-// block_map.hpp: which live blocks are samples: an open-addressing table from address to sample, bounded, in memory that is given to it.
-// Its owner serializes all calls.
+// block_map.hpp: which live blocks are samples: an open-addressing table from address to sample,
+// bounded, in memory that is given to it. Its owner serializes all calls.
 //
-// INV block_map.1  from the home of a sample's address to its slot, no slot is free: a look-up that meets a free slot is over
+// INV block_map.1  from the home of a sample's address to its slot, no slot is free: a look-up that
+//                  meets a free slot is over
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,8 @@ struct BlockSample {
     std::size_t bytes;
     double weight;
     std::uint64_t born_ms;
-    std::size_t room = 0;  // of the block of a small class that it stands in for; 0: it is what was asked for
+    // of the block of a small class that it stands in for; 0: it is what was asked for
+    std::size_t room = 0;
 };
 
 inline std::uint64_t hash_of(std::uint64_t x) {
@@ -29,7 +31,7 @@ inline std::uint64_t hash_of(std::uint64_t x) {
 
 template <unsigned kLog2>
 class BlockMap {
-public:
+  public:
     static constexpr std::size_t kSlots = std::size_t{1} << kLog2;
     // Above this, chains would grow long.
     static constexpr std::size_t kSamplesMax = kSlots / 4 * 3;
@@ -55,9 +57,11 @@ public:
         std::size_t i = slot_of(address);
         if (slots_[i].address == 0) return false;
         out = slots_[i];
-        // What follows moves up where its home lies at the hole or before it (Knuth 6.4, algorithm R).
+        // What follows moves up where its home lies at the hole or before it (Knuth 6.4, algorithm
+        // R).
         for (std::size_t j = next(i); slots_[j].address != 0; j = next(j)) {
-            const std::size_t from_home = wrapping_sub(j, home(slots_[j].address)) & (kSlots - 1), from_hole = wrapping_sub(j, i) & (kSlots - 1);
+            const std::size_t from_home = wrapping_sub(j, home(slots_[j].address)) & (kSlots - 1),
+                              from_hole = wrapping_sub(j, i) & (kSlots - 1);
             if (from_home < from_hole) continue;
             slots_[i] = slots_[j];
             i = j;
@@ -69,7 +73,7 @@ public:
 
     std::size_t size() const { return size_; }
 
-private:
+  private:
     static std::size_t home(Address address) { return hash_of(address) & (kSlots - 1); }
     static std::size_t next(std::size_t i) { return (i + 1) & (kSlots - 1); }
     // Where a sample of that address is, or the free slot that says that there is none.

@@ -1,10 +1,12 @@
-// profile.hpp: the heap profile of a process: its samples, and what they add up to. One lock, which comes after all others and under which
-// nothing is called; its memory is reserved once, when the profile opens, and bounded.
+// profile.hpp: the heap profile of a process: its samples, and what they add up to. One lock, which
+// comes after all others and under which nothing is called; its memory is reserved once, when the
+// profile opens, and bounded.
 #pragma once
+
+#include "sys/lock.hpp"
 
 #include "profile/sampler.hpp"
 #include "profile/tables.hpp"
-#include "sys/lock.hpp"
 
 namespace hak::profile {
 
@@ -13,17 +15,18 @@ struct Bounds {
 };
 
 struct Counters {
-    std::uint64_t samples;             // taken
-    std::uint64_t live_samples;        // of blocks that live
-    std::uint64_t overflowed_blocks;   // samples that were not taken: too many were live, or there was no memory for one
-    std::uint64_t overflowed_stacks;   // samples whose stack found no room, and
-    std::uint64_t overflowed_sites;    // whose site found none
+    std::uint64_t samples;       // taken
+    std::uint64_t live_samples;  // of blocks that live
+    // samples that were not taken: too many were live, or there was no memory for one
+    std::uint64_t overflowed_blocks;
+    std::uint64_t overflowed_stacks;  // samples whose stack found no room, and
+    std::uint64_t overflowed_sites;   // whose site found none
 };
 
 // W is not asked to be a World: the profile is named in one that is not complete.
 template <class W, Bounds kBounds = Bounds{}>
 class Profile {
-public:
+  public:
     constexpr Profile() = default;
 
     // Called once, before other threads run. False if there is no memory: nothing is sampled then.
@@ -74,8 +77,10 @@ public:
         counters_.overflowed_blocks += 1;
     }
 
-    // A block that was allocated and not handed out yet. `frames` are not empty or `site` says where. `room`: as in BlockSample.
-    void note(Address p, std::size_t bytes, Address site, const Address* frames, std::uint32_t depth, std::uint64_t now_ms, std::size_t room = 0) {
+    // A block that was allocated and not handed out yet. `frames` are not empty or `site` says
+    // where. `room`: as in BlockSample.
+    void note(Address p, std::size_t bytes, Address site, const Address* frames,
+              std::uint32_t depth, std::uint64_t now_ms, std::size_t room = 0) {
         const LockGuard<W> guard(lock_);
         take_out(p, now_ms);  // its free was not seen
         if (tables_->blocks.size() >= Blocks::kSamplesMax) {
@@ -92,8 +97,9 @@ public:
                 s.depth = depth;
                 for (std::uint32_t i = 0; i < depth; ++i) s.frames[i] = frames[i];
             });
-        const std::uint32_t row =
-            tables_->sites.find_or_add(hash_of(site), [=](const SiteRow& r) { return r.site == site; }, [=](SiteRow& r) { r.site = site; });
+        const std::uint32_t row = tables_->sites.find_or_add(
+            hash_of(site), [=](const SiteRow& r) { return r.site == site; },
+            [=](SiteRow& r) { r.site = site; });
         tables_->blocks.insert({p, stack, row, bytes, weight, now_ms, room});
         change_filter(p, true);
         tables_->stacks.at(stack).totals.add(bytes, weight);
@@ -102,9 +108,12 @@ public:
         counters_.samples += 1;
     }
 
-    // Whether a block may be a sample. relaxed: whoever frees a block has it from its allocator through the program's own synchronization, so
-    // the count of its sample is visible; whatever else is read costs a look-up.
-    bool may_be_sampled(Address p) const { return tables_->filter[filter_index(p)].load(order::relaxed) != 0; }
+    // Whether a block may be a sample. relaxed: whoever frees a block has it from its allocator
+    // through the program's own synchronization, so the count of its sample is visible; whatever
+    // else is read costs a look-up.
+    bool may_be_sampled(Address p) const {
+        return tables_->filter[filter_index(p)].load(order::relaxed) != 0;
+    }
 
     // The block is about to be freed.
     void forget(Address p, std::uint64_t now_ms) {
@@ -118,8 +127,8 @@ public:
         const BlockSample* const sample = tables_->blocks.find(p);
         return sample != nullptr ? sample->room : 0;
     }
-    // A sampled block that lives holds so many bytes from here on. It goes on standing for as many blocks as when it was chosen, so that sums
-    // stay unbiased.
+    // A sampled block that lives holds so many bytes from here on. It goes on standing for as many
+    // blocks as when it was chosen, so that sums stay unbiased.
     void resize(Address p, std::size_t bytes) {
         const LockGuard<W> guard(lock_);
         BlockSample* const sample = tables_->blocks.find(p);
@@ -157,8 +166,12 @@ public:
         Totals sum{};
         for (std::uint32_t i = 0; i < tables_->sites.count(); ++i) {
             const Totals& t = tables_->sites.at(i).totals;
-            sum = {sum.samples + t.samples,   sum.allocations + t.allocations, sum.bytes + t.bytes,
-                   sum.frees + t.frees, sum.freed_bytes + t.freed_bytes, sum.lifetime_ms + t.lifetime_ms};
+            sum = {sum.samples + t.samples,
+                   sum.allocations + t.allocations,
+                   sum.bytes + t.bytes,
+                   sum.frees + t.frees,
+                   sum.freed_bytes + t.freed_bytes,
+                   sum.lifetime_ms + t.lifetime_ms};
         }
         return sum;
     }
@@ -171,10 +184,12 @@ public:
         return c;
     }
 
-private:
+  private:
     using Blocks = BlockMap<kBounds.blocks_log2>;
     struct Tables {
-        typename W::Sync::template Atomic<std::uint32_t> filter[std::size_t{1} << kBounds.filter_log2];  // samples by a hash of the address
+        // samples by a hash of the address
+        typename W::Sync::template Atomic<std::uint32_t>
+            filter[std::size_t{1} << kBounds.filter_log2];
         Blocks blocks;
         RowTable<Stack, kBounds.stacks_log2> stacks;
         RowTable<SiteRow, kBounds.sites_log2> sites;
@@ -183,7 +198,9 @@ private:
     static std::size_t filter_index(Address p) { return hash_of(p) >> (64 - kBounds.filter_log2); }
     void change_filter(Address p, bool adds) {
         auto& count = tables_->filter[filter_index(p)];
-        count.store(adds ? count.load(order::relaxed) + 1 : count.load(order::relaxed) - 1, order::relaxed);  // relaxed: written under the lock; see may_be_sampled
+        // relaxed: written under the lock; see may_be_sampled
+        count.store(adds ? count.load(order::relaxed) + 1 : count.load(order::relaxed) - 1,
+                    order::relaxed);
     }
     void take_out(Address p, std::uint64_t now_ms) {
         BlockSample sample;

@@ -1,5 +1,6 @@
-// tables.hpp: what a profile adds up, by call stack and by call site. Rows are added and never removed, up to a bound; what finds no room
-// is counted in row 0, so that sums over all rows stay right. All zeros is a table without rows. The owner serializes all calls.
+// tables.hpp: what a profile adds up, by call stack and by call site. Rows are added and never
+// removed, up to a bound; what finds no room is counted in row 0, so that sums over all rows stay
+// right. All zeros is a table without rows. The owner serializes all calls.
 #pragma once
 
 #include "profile/block_map.hpp"
@@ -30,7 +31,8 @@ struct Totals {
     }
     // Neither a block more nor one less.
     void resize(std::size_t from, std::size_t to, double weight) {
-        (to > from ? bytes : freed_bytes) += weight * static_cast<double>(to > from ? to - from : from - to);
+        (to > from ? bytes : freed_bytes) +=
+            weight * static_cast<double>(to > from ? to - from : from - to);
     }
 };
 
@@ -64,10 +66,11 @@ struct SiteRow {
 
 template <class Row, unsigned kLog2>
 class RowTable {
-public:
+  public:
     static constexpr std::uint32_t kRows = std::uint32_t{1} << kLog2;
 
-    // The row for which `is_it` holds; a new one, which `fill` completes, if there is none; row 0 if there is no room.
+    // The row for which `is_it` holds; a new one, which `fill` completes, if there is none; row 0
+    // if there is no room.
     template <class Is, class Fill>
     std::uint32_t find_or_add(std::uint64_t hash, const Is& is_it, const Fill& fill) {
         std::size_t i = hash & (kIndices - 1);
@@ -89,7 +92,7 @@ public:
     std::uint32_t count() const { return used_ + 1; }
     std::uint64_t overflowed() const { return overflowed_; }
 
-private:
+  private:
     static constexpr std::size_t kIndices = std::size_t{2} << kLog2;
 
     std::uint64_t overflowed_;

@@ -1,11 +1,11 @@
-// pal_linux.hpp: the operating system that ships. Every function keeps errno, because malloc's success and free must.
+// pal_linux.hpp: the operating system that ships. Every function keeps errno, because malloc's
+// success and free must.
 #pragma once
 
 #include <cerrno>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
-
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -21,13 +21,13 @@
 namespace hak {
 
 class ErrnoKeeper {
-public:
+  public:
     ErrnoKeeper() : saved_(errno) {}
     ~ErrnoKeeper() { errno = saved_; }
     ErrnoKeeper(const ErrnoKeeper&) = delete;
     ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
 
-private:
+  private:
     int saved_;
 };
 
@@ -41,8 +41,9 @@ struct LinuxPal {
         return static_cast<std::size_t>(info.totalram) * info.mem_unit;
     }
 
-    // How much address space RLIMIT_AS leaves; SIZE_MAX without a limit. What is mapped already is the first number of
-    // /proc/self/statm; where it cannot be read, a quarter of the limit is taken to be in use.
+    // How much address space RLIMIT_AS leaves; SIZE_MAX without a limit. What is mapped already is
+    // the first number of /proc/self/statm; where it cannot be read, a quarter of the limit is
+    // taken to be in use.
     static std::size_t address_space_left() {
         ErrnoKeeper keep;
         struct rlimit limit;
@@ -58,13 +59,16 @@ struct LinuxPal {
         if (begin == 0) return reserve_below(bytes, alignment);
         const Address aligned = align_up(begin, alignment);
         if (aligned != begin) ::munmap(pointer_to<void>(begin), aligned - begin);
-        if (const std::size_t tail = begin + alignment - aligned; tail != 0) ::munmap(pointer_to<void>(aligned + bytes), tail);
+        if (const std::size_t tail = begin + alignment - aligned; tail != 0)
+            ::munmap(pointer_to<void>(aligned + bytes), tail);
         return pointer_to<void>(aligned);
     }
-    // The same for a table of which little is ever written: what is committed of it is not counted either, unless the system counts strictly.
+    // The same for a table of which little is ever written: what is committed of it is not counted
+    // either, unless the system counts strictly.
     static void* reserve_sparse(std::size_t bytes) {
         ErrnoKeeper keep;
-        void* const p = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* const p =
+            ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         return p == MAP_FAILED ? nullptr : p;
     }
     static void unreserve(void* p, std::size_t bytes) {
@@ -84,20 +88,24 @@ struct LinuxPal {
         ErrnoKeeper keep;
         struct rlimit limit;
         if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY) return true;
-        void* const p = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const p =
+            ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED) return false;
         ::munmap(p, bytes);
         return true;
     }
-    // mprotect(PROT_NONE) would keep the commit charge; a fresh mapping over the range returns it and is one call.
+    // mprotect(PROT_NONE) would keep the commit charge; a fresh mapping over the range returns it
+    // and is one call.
     static bool decommit(void* p, std::size_t bytes) {
         ErrnoKeeper keep;
-        return ::mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+        return ::mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+               MAP_FAILED;
     }
     static bool purge(void* p, std::size_t bytes) {
         ErrnoKeeper keep;
         if (::madvise(p, bytes, MADV_DONTNEED) == 0) return true;
-        // Locked memory (mlockall): Linux 5.18 returns it when it is asked for by name. The system's header may be older.
+        // Locked memory (mlockall): Linux 5.18 returns it when it is asked for by name. The
+        // system's header may be older.
         constexpr int kDontNeedLocked = 24;
         return errno == EINVAL && ::madvise(p, bytes, kDontNeedLocked) == 0;
     }
@@ -123,30 +131,38 @@ struct LinuxPal {
         ErrnoKeeper keep;
         timespec t{};
         ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-        return static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_nsec) / 1000000;
+        return static_cast<std::uint64_t>(t.tv_sec) * 1000 +
+               static_cast<std::uint64_t>(t.tv_nsec) / 1000000;
     }
 
-    // For the learner: nanoseconds, and pages that the system had to provide since the process began.
+    // For the learner: nanoseconds, and pages that the system had to provide since the process
+    // began.
     static std::uint64_t now_ns() {
         ErrnoKeeper keep;
         timespec t{};
         ::clock_gettime(CLOCK_MONOTONIC, &t);
-        return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+        return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
+               static_cast<std::uint64_t>(t.tv_nsec);
     }
     static std::uint64_t page_faults() {
         ErrnoKeeper keep;
-        struct rusage usage {};
+        struct rusage usage{};
         ::getrusage(RUSAGE_SELF, &usage);
-        return static_cast<std::uint64_t>(usage.ru_minflt) + static_cast<std::uint64_t>(usage.ru_majflt);
+        return static_cast<std::uint64_t>(usage.ru_minflt) +
+               static_cast<std::uint64_t>(usage.ru_majflt);
     }
 
     static std::uint64_t entropy() {
         ErrnoKeeper keep;
         std::uint64_t bits = 0;
-        if (::syscall(SYS_getrandom, &bits, sizeof bits, GRND_NONBLOCK) == static_cast<long>(sizeof bits)) return bits;
+        if (::syscall(SYS_getrandom, &bits, sizeof bits, GRND_NONBLOCK) ==
+            static_cast<long>(sizeof bits))
+            return bits;
         timespec t{};
         ::clock_gettime(CLOCK_MONOTONIC, &t);
-        return wrapping_mul(static_cast<std::uint64_t>(t.tv_nsec), std::uint64_t{0x9e3779b97f4a7c15u}) ^ address_of(&t);
+        return wrapping_mul(static_cast<std::uint64_t>(t.tv_nsec),
+                            std::uint64_t{0x9e3779b97f4a7c15u}) ^
+               address_of(&t);
     }
 
     static std::uintptr_t thread_id() { return address_of(__builtin_thread_pointer()); }
@@ -160,14 +176,17 @@ struct LinuxPal {
         ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
     }
 
-private:
-    // No MAP_NORESERVE: under strict overcommit what is committed later must be counted. 0 if there is no room; `hint` may be 0.
+  private:
+    // No MAP_NORESERVE: under strict overcommit what is committed later must be counted. 0 if there
+    // is no room; `hint` may be 0.
     static Address map_reserved(Address hint, std::size_t bytes) {
-        void* const p = ::mmap(pointer_to<void>(hint), bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const p =
+            ::mmap(pointer_to<void>(hint), bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return p == MAP_FAILED ? 0 : address_of(p);
     }
-    // Where there is room for the reservation and none for its alignment: the system fills its address space from above, so that the
-    // aligned place just below where it would map next is free as a rule.
+    // Where there is room for the reservation and none for its alignment: the system fills its
+    // address space from above, so that the aligned place just below where it would map next is
+    // free as a rule.
     static void* reserve_below(std::size_t bytes, std::size_t alignment) {
         Address at = map_reserved(0, bytes);
         if (at != 0 && at % alignment != 0) {

@@ -1,4 +1,5 @@
-// What each entry point returns at the corners of its arguments, as glibc 2.36 does; glibc itself passes these tests.
+// What each entry point returns at the corners of its arguments, as glibc 2.36 does; glibc itself
+// passes these tests.
 #include <cerrno>
 #include <cstdint>
 #include <set>
@@ -9,9 +10,11 @@
 #include "tiers.hpp"
 
 namespace {
-bool aligned(const void* p, size_t align) { return (reinterpret_cast<uintptr_t>(p) & (align - 1)) == 0; }
+bool aligned(const void* p, size_t align) {
+    return (reinterpret_cast<uintptr_t>(p) & (align - 1)) == 0;
+}
 const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-} // namespace
+}  // namespace
 
 TEST(malloc_of_zero_is_unique) {
     std::set<void*> seen;
@@ -116,7 +119,8 @@ TEST(usable_bytes_of_neighbours_do_not_overlap) {
 
 TEST(posix_memalign_arguments) {
     int local = 0;
-    for (const size_t align : {size_t{0}, size_t{1}, size_t{2}, size_t{4}, size_t{3}, size_t{12}, size_t{24}, size_t{48}, size_t{100}, size_t{4097}, SIZE_MAX}) {
+    for (const size_t align : {size_t{0}, size_t{1}, size_t{2}, size_t{4}, size_t{3}, size_t{12},
+                               size_t{24}, size_t{48}, size_t{100}, size_t{4097}, SIZE_MAX}) {
         void* p = &local;
         errno = 77;
         EXPECT_EQUAL(subject::posix_memalign(&p, align, 100), EINVAL);
@@ -135,7 +139,9 @@ TEST(posix_memalign_arguments) {
 
 TEST(alignments_that_are_no_power_of_two) {
     // glibc 2.36 rounds the alignment of memalign and of aligned_alloc up to the next power of two.
-    for (const size_t align : {size_t{0}, size_t{1}, size_t{2}, size_t{3}, size_t{7}, size_t{17}, size_t{24}, size_t{33}, size_t{100}, size_t{3000}, size_t{5000}, size_t{70'000}}) {
+    for (const size_t align :
+         {size_t{0}, size_t{1}, size_t{2}, size_t{3}, size_t{7}, size_t{17}, size_t{24}, size_t{33},
+          size_t{100}, size_t{3000}, size_t{5000}, size_t{70'000}}) {
         size_t rounded = 16;
         while (rounded < align) rounded *= 2;
         for (const size_t n : {size_t{1}, size_t{100}, size_t{5000}, size_t{300'000}}) {
@@ -175,8 +181,11 @@ TEST(every_alignment_with_every_tier) {
                 blocks[used++] = p;
             }
             for (size_t i = 0; i < used; ++i) {
-                EXPECT(blocks[i] != nullptr && aligned(blocks[i], align) && subject::malloc_usable_size(blocks[i]) >= n);
-                if (blocks[i] != nullptr) memset(blocks[i], 1, n < 300'001 ? subject::malloc_usable_size(blocks[i]) % (4u << 20) : 1);
+                EXPECT(blocks[i] != nullptr && aligned(blocks[i], align) &&
+                       subject::malloc_usable_size(blocks[i]) >= n);
+                if (blocks[i] != nullptr)
+                    memset(blocks[i], 1,
+                           n < 300'001 ? subject::malloc_usable_size(blocks[i]) % (4u << 20) : 1);
             }
             for (size_t i = 0; i < used; ++i) subject::free(blocks[i]);
         }
@@ -200,7 +209,8 @@ TEST(valloc_and_pvalloc) {
         void* p = subject::valloc(n);
         EXPECT(p != nullptr && aligned(p, page) && subject::malloc_usable_size(p) >= n);
         void* q = subject::pvalloc(n);
-        EXPECT(q != nullptr && aligned(q, page) && subject::malloc_usable_size(q) >= (n + page - 1) / page * page);
+        EXPECT(q != nullptr && aligned(q, page) &&
+               subject::malloc_usable_size(q) >= (n + page - 1) / page * page);
         subject::free(p);
         subject::free(q);
     }

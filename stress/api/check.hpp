@@ -1,5 +1,7 @@
-// A check header for conformance tests: TEST(name) { EXPECT(condition); EXPECT_EQUAL(a, b); }. A failed expectation is printed with its
-// file and line and the test goes on; the program runs all its tests, or those whose names are given, or all but those given as -name, and exits with 1 if any failed.
+// A check header for conformance tests: TEST(name) { EXPECT(condition); EXPECT_EQUAL(a, b); }. A
+// failed expectation is printed with its file and line and the test goes on; the program runs all
+// its tests, or those whose names are given, or all but those given as -name, and exits with 1 if
+// any failed.
 #pragma once
 
 #include <cstdio>
@@ -15,13 +17,16 @@ struct Test {
     void (*body)();
     Test* next;
     static inline Test* all = nullptr;
-    Test(const char* test_name, void (*test_body)()) : name(test_name), body(test_body), next(all) { all = this; }
+    Test(const char* test_name, void (*test_body)()) : name(test_name), body(test_body), next(all) {
+        all = this;
+    }
 };
 inline const char* running = "";
 inline unsigned failures = 0;
 inline unsigned expectations = 0;
 
-inline void report(bool holds, const char* file, int line, const char* text, const char* detail = "") {
+inline void report(bool holds, const char* file, int line, const char* text,
+                   const char* detail = "") {
     expectations += 1;
     if (holds) return;
     // One bad loop must not print a million lines.
@@ -46,7 +51,8 @@ void equal(const A& a, const B& b, const char* file, int line, const char* text)
         expectations += 1;
         return;
     }
-    report(false, file, line, text, (" (" + show(a) + " and " + show(static_cast<A>(b)) + ")").c_str());
+    report(false, file, line, text,
+           (" (" + show(a) + " and " + show(static_cast<A>(b)) + ")").c_str());
 }
 
 inline int run(int argc, char** argv) {
@@ -67,18 +73,20 @@ inline int run(int argc, char** argv) {
         running = t->name;
         t->body();
         count += 1;
-        if (failures != before) fprintf(stderr, "FAIL %s\nreproduce: %s %s\n", t->name, argv[0], t->name);
+        if (failures != before)
+            fprintf(stderr, "FAIL %s\nreproduce: %s %s\n", t->name, argv[0], t->name);
     }
     printf("%u tests, %u expectations, %u failures\n", count, expectations, failures);
     if (count == 0) fprintf(stderr, "no test has that name\n");
     return failures != 0 || count == 0;
 }
 
-} // namespace check
+}  // namespace check
 
-#define TEST(name)                                                                                                               \
-    static void test_##name();                                                                                                   \
-    static check::Test test_record_##name(#name, test_##name);                                                                   \
+#define TEST(name)                                             \
+    static void test_##name();                                 \
+    static check::Test test_record_##name(#name, test_##name); \
     static void test_##name()
-#define EXPECT(condition) check::report(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
+#define EXPECT(condition) \
+    check::report(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
 #define EXPECT_EQUAL(a, b) check::equal((a), (b), __FILE__, __LINE__, #a " == " #b)

@@ -1,8 +1,7 @@
 // hak::allocator with the standard containers and hak::memory_resource with the polymorphic ones.
-#include <hakmem/hakmem.hpp>
-
 #include <cstdint>
 #include <deque>
+#include <hakmem/hakmem.hpp>
 #include <list>
 #include <map>
 #include <memory>
@@ -22,7 +21,7 @@ struct alignas(128) Wide {
 };
 template <class T>
 using Vector = std::vector<T, hak::allocator<T>>;
-} // namespace
+}  // namespace
 
 TEST(allocator_meets_the_requirements) {
     using A = hak::allocator<int>;
@@ -44,7 +43,9 @@ TEST(allocator_serves_containers) {
     for (int i = 0; i < 300'000; ++i) v.push_back(i);
     EXPECT_EQUAL(std::accumulate(v.begin(), v.end(), 0LL), 300'000LL * 299'999 / 2);
     std::map<int, int, std::less<>, hak::allocator<std::pair<const int, int>>> tree;
-    std::unordered_map<int, int, std::hash<int>, std::equal_to<>, hak::allocator<std::pair<const int, int>>> table;
+    std::unordered_map<int, int, std::hash<int>, std::equal_to<>,
+                       hak::allocator<std::pair<const int, int>>>
+        table;
     std::list<int, hak::allocator<int>> list;
     std::deque<int, hak::allocator<int>> deque;
     for (int i = 0; i < 20'000; ++i) {
@@ -80,7 +81,7 @@ TEST(allocator_throws_when_the_size_is_impossible) {
         bool thrown = false;
         try {
             (void)a.allocate(n);
-        } catch (const std::bad_alloc&) { // bad_array_new_length is one, too
+        } catch (const std::bad_alloc&) {  // bad_array_new_length is one, too
             thrown = true;
         }
         EXPECT(thrown);
@@ -93,7 +94,8 @@ TEST(memory_resource_serves_polymorphic_containers) {
     EXPECT(resource.is_equal(other));
     EXPECT(!resource.is_equal(*std::pmr::new_delete_resource()));
     std::pmr::vector<std::pmr::string> words(&resource);
-    for (int i = 0; i < 5000; ++i) words.emplace_back("a string that does not fit into the short buffer");
+    for (int i = 0; i < 5000; ++i)
+        words.emplace_back("a string that does not fit into the short buffer");
     EXPECT_EQUAL(words.size(), 5000u);
     std::pmr::unsynchronized_pool_resource pool(&resource);
     std::pmr::map<int, int> tree(&pool);

@@ -1,4 +1,5 @@
-// What blocks contain: kept by realloc across all tiers, zero from calloc over dirty memory, and never shared by two blocks.
+// What blocks contain: kept by realloc across all tiers, zero from calloc over dirty memory, and
+// never shared by two blocks.
 #include <cerrno>
 #include <cstdint>
 
@@ -8,7 +9,9 @@
 
 namespace {
 
-unsigned char pattern(size_t i, size_t salt) { return static_cast<unsigned char>((i * 31) ^ (i >> 8) ^ salt); }
+unsigned char pattern(size_t i, size_t salt) {
+    return static_cast<unsigned char>((i * 31) ^ (i >> 8) ^ salt);
+}
 
 void fill(unsigned char* p, size_t n, size_t salt) {
     for (size_t i = 0; i < n; ++i) p[i] = pattern(i, salt);
@@ -24,7 +27,7 @@ bool zero(const unsigned char* p, size_t n) {
     return any == 0;
 }
 
-} // namespace
+}  // namespace
 
 TEST(realloc_between_all_tiers) {
     for (const size_t from : kTierSamples)
@@ -41,9 +44,11 @@ TEST(realloc_between_all_tiers) {
 }
 
 TEST(realloc_of_aligned_blocks) {
-    for (const size_t align : {size_t{64}, size_t{4096}, size_t{65'536}, size_t{2} << 20, size_t{8} << 20})
+    for (const size_t align :
+         {size_t{64}, size_t{4096}, size_t{65'536}, size_t{2} << 20, size_t{8} << 20})
         for (const size_t from : kTierSamples)
-            for (const size_t to : {size_t{1}, from / 2 + 1, from + 1, from * 2, size_t{3'000'000}}) {
+            for (const size_t to :
+                 {size_t{1}, from / 2 + 1, from + 1, from * 2, size_t{3'000'000}}) {
                 auto* p = static_cast<unsigned char*>(subject::memalign(align, from));
                 fill(p, from, align);
                 p = static_cast<unsigned char*>(subject::realloc(p, to));
@@ -75,7 +80,8 @@ TEST(realloc_steps_up_and_down) {
 
 TEST(realloc_beside_a_neighbour) {
     // Growing in place must stop at a live neighbour, and may take a freed one.
-    for (const size_t n : {size_t{70'000}, size_t{130'000}, size_t{300'000}, size_t{1'500'000}, size_t{3'000'000}, size_t{9'000'000}}) {
+    for (const size_t n : {size_t{70'000}, size_t{130'000}, size_t{300'000}, size_t{1'500'000},
+                           size_t{3'000'000}, size_t{9'000'000}}) {
         unsigned char* blocks[6];
         for (size_t i = 0; i < 6; ++i) {
             blocks[i] = static_cast<unsigned char*>(subject::malloc(n));
@@ -88,7 +94,8 @@ TEST(realloc_beside_a_neighbour) {
             EXPECT(holds(blocks[i], n, i));
             fill(blocks[i], n * 2, i);
         }
-        for (const size_t i : {0, 1, 2, 4, 5}) EXPECT(holds(blocks[i], i == 1 || i == 5 ? n : n * 2, i));
+        for (const size_t i : {0, 1, 2, 4, 5})
+            EXPECT(holds(blocks[i], i == 1 || i == 5 ? n : n * 2, i));
         for (const size_t i : {1, 5}) {
             blocks[i] = static_cast<unsigned char*>(subject::realloc(blocks[i], n / 3));
             EXPECT(holds(blocks[i], n / 3, i));
@@ -116,7 +123,8 @@ TEST(calloc_is_zero_over_dirty_memory) {
 }
 
 TEST(calloc_is_zero_where_sizes_alternate) {
-    // A range comes back in another shape than it was given up: as part of a larger block, or split.
+    // A range comes back in another shape than it was given up: as part of a larger block, or
+    // split.
     for (int round = 0; round < 3; ++round)
         for (const size_t a : kTierSamples)
             for (const size_t b : kTierSamples) {

@@ -1,4 +1,5 @@
-// Sizes that cannot be met, products that overflow, and errno: ENOMEM exactly on failure, untouched by success and by free.
+// Sizes that cannot be met, products that overflow, and errno: ENOMEM exactly on failure, untouched
+// by success and by free.
 #include <cerrno>
 #include <cstdint>
 #include <unistd.h>
@@ -30,7 +31,7 @@ void* expect_errno_kept(F&& request) {
     return p;
 }
 
-} // namespace
+}  // namespace
 
 TEST(impossible_sizes) {
     for (size_t k = 0; k <= 70'000; k = k < 300 ? k + 1 : k * 2) {
@@ -52,8 +53,10 @@ TEST(impossible_sizes) {
         }
     }
     // Below PTRDIFF_MAX the address space itself is too small; 2^47 bytes are all of a user's.
-    for (const size_t n : {static_cast<size_t>(PTRDIFF_MAX), static_cast<size_t>(PTRDIFF_MAX) - 1, static_cast<size_t>(PTRDIFF_MAX) - 4096,
-                           static_cast<size_t>(PTRDIFF_MAX) - (2u << 20), size_t{1} << 62, size_t{1} << 55, size_t{1} << 48, size_t{1} << 47}) {
+    for (const size_t n :
+         {static_cast<size_t>(PTRDIFF_MAX), static_cast<size_t>(PTRDIFF_MAX) - 1,
+          static_cast<size_t>(PTRDIFF_MAX) - 4096, static_cast<size_t>(PTRDIFF_MAX) - (2u << 20),
+          size_t{1} << 62, size_t{1} << 55, size_t{1} << 48, size_t{1} << 47}) {
         expect_enomem([&] { return subject::malloc(n); });
         expect_enomem([&] { return subject::calloc(1, n); });
         expect_enomem([&] { return subject::realloc(nullptr, n); });
@@ -64,8 +67,10 @@ TEST(impossible_sizes) {
 
 TEST(products_that_overflow) {
     const size_t half = size_t{1} << 32;
-    const size_t pairs[][2] = {{SIZE_MAX, 2}, {2, SIZE_MAX}, {half, half}, {half + 1, half}, {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX / 3 + 1, 3},
-                               {SIZE_MAX / 16 + 1, 16}, {SIZE_MAX, SIZE_MAX}, {half * 4, half / 2}};
+    const size_t pairs[][2] = {
+        {SIZE_MAX, 2},           {2, SIZE_MAX},         {half, half},
+        {half + 1, half},        {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX / 3 + 1, 3},
+        {SIZE_MAX / 16 + 1, 16}, {SIZE_MAX, SIZE_MAX},  {half * 4, half / 2}};
     for (const auto& [a, b] : pairs) {
         expect_enomem([&] { return subject::calloc(a, b); });
         expect_enomem([&] { return subject::reallocarray(nullptr, a, b); });
@@ -81,7 +86,8 @@ TEST(products_that_overflow) {
 
 TEST(failed_realloc_keeps_the_block) {
     for (const size_t n : kTierSamples)
-        for (const size_t impossible : {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4096, static_cast<size_t>(PTRDIFF_MAX) + 1, size_t{1} << 47}) {
+        for (const size_t impossible : {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4096,
+                                        static_cast<size_t>(PTRDIFF_MAX) + 1, size_t{1} << 47}) {
             auto* p = static_cast<unsigned char*>(subject::malloc(n));
             memset(p, 0x3c, n);
             const size_t usable = subject::malloc_usable_size(p);

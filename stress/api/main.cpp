@@ -1,3 +1,5 @@
 #include "check.hpp"
 
-int main(int argc, char** argv) { return check::run(argc, argv); }
+int main(int argc, char** argv) {
+    return check::run(argc, argv);
+}

@@ -1,4 +1,5 @@
-// Every operator new and delete: scalar and array, sized, aligned, nothrow; bad_alloc, the loop over the new_handler.
+// Every operator new and delete: scalar and array, sized, aligned, nothrow; bad_alloc, the loop
+// over the new_handler.
 #include <cerrno>
 #include <cstdint>
 #include <new>
@@ -14,7 +15,9 @@ extern "C" [[gnu::weak]] int hak_check_all(void);
 
 namespace {
 
-bool aligned(const void* p, size_t align) { return (reinterpret_cast<uintptr_t>(p) & (align - 1)) == 0; }
+bool aligned(const void* p, size_t align) {
+    return (reinterpret_cast<uintptr_t>(p) & (align - 1)) == 0;
+}
 
 int handler_calls = 0;
 void give_up_after_three() {
@@ -55,7 +58,7 @@ void with_each_nothrow_form(F&& f) {
     f([] { return ::operator new[](impossible, kWide, std::nothrow); });
 }
 
-} // namespace
+}  // namespace
 
 TEST(every_form_of_new_and_delete) {
     for (const size_t n : tier_sizes(2u << 20)) {
@@ -72,8 +75,12 @@ TEST(every_form_of_new_and_delete) {
         for (const size_t n : kTierSamples) {
             if (n > 4'000'000) continue;
             const auto align = static_cast<std::align_val_t>(width);
-            void* blocks[] = {::operator new(n, align), ::operator new[](n, align), ::operator new(n, align, std::nothrow),
-                              ::operator new[](n, align, std::nothrow), ::operator new(n, align), ::operator new[](n, align)};
+            void* blocks[] = {::operator new(n, align),
+                              ::operator new[](n, align),
+                              ::operator new(n, align, std::nothrow),
+                              ::operator new[](n, align, std::nothrow),
+                              ::operator new(n, align),
+                              ::operator new[](n, align)};
             for (void* p : blocks) {
                 EXPECT(p != nullptr && aligned(p, width));
                 memset(subject::opaque(p), 1, n);
@@ -129,7 +136,8 @@ TEST(new_throws_bad_alloc) {
         }
         EXPECT(thrown);
     });
-    // libstdc++ 12's own aligned operator new rounds these up beyond SIZE_MAX and returns a small block.
+    // libstdc++ 12's own aligned operator new rounds these up beyond SIZE_MAX and returns a small
+    // block.
     const bool served_by_hakmem = hak_version != nullptr;
     for (const size_t n : {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 255, size_t{1} << 47}) {
         if (!served_by_hakmem && n > SIZE_MAX - 256) continue;
@@ -213,7 +221,8 @@ TEST(the_handler_is_not_called_on_success) {
 }
 
 TEST(blocks_of_malloc_and_new_mix_where_glibc_allows_it) {
-    // Programs do this, wrongly, and it works with libstdc++ over malloc. The debug build is there to find them.
+    // Programs do this, wrongly, and it works with libstdc++ over malloc. The debug build is there
+    // to find them.
     if (hak_check_all != nullptr && hak_check_all() == 1) return;
     for (const size_t n : kTierSamples) {
         subject::free(::operator new(n));

@@ -1,4 +1,5 @@
-// The calls that exist only as the process's own: mallopt, mallinfo and their kin, and C23's sized frees where the library has them.
+// The calls that exist only as the process's own: mallopt, mallinfo and their kin, and C23's sized
+// frees where the library has them.
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
@@ -89,7 +90,8 @@ TEST(malloc_trim_returns_zero_or_one) {
     EXPECT(malloc_trim(1u << 20) == 0 || malloc_trim(1u << 20) == 1);
 }
 
-// What gdb's gcore writes: each mapping whose flags do not have "dd", whether anybody ever touched it or not.
+// What gdb's gcore writes: each mapping whose flags do not have "dd", whether anybody ever touched
+// it or not.
 TEST(core_dumps_hold_what_is_in_use_and_little_else) {
     const size_t sizes[] = {100, 5000, 65'536, 3'000'000, 300'000'000};
     std::vector<char*> blocks;
@@ -102,8 +104,11 @@ TEST(core_dumps_hold_what_is_in_use_and_little_else) {
     std::ifstream maps("/proc/self/smaps");
     uintptr_t begin = 0, end = 0;
     for (std::string line; std::getline(maps, line);) {
-        if (uintptr_t first = 0, behind = 0; sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &first, &behind) == 2) begin = first, end = behind;
-        if (line.rfind("VmFlags:", 0) != 0 || (line + " ").find(" dd ") != std::string::npos) continue;
+        if (uintptr_t first = 0, behind = 0;
+            sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &first, &behind) == 2)
+            begin = first, end = behind;
+        if (line.rfind("VmFlags:", 0) != 0 || (line + " ").find(" dd ") != std::string::npos)
+            continue;
         dumped += end - begin;
         for (size_t i = 0; i < blocks.size(); ++i) {
             const uintptr_t first = reinterpret_cast<uintptr_t>(blocks[i]);

@@ -1,5 +1,5 @@
-// Sizes on both sides of every border that the allocator has or may have: each class border lies at a power of two, at a quarter
-// between two of them, or beside it.
+// Sizes on both sides of every border that the allocator has or may have: each class border lies at
+// a power of two, at a quarter between two of them, or beside it.
 #pragma once
 
 #include <cstdint>
@@ -18,4 +18,6 @@ inline std::vector<size_t> tier_sizes(size_t largest) {
 }
 
 // One size per tier, for tests whose cost grows with the square of the number of sizes.
-inline constexpr size_t kTierSamples[] = {1, 16, 24, 100, 1000, 1024, 5000, 32768, 40'000, 65'536, 300'000, 1'048'576, 3'000'000, 20'000'000};
+inline constexpr size_t kTierSamples[] = {1,       16,        24,        100,       1000,
+                                          1024,    5000,      32768,     40'000,    65'536,
+                                          300'000, 1'048'576, 3'000'000, 20'000'000};

@@ -1,8 +1,10 @@
-/* A process whose allocator is refused one call to the system, or one and all later ones (refuse.c). Null with ENOMEM is the only harm: a
- * null comes in the call that was refused, success leaves errno alone, contents stay, nothing hangs; and when nothing is refused any more the
- * same scenario runs without a null, and its memory goes back.
+/* A process whose allocator is refused one call to the system, or one and all later ones
+ * (refuse.c). Null with ENOMEM is the only harm: a null comes in the call that was refused,
+ * success leaves errno alone, contents stay, nothing hangs; and when nothing is refused any more
+ * the same scenario runs without a null, and its memory goes back.
  *
- *   REFUSE=KIND:K:once|lasting faults SCENARIO     0: as promised; a line on stdout says how many calls of each kind there were
+ *   REFUSE=KIND:K:once|lasting faults SCENARIO     0: as promised; a line on stdout says how
+ *                                                  many calls of each kind there were
  *   faults list                                    each scenario with its HAKMEM_OPTIONS */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,7 +33,8 @@ static atomic_ulong nulls;
 
 static void fail(const char* what, unsigned long n) {
     const char* wish = getenv("REFUSE");
-    dprintf(STDERR_FILENO, "FAIL %s, REFUSE=%s: %s: %lu\n", scenario_name, wish == NULL ? "" : wish, what, n);
+    dprintf(STDERR_FILENO, "FAIL %s, REFUSE=%s: %s: %lu\n", scenario_name, wish == NULL ? "" : wish,
+            what, n);
     _exit(1);
 }
 
@@ -41,7 +44,9 @@ struct Block {
     unsigned char* p;
     size_t n, checked; /* the first and the last `checked` bytes hold the pattern */
 };
-static unsigned char byte_of(size_t n, size_t i) { return (unsigned char)(n * 31 + i * 7 + 3); }
+static unsigned char byte_of(size_t n, size_t i) {
+    return (unsigned char)(n * 31 + i * 7 + 3);
+}
 static void stamp(struct Block* b) {
     b->checked = b->n < 600 ? b->n : 300;
     for (size_t i = 0; i < b->checked; ++i) {
@@ -62,7 +67,8 @@ static void begin(void) {
     before = refuse_count();
     errno = kCookie;
 }
-/* What a call returned. Null needs a refusal, in this very call where there is one thread; success leaves errno alone. */
+/* What a call returned. Null needs a refusal, in this very call where there is one thread;
+ * success leaves errno alone. */
 static int judge(const void* p, size_t n) {
     if (p != NULL) {
         if (errno != kCookie) fail("success set errno to", (unsigned long)errno);
@@ -143,7 +149,8 @@ static void small(void) {
 }
 static void large(void) {
     struct Block b[24];
-    for (int i = 0; i < 24; ++i) b[i] = i % 3 == 0 ? get_zeroed(40000 + (size_t)i * 30000) : get(40000 + (size_t)i * 30000);
+    for (int i = 0; i < 24; ++i)
+        b[i] = i % 3 == 0 ? get_zeroed(40000 + (size_t)i * 30000) : get(40000 + (size_t)i * 30000);
     for (int i = 0; i < 24; i += 2) drop(&b[i]);
     trim();
     for (int i = 0; i < 24; i += 2) b[i] = get_zeroed(900000);
@@ -160,12 +167,15 @@ static void big(void) {
 static void aligned(void) {
     static const size_t kAlignments[] = {16, 256, 4096, 65536, 2 << 20, 8 << 20};
     struct Block b[30];
-    for (int i = 0; i < 30; ++i) b[i] = get_aligned(kAlignments[i % 6], (size_t)1 << (4 + i % 5 * 4));
+    for (int i = 0; i < 30; ++i)
+        b[i] = get_aligned(kAlignments[i % 6], (size_t)1 << (4 + i % 5 * 4));
     for (int i = 0; i < 30; i += 3) resize(&b[i], 50000);
     for (int i = 0; i < 30; ++i) drop(&b[i]);
 }
-static void resizing(void) { /* through every tier, in place where there is room and to another place where there is none */
-    static const size_t kSizes[] = {20, 200, 3000, 40000, 60000, 200000, 1000000, 1900000, 3000000, 9000000, 2500000, 70000, 50};
+static void resizing(void) {
+    /* through every tier, in place where there is room and to another place where there is none */
+    static const size_t kSizes[] = {20,      200,     3000,    40000,   60000, 200000, 1000000,
+                                    1900000, 3000000, 9000000, 2500000, 70000, 50};
     struct Block b[2] = {{0}, {0}};
     for (int i = 0; i < 13; ++i) resize(&b[0], kSizes[i]);
     for (int i = 0; i < 13; ++i) {
@@ -180,12 +190,16 @@ static void resizing(void) { /* through every tier, in place where there is room
 static void aging(void) { /* with delays of no time: each free returns what is free */
     struct Block b[12];
     for (int round = 0; round < 3; ++round) {
-        for (int i = 0; i < 12; ++i) b[i] = round == 1 ? get_zeroed(30000 * ((size_t)i * i + 1)) : get(30000 * ((size_t)i * i + 1));
+        for (int i = 0; i < 12; ++i)
+            b[i] = round == 1 ? get_zeroed(30000 * ((size_t)i * i + 1))
+                              : get(30000 * ((size_t)i * i + 1));
         for (int i = 0; i < 12; ++i) drop(&b[(i * 5) % 12]);
         refuse_advance(10);
     }
 }
-static void window_end(void) { /* more than a window of 64 MiB holds, and more than half of it, which is what one refusal may leave */
+static void window_end(void) {
+    /* more than a window of 64 MiB holds, and more than half of it, which is what one refusal
+     * may leave */
     struct Block b[40];
     may_be_full = 1;
     for (int i = 0; i < 40; ++i) b[i] = get(1900000);
@@ -193,13 +207,15 @@ static void window_end(void) { /* more than a window of 64 MiB holds, and more t
     for (int i = 0; i < 40; i += 2) drop(&b[i]);
     for (int i = 0; i < 12; i += 2) b[i] = get(900000);
     for (int i = 0; i < 40; ++i) {
-        if (is_healthy && i < 12 && b[i].p == NULL) fail("no block in a window that is not full", (unsigned long)i);
+        if (is_healthy && i < 12 && b[i].p == NULL)
+            fail("no block in a window that is not full", (unsigned long)i);
         drop(&b[i]);
     }
 }
 
 static struct Block shared[4][60];
-static void* live(void* index) { /* allocates for all, and frees what its neighbour allocated in its last life */
+static void* live(void* index) {
+    /* allocates for all, and frees what its neighbour allocated in its last life */
     const long me = (long)index;
     struct Block own[40];
     for (int i = 0; i < 40; ++i) own[i] = get(16u << i % 12);
@@ -219,7 +235,8 @@ static void start_and_join(void* (*body)(void*), int at_once) {
         before = refuse_count();
         const int error = pthread_create(&threads[i], NULL, body, (void*)i);
         started[i] = error == 0;
-        if (error != 0 && (is_healthy || refuse_count() == 0)) fail("pthread_create returned", (unsigned long)error);
+        if (error != 0 && (is_healthy || refuse_count() == 0))
+            fail("pthread_create returned", (unsigned long)error);
         if (started[i] && !at_once) pthread_join(threads[i], NULL);
     }
     for (int i = 0; i < 4 && at_once; ++i)
@@ -229,7 +246,8 @@ static void drop_shared(void) {
     for (int t = 0; t < 4; ++t)
         for (int i = 0; i < 60; ++i) drop(&shared[t][i]);
 }
-/* One thread at a time: each is born, adopts what the one before left, and ends; so the calls come in the same order in each run. */
+/* One thread at a time: each is born, adopts what the one before left, and ends; so the calls
+ * come in the same order in each run. */
 static void successors(void) {
     start_and_join(bear, 0);
     start_and_join(live, 0);
@@ -299,12 +317,14 @@ static void judge_memory(void) {
     if (hak_stats == NULL || hak_stats(&s, sizeof s) != 0) return;
     if (s.big_bytes != 0) fail("bytes in Big blocks that are gone", s.big_bytes);
     if (s.cached_bytes != 0) fail("free bytes that stay committed after a trim", s.cached_bytes);
-    if (s.used_units_bytes > (2u << 20)) fail("bytes in slabs of blocks that are gone", s.used_units_bytes);
+    if (s.used_units_bytes > (2u << 20))
+        fail("bytes in slabs of blocks that are gone", s.used_units_bytes);
 }
 
 int main(int argc, char** argv) {
     if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (size_t i = 0; i < sizeof kScenarios / sizeof kScenarios[0]; ++i) printf("%s %s\n", kScenarios[i].name, kScenarios[i].options);
+        for (size_t i = 0; i < sizeof kScenarios / sizeof kScenarios[0]; ++i)
+            printf("%s %s\n", kScenarios[i].name, kScenarios[i].options);
         return 0;
     }
     const struct Scenario* s = NULL;
@@ -326,7 +346,8 @@ int main(int argc, char** argv) {
     trim();
     judge_memory();
     printf("refused %lu nulls %lu any %lu", refused, atomic_load(&nulls), calls[kRefuseKinds]);
-    for (int kind = 0; kind < kRefuseKinds; ++kind) printf(" %s %lu", refuse_names[kind], calls[kind]);
+    for (int kind = 0; kind < kRefuseKinds; ++kind)
+        printf(" %s %lu", refuse_names[kind], calls[kind]);
     printf("\n");
     return 0;
 }

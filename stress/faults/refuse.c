@@ -1,9 +1,11 @@
-/* refuse.c: stands in the program for those functions of libc through which the allocator reaches the system, counts their calls, and makes
- * the k-th of a kind fail as the system would: REFUSE=KIND:K:once or REFUSE=KIND:K:lasting in the environment; KIND may be "any".
+/* refuse.c: stands in the program for those functions of libc through which the allocator
+ * reaches the system, counts their calls, and makes the k-th of a kind fail as the system would:
+ * REFUSE=KIND:K:once or REFUSE=KIND:K:lasting in the environment; KIND may be "any".
  *
- * The clock is one of them: it goes on a little with each look at it and when it is told to, so that every run of a scenario makes the same
- * calls. libc's own calls do not come by here, so that only the allocator is refused. The environment is read from /proc, because the first calls
- * come before libc has set environ. */
+ * The clock is one of them: it goes on a little with each look at it and when it is told to, so
+ * that every run of a scenario makes the same calls. libc's own calls do not come by here, so
+ * that only the allocator is refused. The environment is read from /proc, because the first
+ * calls come before libc has set environ. */
 #define _GNU_SOURCE
 #include "refuse.h"
 
@@ -36,10 +38,16 @@ static unsigned long wanted_call;
 static int is_lasting;
 static atomic_ulong calls[kRefuseKinds + 1], refused;
 
-unsigned long refuse_calls(int kind) { return atomic_load(&calls[kind]); }
-unsigned long refuse_count(void) { return atomic_load(&refused); }
+unsigned long refuse_calls(int kind) {
+    return atomic_load(&calls[kind]);
+}
+unsigned long refuse_count(void) {
+    return atomic_load(&refused);
+}
 static atomic_ulong clock_us = 1000000000;
-void refuse_advance(unsigned ms) { atomic_fetch_add(&clock_us, 1000ul * ms); }
+void refuse_advance(unsigned ms) {
+    atomic_fetch_add(&clock_us, 1000ul * ms);
+}
 int clock_gettime(clockid_t id, struct timespec* time) {
     (void)id;
     const unsigned long us = atomic_fetch_add(&clock_us, 10);
@@ -47,14 +55,19 @@ int clock_gettime(clockid_t id, struct timespec* time) {
     time->tv_nsec = (long)(us % 1000000 * 1000);
     return 0;
 }
-void refuse_no_more(void) { atomic_store(&state, kOff); }
+void refuse_no_more(void) {
+    atomic_store(&state, kOff);
+}
 
 static long raw(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
     register long r9 __asm__("r9") = f;
     long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
     return result;
 }
 static long answer(long result) {
@@ -67,10 +80,13 @@ static long answer(long result) {
 static void read_wish(void) {
     static char text[65536];
     atomic_store(&state, kOff);
-    const long file = raw(SYS_openat, AT_FDCWD, (long)"/proc/self/environ", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    const long file =
+        raw(SYS_openat, AT_FDCWD, (long)"/proc/self/environ", O_RDONLY | O_CLOEXEC, 0, 0, 0);
     if (file < 0) return;
     long length = 0, got;
-    while ((got = raw(SYS_read, file, (long)(text + length), (long)sizeof text - 1 - length, 0, 0, 0)) > 0) length += got;
+    while ((got = raw(SYS_read, file, (long)(text + length), (long)sizeof text - 1 - length, 0, 0,
+                      0)) > 0)
+        length += got;
     raw(SYS_close, file, 0, 0, 0, 0, 0);
     for (const char* s = text; s < text + length; s += strlen(s) + 1) {
         if (strncmp(s, "REFUSE=", 7) != 0) continue;
@@ -82,17 +98,21 @@ static void read_wish(void) {
             const char* candidate = kind == kRefuseKinds ? "any" : refuse_names[kind];
             if (strlen(candidate) == n && memcmp(candidate, name, n) == 0) wanted_kind = kind;
         }
-        for (++colon; *colon >= '0' && *colon <= '9'; ++colon) wanted_call = wanted_call * 10 + (unsigned long)(*colon - '0');
+        for (++colon; *colon >= '0' && *colon <= '9'; ++colon)
+            wanted_call = wanted_call * 10 + (unsigned long)(*colon - '0');
         is_lasting = strcmp(colon, ":lasting") == 0;
-        if (wanted_kind < 0 || wanted_call == 0 || (!is_lasting && strcmp(colon, ":once") != 0)) _exit(2);
+        if (wanted_kind < 0 || wanted_call == 0 || (!is_lasting && strcmp(colon, ":once") != 0))
+            _exit(2);
         atomic_store(&state, kOn);
     }
 }
 
 static int refuses(int kind) {
     if (atomic_load(&state) == kUnread) read_wish();
-    const unsigned long own = atomic_fetch_add(&calls[kind], 1) + 1, all = atomic_fetch_add(&calls[kRefuseKinds], 1) + 1;
-    if (atomic_load(&state) != kOn || (wanted_kind != kRefuseKinds && wanted_kind != kind)) return 0;
+    const unsigned long own = atomic_fetch_add(&calls[kind], 1) + 1,
+                        all = atomic_fetch_add(&calls[kRefuseKinds], 1) + 1;
+    if (atomic_load(&state) != kOn || (wanted_kind != kRefuseKinds && wanted_kind != kind))
+        return 0;
     const unsigned long n = wanted_kind == kRefuseKinds ? all : own;
     if (is_lasting ? n < wanted_call : n != wanted_call) return 0;
     atomic_fetch_add(&refused, 1);
@@ -136,7 +156,9 @@ long syscall(long number, ...) {
     for (int i = 0; i < 6; ++i) a[i] = va_arg(list, long);
     va_end(list);
     /* A wait may always end early; a wake does not fail. */
-    if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT && refuse_with(kRefuse_futex, EINTR)) return -1;
+    if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT &&
+        refuse_with(kRefuse_futex, EINTR))
+        return -1;
     if (number == SYS_openat && refuse_with(kRefuse_open, EMFILE)) return -1;
     if (number == SYS_read && refuse_with(kRefuse_read, EIO)) return -1;
     if (number == SYS_getrandom && refuse_with(kRefuse_getrandom, EAGAIN)) return -1;

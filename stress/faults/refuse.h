@@ -3,14 +3,17 @@
 
 #include <stddef.h>
 
+// clang-format off: its two passes disagree on this list
 #define REFUSE_KINDS(X) \
-    X(mmap) X(munmap) X(mprotect) X(madvise) X(key_create) X(setspecific) X(futex) X(getrandom) X(sysinfo) X(getrlimit) X(open) X(read)
+    X(mmap) X(munmap) X(mprotect) X(madvise) X(key_create) X(setspecific) X(futex) X(getrandom) \
+    X(sysinfo) X(getrlimit) X(open) X(read)
+// clang-format on
 
 enum RefuseKind {
 #define REFUSE_NAME(name) kRefuse_##name,
     REFUSE_KINDS(REFUSE_NAME)
 #undef REFUSE_NAME
-    kRefuseKinds
+        kRefuseKinds
 };
 
 extern const char* const refuse_names[kRefuseKinds];

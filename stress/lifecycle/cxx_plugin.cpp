@@ -1,4 +1,5 @@
-// cxx_plugin.cpp: C++ code that a C program loads: what operators new owe it when there is no memory.
+// cxx_plugin.cpp: C++ code that a C program loads: what operators new owe it when there is no
+// memory.
 #include <cstddef>
 #include <cstdint>
 #include <new>

@@ -1,8 +1,11 @@
 /* Uses a library that was there before the allocator (elder.c).
  *
- *   elder_user keeps    the thread that allocated in that library's constructor keeps its heap: few refills in many calls
- *   elder_user limits   with threshold=256K, which was not known when the heap was born: it keeps no longer run
- *   elder_user forks    fork, while a thread allocates under the lock that the library's fork handlers wait for */
+ *   elder_user keeps    the thread that allocated in that library's constructor keeps its heap:
+ *                       few refills in many calls
+ *   elder_user limits   with threshold=256K, which was not known when the heap was born: it
+ *                       keeps no longer run
+ *   elder_user forks    fork, while a thread allocates under the lock that the library's fork
+ *                       handlers wait for */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -23,7 +26,8 @@ __attribute__((noreturn)) static void fail(const char* what, unsigned long long 
 }
 
 static struct hak_stats statistics(void) {
-    int (*stats)(struct hak_stats*, size_t) = (int (*)(struct hak_stats*, size_t))dlsym(RTLD_DEFAULT, "hak_stats");
+    int (*stats)(struct hak_stats*, size_t) =
+        (int (*)(struct hak_stats*, size_t))dlsym(RTLD_DEFAULT, "hak_stats");
     struct hak_stats s;
     if (stats == NULL || stats(&s, sizeof s) != 0) fail("no statistics", 0);
     return s;
@@ -49,7 +53,8 @@ static unsigned long long kept_of(size_t bytes) {
 }
 
 static void limits(void) {
-    if (kept_of(300000) != 0) fail("bytes of a run that is kept, though the purge batch wants it", kept_of(300000));
+    if (kept_of(300000) != 0)
+        fail("bytes of a run that is kept, though the purge batch wants it", kept_of(300000));
     if (kept_of(100000) == 0) fail("a shorter run is not kept", 0);
 }
 
@@ -82,9 +87,13 @@ static void forks(void) {
 
 int main(int argc, char** argv) {
     alarm(60);
-    if (argc == 2 && strcmp(argv[1], "keeps") == 0) keeps();
-    else if (argc == 2 && strcmp(argv[1], "limits") == 0) limits();
-    else if (argc == 2 && strcmp(argv[1], "forks") == 0) forks();
-    else return 2;
+    if (argc == 2 && strcmp(argv[1], "keeps") == 0)
+        keeps();
+    else if (argc == 2 && strcmp(argv[1], "limits") == 0)
+        limits();
+    else if (argc == 2 && strcmp(argv[1], "forks") == 0)
+        forks();
+    else
+        return 2;
     _exit(0);
 }

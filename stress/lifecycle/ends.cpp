@@ -1,5 +1,6 @@
-// Hostile ends and odd moments: destructors of thread_locals and of keys, exhausted keys, many atexit handlers, a main thread that
-// ends first, cancellation, signal handlers. One scenario per run, because each needs a process of its own.
+// Hostile ends and odd moments: destructors of thread_locals and of keys, exhausted keys, many
+// atexit handlers, a main thread that ends first, cancellation, signal handlers. One scenario per
+// run, because each needs a process of its own.
 #include <atomic>
 #include <csignal>
 #include <malloc.h>
@@ -19,10 +20,12 @@ using namespace lifecycle;
 std::atomic<uint64_t> destroyed{0};
 
 struct Local {
-    stress::Block kept = stress::allocate(size_for(destroyed.load(std::memory_order_relaxed)), 1, 1);
+    stress::Block kept =
+        stress::allocate(size_for(destroyed.load(std::memory_order_relaxed)), 1, 1);
     ~Local() {
         stress::release(kept, "thread_local");
-        stress::Block b = stress::allocate(size_for(destroyed.fetch_add(1, std::memory_order_relaxed)), 2, 2);
+        stress::Block b =
+            stress::allocate(size_for(destroyed.fetch_add(1, std::memory_order_relaxed)), 2, 2);
         stress::release(b, "thread_local");
     }
 };
@@ -38,16 +41,19 @@ uintptr_t touch(std::index_sequence<N...>) {
 template <size_t... Tens>
 void touch_thousand(std::index_sequence<Tens...>) {
     // In groups of ten, because compilers limit the depth of a fold.
-    const size_t sum = (touch(std::index_sequence<Tens * 10, Tens * 10 + 1, Tens * 10 + 2, Tens * 10 + 3, Tens * 10 + 4,
-                                                  Tens * 10 + 5, Tens * 10 + 6, Tens * 10 + 7, Tens * 10 + 8,
-                                                  Tens * 10 + 9>{}) +
-                        ...);
+    const size_t sum =
+        (touch(std::index_sequence<Tens * 10, Tens * 10 + 1, Tens * 10 + 2, Tens * 10 + 3,
+                                   Tens * 10 + 4, Tens * 10 + 5, Tens * 10 + 6, Tens * 10 + 7,
+                                   Tens * 10 + 8, Tens * 10 + 9>{}) +
+         ...);
     subject::opaque(sum);
 }
 
 void thousand_thread_locals() {
-    settles("1000 thread_locals", 40, [] { std::thread([] { touch_thousand(std::make_index_sequence<100>{}); }).join(); });
-    if (destroyed.load() != 40'000) stress::fail("%" PRIu64 " of 40000 destructors ran", destroyed.load());
+    settles("1000 thread_locals", 40,
+            [] { std::thread([] { touch_thousand(std::make_index_sequence<100>{}); }).join(); });
+    if (destroyed.load() != 40'000)
+        stress::fail("%" PRIu64 " of 40000 destructors ran", destroyed.load());
 }
 
 // ---- keys ----
@@ -59,7 +65,8 @@ struct Rounds {
     int round = 0;
     std::vector<stress::Block> blocks;
 };
-// Frees and allocates in every one of the four rounds of destructors, most in the last, after which no hook of the allocator runs.
+// Frees and allocates in every one of the four rounds of destructors, most in the last, after which
+// no hook of the allocator runs.
 void work_in_every_round(void* value) {
     auto* r = static_cast<Rounds*>(value);
     r->round += 1;
@@ -82,29 +89,37 @@ void key_rounds() {
     settles("key destructors", 800, [] {
         std::thread([] {
             auto* r = new Rounds;
-            for (uint64_t i = 0; i < 250; ++i) r->blocks.push_back(stress::allocate(size_for(i % 5), 4, i));
+            for (uint64_t i = 0; i < 250; ++i)
+                r->blocks.push_back(stress::allocate(size_for(i % 5), 4, i));
             pthread_setspecific(round_key, r);
         }).join();
     });
-    if (last_rounds.load() != 800) stress::fail("%" PRIu64 " of 800 threads reached the last round", last_rounds.load());
+    if (last_rounds.load() != 800)
+        stress::fail("%" PRIu64 " of 800 threads reached the last round", last_rounds.load());
 }
 
-// From the 33rd key on, pthread_setspecific itself allocates. Keys made before the allocator's own push that one beyond the 32nd;
-// with all 1024 taken it gets none. This runs before any constructor.
+// From the 33rd key on, pthread_setspecific itself allocates. Keys made before the allocator's own
+// push that one beyond the 32nd; with all 1024 taken it gets none. This runs before any
+// constructor.
 pthread_key_t taken_keys[PTHREAD_KEYS_MAX];
 int taken_count = 0;
 void take_keys(int argc, char** argv, char**) {
     if (argc < 2) return;
-    const int wanted = strcmp(argv[1], "many_keys") == 0 ? 100 : strcmp(argv[1], "all_keys") == 0 ? PTHREAD_KEYS_MAX : 0;
-    while (taken_count < wanted && pthread_key_create(&taken_keys[taken_count], nullptr) == 0) ++taken_count;
+    const int wanted = strcmp(argv[1], "many_keys") == 0  ? 100
+                       : strcmp(argv[1], "all_keys") == 0 ? PTHREAD_KEYS_MAX
+                                                          : 0;
+    while (taken_count < wanted && pthread_key_create(&taken_keys[taken_count], nullptr) == 0)
+        ++taken_count;
 }
-[[gnu::section(".preinit_array"), gnu::used]] void (*take_keys_entry)(int, char**, char**) = take_keys;
+[[gnu::section(".preinit_array"), gnu::used]] void (*take_keys_entry)(int, char**,
+                                                                      char**) = take_keys;
 
 void with_keys_taken() {
     for (int i = 0; i < taken_count; ++i) pthread_setspecific(taken_keys[i], &taken_keys[i]);
     settles("threads with their keys taken", 400, [] {
         std::thread([] {
-            for (int i = 0; i < taken_count; ++i) pthread_setspecific(taken_keys[i], &taken_keys[i]);
+            for (int i = 0; i < taken_count; ++i)
+                pthread_setspecific(taken_keys[i], &taken_keys[i]);
             mixed_work(5, 100);
         }).join();
     });
@@ -115,7 +130,8 @@ void many_keys() {
 }
 void all_keys() {
     if (taken_count < 1000) stress::fail("only %d keys were made", taken_count);
-    // Without a key the allocator may learn of no thread's end; a bound on what is left behind is not asked for here.
+    // Without a key the allocator may learn of no thread's end; a bound on what is left behind is
+    // not asked for here.
     for (int i = 0; i < 100; ++i) std::thread([] { mixed_work(5, 100); }).join();
 }
 
@@ -165,7 +181,8 @@ void exit_from_worker() {
 
 // ---- cancellation ----
 
-// Threads are cancelled at any point; what they had is released by a cleanup handler, which allocates, in the middle of the unwinding.
+// Threads are cancelled at any point; what they had is released by a cleanup handler, which
+// allocates, in the middle of the unwinding.
 struct Cleanup {
     std::vector<stress::Block> blocks;
     ~Cleanup() {
@@ -193,7 +210,8 @@ void cancelled_threads() {
         thread.join();
     });
 }
-// The line that reports a wrong pointer is printed by a thread that was cancelled already, and the process ends there.
+// The line that reports a wrong pointer is printed by a thread that was cancelled already, and the
+// process ends there.
 void fault_with_cancellation_pending() {
     int ends[2];
     if (pipe(ends) != 0) stress::fail("pipe: %s", strerror(errno));
@@ -214,8 +232,10 @@ void fault_with_cancellation_pending() {
     const ssize_t got = read(ends[0], text, sizeof text - 1);
     int status = 0;
     waitpid(child, &status, 0);
-    if (got <= 0 || strstr(text, "already free (double free)") == nullptr || text[got - 1] != '\n') stress::fail("the line is %zd bytes: %s", got, text);
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT) stress::fail("a child ended with status %#x", static_cast<unsigned>(status));
+    if (got <= 0 || strstr(text, "already free (double free)") == nullptr || text[got - 1] != '\n')
+        stress::fail("the line is %zd bytes: %s", got, text);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+        stress::fail("a child ended with status %#x", static_cast<unsigned>(status));
 }
 
 // ---- signals ----
@@ -223,14 +243,16 @@ void fault_with_cancellation_pending() {
 std::atomic<uint64_t> handled{0};
 void on_signal(int) {
     const int saved = errno;
-    stress::Block b = stress::allocate(size_for(handled.fetch_add(1, std::memory_order_relaxed)), 10, 1);
+    stress::Block b =
+        stress::allocate(size_for(handled.fetch_add(1, std::memory_order_relaxed)), 10, 1);
     stress::release(b, "signal handler");
     errno = saved;
 }
 
-// The handler's thread only waits, so it is never inside the allocator; its first call ever is made by the handler.
+// The handler's thread only waits, so it is never inside the allocator; its first call ever is made
+// by the handler.
 void signals_in_a_waiting_thread() {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     sigaction(SIGUSR1, &action, nullptr);
     std::atomic<bool> stop{false};
@@ -239,7 +261,8 @@ void signals_in_a_waiting_thread() {
     });
     const auto start = std::chrono::steady_clock::now();
     // Signals that meet a pending one are merged, so a busy machine needs more of them.
-    for (uint64_t sent = 0; (sent < 3000 || handled.load() < 100) && stress::seconds_since(start) < 40; ++sent) {
+    for (uint64_t sent = 0;
+         (sent < 3000 || handled.load() < 100) && stress::seconds_since(start) < 40; ++sent) {
         pthread_kill(waiter.native_handle(), SIGUSR1);
         mixed_work(11, 30);
     }
@@ -249,7 +272,8 @@ void signals_in_a_waiting_thread() {
     if (handled.load() < 100) stress::fail("only %" PRIu64 " signals were handled", handled.load());
 }
 
-// A fault that is found in the middle of a slow path, of a program whose crash handler allocates, as those that print a backtrace do.
+// A fault that is found in the middle of a slow path, of a program whose crash handler allocates,
+// as those that print a backtrace do.
 void write_report(int) {
     mixed_work(21, 200);
     _exit(7);
@@ -270,10 +294,12 @@ void crash_handler_allocates() {
     }
     int status = 0;
     waitpid(child, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 7)
+        stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
 }
 
-// The same where the fault is found in the blocks of a thread that ended, and the handler forks, as those that start a debugger do.
+// The same where the fault is found in the blocks of a thread that ended, and the handler forks, as
+// those that start a debugger do.
 void fork_report(int) {
     const pid_t child = fork();
     if (child == 0) {
@@ -298,12 +324,14 @@ void crash_handler_forks() {
         for (void* p : blocks) subject::free(p);
         subject::opaque(reinterpret_cast<uintptr_t>(blocks[100]));
         memset(blocks[100], 'x', 16);
-        for (int i = 0; i < 100'000; ++i) subject::opaque(reinterpret_cast<uintptr_t>(subject::malloc(48)));
+        for (int i = 0; i < 100'000; ++i)
+            subject::opaque(reinterpret_cast<uintptr_t>(subject::malloc(48)));
         _exit(8);
     }
     int status = 0;
     waitpid(child, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 7)
+        stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
 }
 
 constexpr Scenario kScenarios[] = {
@@ -323,6 +351,8 @@ constexpr Scenario kScenarios[] = {
     {"crash_handler_forks", crash_handler_forks},
 };
 
-} // namespace
+}  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv, kScenarios); }
+int main(int argc, char** argv) {
+    return run(argc, argv, kScenarios);
+}

@@ -1,7 +1,9 @@
 /* One allocator call as the very first of its process or of its thread.
  *
- *   first_op PLACE FUNCTION SIZE          PLACE: preinit constructor main atexit quick_exit destructor signal child worker_child storm
- *   first_op threads FUNCTION             every size in every place of a thread's life, on fresh and on used threads
+ *   first_op PLACE FUNCTION SIZE          PLACE: preinit constructor main atexit quick_exit
+ *                                         destructor signal child worker_child storm
+ *   first_op threads FUNCTION             every size in every place of a thread's life, on fresh
+ *                                         and on used threads
  *
  * It is C without any library beside libc, so that nothing allocates before it. */
 #define _GNU_SOURCE
@@ -35,10 +37,28 @@ static void fail(const char* what, const char* function, size_t n) {
     _exit(1);
 }
 
-static const char* const kFunctions[] = {"malloc",   "calloc",  "realloc",     "reallocarray", "posix_memalign",  "aligned_alloc",
-                                         "memalign", "valloc",  "pvalloc",     "usable_null",  "free_null",       "new",
-                                         "new_array_aligned",   "new_nothrow", "delete_null",   "free_sized_null", "trim",   "mallinfo2",     "impossible",
-                                         "free_other",          "realloc_other", "usable_other"};
+static const char* const kFunctions[] = {"malloc",
+                                         "calloc",
+                                         "realloc",
+                                         "reallocarray",
+                                         "posix_memalign",
+                                         "aligned_alloc",
+                                         "memalign",
+                                         "valloc",
+                                         "pvalloc",
+                                         "usable_null",
+                                         "free_null",
+                                         "new",
+                                         "new_array_aligned",
+                                         "new_nothrow",
+                                         "delete_null",
+                                         "free_sized_null",
+                                         "trim",
+                                         "mallinfo2",
+                                         "impossible",
+                                         "free_other",
+                                         "realloc_other",
+                                         "usable_other"};
 enum { kFunctionCount = sizeof kFunctions / sizeof kFunctions[0] };
 static const size_t kSizes[] = {0, 1, 100, 5000, 40000, 300000, 3000000};
 enum { kSizeCount = sizeof kSizes / sizeof kSizes[0] };
@@ -52,19 +72,30 @@ static void* opaque(void* p) {
 static void* call(const char* function, size_t n, void* other) {
     void* p = NULL;
     errno = 0;
-    if (strcmp(function, "malloc") == 0) p = malloc(n);
-    else if (strcmp(function, "calloc") == 0) p = calloc(1, n);
-    else if (strcmp(function, "realloc") == 0) p = realloc(NULL, n);
-    else if (strcmp(function, "reallocarray") == 0) p = reallocarray(NULL, 1, n);
+    if (strcmp(function, "malloc") == 0)
+        p = malloc(n);
+    else if (strcmp(function, "calloc") == 0)
+        p = calloc(1, n);
+    else if (strcmp(function, "realloc") == 0)
+        p = realloc(NULL, n);
+    else if (strcmp(function, "reallocarray") == 0)
+        p = reallocarray(NULL, 1, n);
     else if (strcmp(function, "posix_memalign") == 0) {
         if (posix_memalign(&p, 64, n) != 0) fail("failed", function, n);
-    } else if (strcmp(function, "aligned_alloc") == 0) p = aligned_alloc(4096, n);
-    else if (strcmp(function, "memalign") == 0) p = memalign(1 << 17, n);
-    else if (strcmp(function, "valloc") == 0) p = valloc(n);
-    else if (strcmp(function, "pvalloc") == 0) p = pvalloc(n);
-    else if (strcmp(function, "new") == 0) p = _Znwm != NULL ? _Znwm(n) : malloc(n);
-    else if (strcmp(function, "new_array_aligned") == 0) p = _ZnamSt11align_val_t != NULL ? _ZnamSt11align_val_t(n, 256) : malloc(n);
-    else if (strcmp(function, "new_nothrow") == 0) p = _ZnamRKSt9nothrow_t != NULL ? _ZnamRKSt9nothrow_t(n, "") : malloc(n);
+    } else if (strcmp(function, "aligned_alloc") == 0)
+        p = aligned_alloc(4096, n);
+    else if (strcmp(function, "memalign") == 0)
+        p = memalign(1 << 17, n);
+    else if (strcmp(function, "valloc") == 0)
+        p = valloc(n);
+    else if (strcmp(function, "pvalloc") == 0)
+        p = pvalloc(n);
+    else if (strcmp(function, "new") == 0)
+        p = _Znwm != NULL ? _Znwm(n) : malloc(n);
+    else if (strcmp(function, "new_array_aligned") == 0)
+        p = _ZnamSt11align_val_t != NULL ? _ZnamSt11align_val_t(n, 256) : malloc(n);
+    else if (strcmp(function, "new_nothrow") == 0)
+        p = _ZnamRKSt9nothrow_t != NULL ? _ZnamRKSt9nothrow_t(n, "") : malloc(n);
     else if (strcmp(function, "delete_null") == 0) {
         if (_ZdlPvm != NULL) _ZdlPvm(opaque(NULL), n);
         p = malloc(n);
@@ -76,10 +107,12 @@ static void* call(const char* function, size_t n, void* other) {
         p = malloc(n);
     } else if (strcmp(function, "mallinfo2") == 0) {
         const struct mallinfo2 info = mallinfo2();
-        if (info.uordblks > ((size_t)1 << 40)) fail("mallinfo2 says that too much is in use", function, n);
+        if (info.uordblks > ((size_t)1 << 40))
+            fail("mallinfo2 says that too much is in use", function, n);
         p = malloc(n);
     } else if (strcmp(function, "impossible") == 0) {
-        if (malloc(SIZE_MAX / 2 - n) != NULL || errno != ENOMEM) fail("of an impossible size is not null and ENOMEM", function, n);
+        if (malloc(SIZE_MAX / 2 - n) != NULL || errno != ENOMEM)
+            fail("of an impossible size is not null and ENOMEM", function, n);
         errno = 0;
         p = malloc(n);
     } else if (strcmp(function, "usable_null") == 0) {
@@ -91,7 +124,8 @@ static void* call(const char* function, size_t n, void* other) {
     } else if (strcmp(function, "free_other") == 0) {
         free(opaque(other));
         p = malloc(n);
-    } else if (strcmp(function, "realloc_other") == 0) p = realloc(other, 2 * n + 1);
+    } else if (strcmp(function, "realloc_other") == 0)
+        p = realloc(other, 2 * n + 1);
     else if (strcmp(function, "usable_other") == 0) {
         if (other != NULL && malloc_usable_size(other) < n) fail("is too small", function, n);
         free(opaque(other));
@@ -112,10 +146,14 @@ static void* call(const char* function, size_t n, void* other) {
 
 /* What call() returned goes back the way that belongs to it. */
 static void give_back(const char* function, void* p) {
-    if (strcmp(function, "new") == 0 && _ZdlPv != NULL) _ZdlPv(p);
-    else if (strcmp(function, "new_nothrow") == 0 && _ZdaPv != NULL) _ZdaPv(p);
-    else if (strcmp(function, "new_array_aligned") == 0 && _ZdaPvSt11align_val_t != NULL) _ZdaPvSt11align_val_t(p, 256);
-    else free(p);
+    if (strcmp(function, "new") == 0 && _ZdlPv != NULL)
+        _ZdlPv(p);
+    else if (strcmp(function, "new_nothrow") == 0 && _ZdaPv != NULL)
+        _ZdaPv(p);
+    else if (strcmp(function, "new_array_aligned") == 0 && _ZdaPvSt11align_val_t != NULL)
+        _ZdaPvSt11align_val_t(p, 256);
+    else
+        free(p);
 }
 
 /* After the first call everything else must work as well. */
@@ -124,14 +162,17 @@ static void use(const char* function, size_t n, void* other) {
     unsigned char* blocks[40];
     for (int i = 0; i < 40; ++i) {
         const size_t size = kSizes[i % kSizeCount] / (i < 20 ? 1 : 3) + 1;
-        blocks[i] = i % 3 == 0 ? calloc(1, size) : i % 3 == 1 ? malloc(size) : aligned_alloc(128, size);
+        blocks[i] = i % 3 == 0   ? calloc(1, size)
+                    : i % 3 == 1 ? malloc(size)
+                                 : aligned_alloc(128, size);
         if (blocks[i] == NULL) fail("a later call returned null", function, n);
         blocks[i][0] = blocks[i][size - 1] = (unsigned char)i;
     }
     for (int i = 0; i < 40; ++i) {
         if (blocks[i][0] != i) fail("a later block changed", function, n);
         if (i % 4 == 0) blocks[i] = realloc(blocks[i], 2000);
-        if (blocks[i] == NULL || blocks[i][0] != i) fail("a later realloc lost its contents", function, n);
+        if (blocks[i] == NULL || blocks[i][0] != i)
+            fail("a later realloc lost its contents", function, n);
         free(blocks[i]);
     }
     for (size_t i = 0; i < n && strcmp(function, "realloc_other") != 0; ++i)
@@ -161,7 +202,8 @@ static void parse(int argc, char** argv) {
     /* Written by hand: this runs before libc's own constructors. */
     size_t used = 0;
     for (int i = 0; i < argc; ++i) {
-        for (const char* c = argv[i]; *c != 0 && used < sizeof command_text - 2; ++c) command_text[used++] = *c;
+        for (const char* c = argv[i]; *c != 0 && used < sizeof command_text - 2; ++c)
+            command_text[used++] = *c;
         command_text[used++] = ' ';
     }
     command_of_run = command_text;
@@ -177,18 +219,24 @@ static void preinit(int argc, char** argv, char** envp) {
     pthread_key_create(&early_key, key_destructor);
     use_at("preinit");
 }
-__attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char**, char**) = preinit;
+__attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char**,
+                                                                              char**) = preinit;
 
-__attribute__((constructor(101))) static void constructor(void) { use_at("constructor"); }
+__attribute__((constructor(101))) static void constructor(void) {
+    use_at("constructor");
+}
 
 static void check_reached(void) {
-    if (place[0] != 0 && !reached) fail("its place was never reached", function_of_run, size_of_run);
+    if (place[0] != 0 && !reached)
+        fail("its place was never reached", function_of_run, size_of_run);
 }
 __attribute__((destructor(101))) static void destructor(void) {
     use_at("destructor");
     check_reached();
 }
-static void at_exit(void) { use_at("atexit"); }
+static void at_exit(void) {
+    use_at("atexit");
+}
 static void at_quick(void) {
     use_at("quick_exit");
     check_reached();
@@ -200,7 +248,8 @@ static void in_handler(int number) {
 }
 static void await_child(pid_t child) {
     int status = 0;
-    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail("a child failed", function_of_run, size_of_run);
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        fail("a child failed", function_of_run, size_of_run);
     reached = 1;
 }
 static void* fork_and_use(void* here) {
@@ -214,7 +263,8 @@ static void* fork_and_use(void* here) {
     return NULL;
 }
 
-/* Four threads make the first calls at the same time, while signals interrupt every system call and every wait. The handler only counts. */
+/* Four threads make the first calls at the same time, while signals interrupt every system call
+ * and every wait. The handler only counts. */
 static atomic_int signals_seen, storm_ready;
 static void count_signal(int number) {
     (void)number;
@@ -222,7 +272,8 @@ static void count_signal(int number) {
 }
 static void* use_in_storm(void* unused) {
     atomic_fetch_add(&storm_ready, 1);
-    while (atomic_load(&storm_ready) < 4) {}
+    while (atomic_load(&storm_ready) < 4) {
+    }
     use(function_of_run, size_of_run, NULL);
     return unused;
 }
@@ -233,16 +284,20 @@ static void storm(void) {
     sigaction(SIGUSR1, &action, NULL);
     const pid_t process = getpid(), sender = fork();
     if (sender == 0) {
-        while (kill(process, SIGUSR1) == 0 && getppid() == process) {}
+        while (kill(process, SIGUSR1) == 0 && getppid() == process) {
+        }
         _exit(0);
     }
-    while (atomic_load(&signals_seen) == 0) {}
+    while (atomic_load(&signals_seen) == 0) {
+    }
     pthread_t threads[4];
     for (int i = 0; i < 4; ++i)
-        if (pthread_create(&threads[i], NULL, use_in_storm, NULL) != 0) fail("pthread_create failed", function_of_run, size_of_run);
+        if (pthread_create(&threads[i], NULL, use_in_storm, NULL) != 0)
+            fail("pthread_create failed", function_of_run, size_of_run);
     for (int i = 0; i < 4; ++i) pthread_join(threads[i], NULL);
     kill(sender, SIGKILL);
-    while (waitpid(sender, NULL, 0) < 0 && errno == EINTR) {}
+    while (waitpid(sender, NULL, 0) < 0 && errno == EINTR) {
+    }
     reached = 1;
 }
 
@@ -271,10 +326,14 @@ static void run_task(struct Task* t) {
 static void key_destructor(void* value) {
     struct Task* t = value;
     t->round += 1;
-    if (t->round == (int)(t->stage - kKey1) + 1) run_task(t);
-    else if (t->round < 4) pthread_setspecific(t->late ? late_key : early_key, t);
+    if (t->round == (int)(t->stage - kKey1) + 1)
+        run_task(t);
+    else if (t->round < 4)
+        pthread_setspecific(t->late ? late_key : early_key, t);
 }
-static void thread_atexit(void* value) { run_task(value); }
+static void thread_atexit(void* value) {
+    run_task(value);
+}
 
 static void* live(void* value) {
     struct Task* t = value;
@@ -283,23 +342,29 @@ static void* live(void* value) {
         for (int i = 0; i < 200; ++i) p[i] = malloc((size_t)i * 50);
         for (int i = 0; i < 200; ++i) free(p[i]);
     }
-    if (t->stage == kBody) run_task(t);
-    else if (t->stage == kThreadAtexit) __cxa_thread_atexit_impl(thread_atexit, t, &__dso_handle);
-    else pthread_setspecific(t->late ? late_key : early_key, t);
+    if (t->stage == kBody)
+        run_task(t);
+    else if (t->stage == kThreadAtexit)
+        __cxa_thread_atexit_impl(thread_atexit, t, &__dso_handle);
+    else
+        pthread_setspecific(t->late ? late_key : early_key, t);
     return NULL;
 }
 
 static void run_threads(const char* function) {
     free(malloc(1));
-    if (pthread_key_create(&late_key, key_destructor) != 0) fail("pthread_key_create failed", function, 0);
+    if (pthread_key_create(&late_key, key_destructor) != 0)
+        fail("pthread_key_create failed", function, 0);
     const int takes_other = strstr(function, "_other") != NULL;
     for (int stage = kBody; stage < kStageCount; ++stage)
         for (int variant = 0; variant < 4; ++variant)
             for (int s = 0; s < kSizeCount; ++s) {
-                struct Task t = {function, kSizes[s], NULL, (enum Stage)stage, variant & 1, variant >> 1, 0, 0};
+                struct Task t = {function,    kSizes[s],    NULL, (enum Stage)stage,
+                                 variant & 1, variant >> 1, 0,    0};
                 if (takes_other) t.other = malloc(t.size);
                 pthread_t thread;
-                if (pthread_create(&thread, NULL, live, &t) != 0) fail("pthread_create failed", function, t.size);
+                if (pthread_create(&thread, NULL, live, &t) != 0)
+                    fail("pthread_create failed", function, t.size);
                 pthread_join(thread, NULL);
                 if (!t.done) fail("the stage of the thread was never reached", function, t.size);
             }
@@ -328,7 +393,8 @@ int main(int argc, char** argv) {
     fork_and_use("child");
     if (strcmp(place, "worker_child") == 0) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, fork_and_use, "worker_child") != 0) fail("pthread_create failed", function_of_run, size_of_run);
+        if (pthread_create(&thread, NULL, fork_and_use, "worker_child") != 0)
+            fail("pthread_create failed", function_of_run, size_of_run);
         pthread_join(thread, NULL);
     }
     if (strcmp(place, "storm") == 0) storm();

@@ -1,5 +1,6 @@
-// Forks from any thread, beside anything, and children that live on: each allocates at once, frees what it inherited, starts threads, forks
-// and ends through exit. One scenario per run, because each needs a process of its own.
+// Forks from any thread, beside anything, and children that live on: each allocates at once, frees
+// what it inherited, starts threads, forks and ends through exit. One scenario per run, because
+// each needs a process of its own.
 #include <atomic>
 #include <malloc.h>
 #include <signal.h>
@@ -19,10 +20,12 @@ void await(pid_t child, const char* what) {
     if (child < 0) stress::fail("%s: fork: %s", what, strerror(errno));
     int status = 0;
     waitpid(child, &status, 0);
-    if (status != 0) stress::fail("%s: a child ended with status 0x%x", what, static_cast<unsigned>(status));
+    if (status != 0)
+        stress::fail("%s: a child ended with status 0x%x", what, static_cast<unsigned>(status));
 }
 
-// A child allocates at once, frees what its parent allocated, starts threads, and leaves through exit, with its handlers.
+// A child allocates at once, frees what its parent allocated, starts threads, and leaves through
+// exit, with its handlers.
 [[noreturn]] void live_as_child(std::vector<stress::Block>& inherited, int depth) {
     alarm(20);
     mixed_work(12, 60);
@@ -51,7 +54,8 @@ void fork_rounds(int rounds, int depth) {
     }
 }
 
-// Other threads are at any point of any call when the fork happens. The vanished ones' heaps stay frozen in the child.
+// Other threads are at any point of any call when the fork happens. The vanished ones' heaps stay
+// frozen in the child.
 void with_busy_threads(void (*body)()) {
     std::atomic<bool> stop{false};
     std::vector<std::thread> busy;
@@ -63,10 +67,18 @@ void with_busy_threads(void (*body)()) {
     stop.store(true, std::memory_order_relaxed);
     for (std::thread& t : busy) t.join();
 }
-void fork_from_main() { fork_rounds(100, 0); }
-void fork_from_main_busy() { with_busy_threads([] { fork_rounds(100, 0); }); }
-void fork_from_worker() { with_busy_threads([] { std::thread([] { fork_rounds(100, 0); }).join(); }); }
-void fork_in_child() { with_busy_threads([] { std::thread([] { fork_rounds(20, 3); }).join(); }); }
+void fork_from_main() {
+    fork_rounds(100, 0);
+}
+void fork_from_main_busy() {
+    with_busy_threads([] { fork_rounds(100, 0); });
+}
+void fork_from_worker() {
+    with_busy_threads([] { std::thread([] { fork_rounds(100, 0); }).join(); });
+}
+void fork_in_child() {
+    with_busy_threads([] { std::thread([] { fork_rounds(20, 3); }).join(); });
+}
 
 void fork_and_work(const char* what) {
     const pid_t child = fork();
@@ -98,13 +110,15 @@ void children_by_library_calls() {
             if (system("exit 0") != 0) stress::fail("system failed");
         FILE* pipe = popen("echo text", "r");
         char text[16] = {};
-        if (pipe == nullptr || fgets(text, sizeof text, pipe) == nullptr || strcmp(text, "text\n") != 0) stress::fail("popen failed");
+        if (pipe == nullptr || fgets(text, sizeof text, pipe) == nullptr ||
+            strcmp(text, "text\n") != 0)
+            stress::fail("popen failed");
         pclose(pipe);
     });
 }
 
-// Several threads fork at the same time while another one tends the heaps of threads that ended. What a child inherits must say that
-// nobody tends: a child's own fork waits for whoever does.
+// Several threads fork at the same time while another one tends the heaps of threads that ended.
+// What a child inherits must say that nobody tends: a child's own fork waits for whoever does.
 void forks_at_once() {
     std::vector<std::thread> ended;
     for (uint32_t i = 0; i < 100; ++i) ended.emplace_back([i] { stress::allocate(100, 19, i); });
@@ -131,13 +145,14 @@ void forks_at_once() {
     tender.join();
 }
 
-// The child of a process that used much of its window looks only at what can concern it: a page of tables for each superslab would
-// be as many faults, before the child's first instruction.
+// The child of a process that used much of its window looks only at what can concern it: a page of
+// tables for each superslab would be as many faults, before the child's first instruction.
 void fork_after_large_use() {
     constexpr int kBlocks = 64;
     void* blocks[kBlocks] = {};
     int count = 0;
-    while (count < kBlocks && (blocks[count] = subject::malloc(size_t{1} << 30)) != nullptr) ++count;
+    while (count < kBlocks && (blocks[count] = subject::malloc(size_t{1} << 30)) != nullptr)
+        ++count;
     for (int i = 0; i < count; ++i) subject::free(blocks[i]);
     malloc_trim(0);
     mixed_work(20, 100);
@@ -174,18 +189,20 @@ void fork_after_many_threads() {
     await(child, "a page fault for every second heap");
 }
 
-// A race at the start of a process shows once in its life: threads that make their first calls, and forks beside them, in a hundred fresh
-// processes, and children that are as fresh.
+// A race at the start of a process shows once in its life: threads that make their first calls, and
+// forks beside them, in a hundred fresh processes, and children that are as fresh.
 void fresh_process() {
     std::atomic<bool> go{false};
     std::vector<std::thread> others;
     for (uint32_t i = 0; i < 2; ++i)
         others.emplace_back([&go, i] {
-            while (!go.load(std::memory_order_acquire)) {}
+            while (!go.load(std::memory_order_acquire)) {
+            }
             mixed_work(27 + i, 40);
         });
     std::thread forker([&go] {
-        while (!go.load(std::memory_order_acquire)) {}
+        while (!go.load(std::memory_order_acquire)) {
+        }
         fork_and_work("fork beside first calls, from a worker");
     });
     go.store(true, std::memory_order_release);
@@ -204,7 +221,8 @@ void hundred_fresh_processes() {
     }
 }
 
-// POSIX lets a handler fork that interrupts malloc, if its child calls nothing but async-signal-safe functions.
+// POSIX lets a handler fork that interrupts malloc, if its child calls nothing but
+// async-signal-safe functions.
 volatile sig_atomic_t handler_forks;
 void fork_in_handler(int) {
     const int saved = errno;
@@ -217,7 +235,7 @@ void fork_in_handler(int) {
     errno = saved;
 }
 void fork_in_a_handler() {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = fork_in_handler;
     action.sa_flags = SA_RESTART;
     sigaction(SIGALRM, &action, nullptr);
@@ -249,6 +267,8 @@ constexpr Scenario kScenarios[] = {
     {"children_by_library_calls", children_by_library_calls},
 };
 
-} // namespace
+}  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv, kScenarios); }
+int main(int argc, char** argv) {
+    return run(argc, argv, kScenarios);
+}

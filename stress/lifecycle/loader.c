@@ -1,8 +1,10 @@
-/* dlopen of the library into a process that another malloc serves, and of plug-ins into a process that the library may serve.
+/* dlopen of the library into a process that another malloc serves, and of plug-ins into a process
+ * that the library may serve.
  *
  *   loader cycles LIBRARY            100 times dlopen, hak_* through dlsym, dlclose
  *   loader threads LIBRARY           threads that used the library end after it was closed
- *   loader cancel LIBRARY            the first call of all, with a limit on address space, by a thread that was cancelled already
+ *   loader cancel LIBRARY            the first call of all, with a limit on address space, by a
+ *                                    thread that was cancelled already
  *   loader deepbind PLUGIN | plain PLUGIN
  */
 #define _GNU_SOURCE
@@ -21,7 +23,8 @@ typedef void (*Free)(void*);
 
 static void fail(const char* what) {
     const char* detail = dlerror();
-    dprintf(STDERR_FILENO, "FAIL loader: %s%s%s\n", what, detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    dprintf(STDERR_FILENO, "FAIL loader: %s%s%s\n", what, detail != NULL ? ": " : "",
+            detail != NULL ? detail : "");
     _exit(1);
 }
 
@@ -56,7 +59,8 @@ static size_t mappings(void) {
 static void cycles(const char* path) {
     size_t early = 0;
     for (int i = 0; i < 100; ++i) {
-        void* library = open_library(path, i % 2 == 0 ? RTLD_NOW | RTLD_LOCAL : RTLD_LAZY | RTLD_LOCAL);
+        void* library =
+            open_library(path, i % 2 == 0 ? RTLD_NOW | RTLD_LOCAL : RTLD_LAZY | RTLD_LOCAL);
         Malloc hak_malloc = (Malloc)dlsym(library, "hak_malloc");
         Free hak_free = (Free)dlsym(library, "hak_free");
         if (hak_malloc == NULL || hak_free == NULL) fail("dlsym");
@@ -96,7 +100,8 @@ static void threads(const char* path) {
         sem_init(&closed, 0, 0);
         pthread_t workers[8];
         for (int i = 0; i < 8; ++i)
-            if (pthread_create(&workers[i], NULL, live_past_the_library, NULL) != 0) fail("pthread_create");
+            if (pthread_create(&workers[i], NULL, live_past_the_library, NULL) != 0)
+                fail("pthread_create");
         for (int i = 0; i < 8; ++i) sem_wait(&used);
         if (dlclose(library) != 0) fail("dlclose");
         for (int i = 0; i < 8; ++i) sem_post(&closed);
@@ -141,13 +146,19 @@ static void plugins(const char* path, int flags) {
 
 int main(int argc, char** argv) {
     alarm(60);
-    if (argc == 3 && strcmp(argv[1], "cycles") == 0) cycles(argv[2]);
-    else if (argc == 3 && strcmp(argv[1], "threads") == 0) threads(argv[2]);
-    else if (argc == 3 && strcmp(argv[1], "cancel") == 0) cancel(argv[2]);
-    else if (argc == 3 && strcmp(argv[1], "deepbind") == 0) plugins(argv[2], RTLD_DEEPBIND);
-    else if (argc == 3 && strcmp(argv[1], "plain") == 0) plugins(argv[2], 0);
+    if (argc == 3 && strcmp(argv[1], "cycles") == 0)
+        cycles(argv[2]);
+    else if (argc == 3 && strcmp(argv[1], "threads") == 0)
+        threads(argv[2]);
+    else if (argc == 3 && strcmp(argv[1], "cancel") == 0)
+        cancel(argv[2]);
+    else if (argc == 3 && strcmp(argv[1], "deepbind") == 0)
+        plugins(argv[2], RTLD_DEEPBIND);
+    else if (argc == 3 && strcmp(argv[1], "plain") == 0)
+        plugins(argv[2], 0);
     else {
-        fprintf(stderr, "usage: %s cycles|threads|cancel LIBRARY | deepbind|plain PLUGIN\n", argv[0]);
+        fprintf(stderr, "usage: %s cycles|threads|cancel LIBRARY | deepbind|plain PLUGIN\n",
+                argv[0]);
         return 2;
     }
     return 0;

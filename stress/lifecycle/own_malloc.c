@@ -1,5 +1,6 @@
-/* A program with a malloc of its own: it defines the names that glibc's manual asks for ("Replacing malloc"), which reallocarray is not one of.
- * Whoever provides that must call the program's realloc, or blocks of two allocators meet.
+/* A program with a malloc of its own: it defines the names that glibc's manual asks for ("Replacing
+ * malloc"), which reallocarray is not one of. Whoever provides that must call the program's
+ * realloc, or blocks of two allocators meet.
  *
  *   own_malloc list | grows | begins | overflows
  */
@@ -15,7 +16,9 @@ static _Alignas(4096) char memory[1 << 20];
 static size_t used;
 static int reallocations;
 
-static int is_own(const void* p) { return (const char*)p >= memory && (const char*)p < memory + sizeof memory; }
+static int is_own(const void* p) {
+    return (const char*)p >= memory && (const char*)p < memory + sizeof memory;
+}
 
 static void fail(const char* what) {
     dprintf(STDERR_FILENO, "FAIL own_malloc: %s\n", what);
@@ -39,7 +42,9 @@ static size_t size_of(const void* p) {
     return size;
 }
 
-void* malloc(size_t size) { return take(16, size); }
+void* malloc(size_t size) {
+    return take(16, size);
+}
 void free(void* p) {
     if (p != NULL && !is_own(p)) fail("the program's free is given another's block");
 }
@@ -55,15 +60,25 @@ void* realloc(void* p, size_t size) {
     if (fresh != NULL && p != NULL) memcpy(fresh, p, size_of(p) < size ? size_of(p) : size);
     return fresh;
 }
-void* memalign(size_t alignment, size_t size) { return take(alignment, size); }
-void* aligned_alloc(size_t alignment, size_t size) { return take(alignment, size); }
+void* memalign(size_t alignment, size_t size) {
+    return take(alignment, size);
+}
+void* aligned_alloc(size_t alignment, size_t size) {
+    return take(alignment, size);
+}
 int posix_memalign(void** out, size_t alignment, size_t size) {
     *out = take(alignment, size);
     return *out != NULL ? 0 : ENOMEM;
 }
-void* valloc(size_t size) { return take(4096, size); }
-void* pvalloc(size_t size) { return take(4096, (size + 4095) & ~(size_t)4095); }
-size_t malloc_usable_size(void* p) { return p != NULL ? size_of(p) : 0; }
+void* valloc(size_t size) {
+    return take(4096, size);
+}
+void* pvalloc(size_t size) {
+    return take(4096, (size + 4095) & ~(size_t)4095);
+}
+size_t malloc_usable_size(void* p) {
+    return p != NULL ? size_of(p) : 0;
+}
 
 int main(int argc, char** argv) {
     const char* const which = argc == 2 ? argv[1] : "";
@@ -74,7 +89,8 @@ int main(int argc, char** argv) {
         char* p = malloc(10);
         memcpy(p, "ten bytes", 10);
         p = reallocarray(p, 100, 10);
-        if (!is_own(p) || memcmp(p, "ten bytes", 10) != 0) fail("reallocarray of the program's block is not its realloc");
+        if (!is_own(p) || memcmp(p, "ten bytes", 10) != 0)
+            fail("reallocarray of the program's block is not its realloc");
         free(p);
     } else if (strcmp(which, "begins") == 0) {
         void* const p = reallocarray(NULL, 10, 10);
@@ -83,8 +99,10 @@ int main(int argc, char** argv) {
     } else if (strcmp(which, "overflows") == 0) {
         const int before = reallocations;
         errno = 0;
-        if (reallocarray(NULL, too_many, 4) != NULL || errno != ENOMEM) fail("reallocarray of an impossible size");
-        if (reallocations != before) fail("the program's realloc is called with a product that wraps around");
+        if (reallocarray(NULL, too_many, 4) != NULL || errno != ENOMEM)
+            fail("reallocarray of an impossible size");
+        if (reallocations != before)
+            fail("the program's realloc is called with a product that wraps around");
     } else {
         return 2;
     }

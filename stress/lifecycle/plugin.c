@@ -4,10 +4,15 @@
 
 static char* kept;
 
-__attribute__((constructor)) static void load(void) { kept = calloc(1, 5000); }
-__attribute__((destructor)) static void unload(void) { free(kept); }
+__attribute__((constructor)) static void load(void) {
+    kept = calloc(1, 5000);
+}
+__attribute__((destructor)) static void unload(void) {
+    free(kept);
+}
 
-/* Returns 1 when its blocks behaved, and keeps them to itself: with RTLD_DEEPBIND its malloc may be libc's. */
+/* Returns 1 when its blocks behaved, and keeps them to itself: with RTLD_DEEPBIND its malloc may
+ * be libc's. */
 int plugin_work(int rounds) {
     int good = kept != NULL;
     for (int i = 0; i < rounds; ++i) {

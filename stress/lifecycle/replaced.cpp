@@ -1,12 +1,14 @@
-// A program that replaces the plain operators new and delete alone, and puts a header before each block. The standard defines all other
-// forms by these, so that each must come through them, whoever provides it.
+// A program that replaces the plain operators new and delete alone, and puts a header before each
+// block. The standard defines all other forms by these, so that each must come through them,
+// whoever provides it.
 #include <cstdlib>
 #include <new>
 
 #include "scenarios.hpp"
 
 #if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wsized-deallocation"  // to leave the sized forms is what this is about
+#    pragma GCC diagnostic ignored \
+        "-Wsized-deallocation"  // to leave the sized forms is what this is about
 #endif
 
 namespace {
@@ -26,21 +28,32 @@ void* make(size_t n, size_t alignment) {
 void release(void* p, size_t alignment) {
     if (p == nullptr) return;
     released += 1;
-    if (memcmp(static_cast<char*>(p) - sizeof kMark, &kMark, sizeof kMark) != 0) stress::fail("a block without a header is deleted");
+    if (memcmp(static_cast<char*>(p) - sizeof kMark, &kMark, sizeof kMark) != 0)
+        stress::fail("a block without a header is deleted");
     free(static_cast<char*>(p) - alignment);
 }
 
-} // namespace
+}  // namespace
 
-void* operator new(size_t n) { return make(n, 16); }
-void operator delete(void* p) noexcept { release(p, 16); }
-void* operator new(size_t n, std::align_val_t a) { return make(n, static_cast<size_t>(a)); }
-void operator delete(void* p, std::align_val_t a) noexcept { release(p, static_cast<size_t>(a)); }
+void* operator new(size_t n) {
+    return make(n, 16);
+}
+void operator delete(void* p) noexcept {
+    release(p, 16);
+}
+void* operator new(size_t n, std::align_val_t a) {
+    return make(n, static_cast<size_t>(a));
+}
+void operator delete(void* p, std::align_val_t a) noexcept {
+    release(p, static_cast<size_t>(a));
+}
 
 namespace {
 
 void expect(const char* form, void* p, long makes, long releases) {
-    if (made != makes || released != releases) stress::fail("%s: %ld blocks were made and %ld released, not %ld and %ld", form, made, released, makes, releases);
+    if (made != makes || released != releases)
+        stress::fail("%s: %ld blocks were made and %ld released, not %ld and %ld", form, made,
+                     released, makes, releases);
     if (p != nullptr) memset(p, 1, 40);
 }
 
@@ -56,25 +69,53 @@ void pair(const char* form, New allocate, Delete deallocate) {
 
 void plain_forms() {
     constexpr size_t n = 40;
-    pair("new, sized delete", [] { return ::operator new(n); }, [](void* p) { ::operator delete(p, n); });
-    pair("new, nothrow delete", [] { return ::operator new(n); }, [](void* p) { ::operator delete(p, std::nothrow); });
-    pair("new[], delete[]", [] { return ::operator new[](n); }, [](void* p) { ::operator delete[](p); });
-    pair("new[], sized delete[]", [] { return ::operator new[](n); }, [](void* p) { ::operator delete[](p, n); });
-    pair("new[], nothrow delete[]", [] { return ::operator new[](n); }, [](void* p) { ::operator delete[](p, std::nothrow); });
-    pair("nothrow new, delete", [] { return ::operator new(n, std::nothrow); }, [](void* p) { ::operator delete(p); });
-    pair("nothrow new[], delete[]", [] { return ::operator new[](n, std::nothrow); }, [](void* p) { ::operator delete[](p); });
+    pair(
+        "new, sized delete", [] { return ::operator new(n); },
+        [](void* p) { ::operator delete(p, n); });
+    pair(
+        "new, nothrow delete", [] { return ::operator new(n); },
+        [](void* p) { ::operator delete(p, std::nothrow); });
+    pair(
+        "new[], delete[]", [] { return ::operator new[](n); },
+        [](void* p) { ::operator delete[](p); });
+    pair(
+        "new[], sized delete[]", [] { return ::operator new[](n); },
+        [](void* p) { ::operator delete[](p, n); });
+    pair(
+        "new[], nothrow delete[]", [] { return ::operator new[](n); },
+        [](void* p) { ::operator delete[](p, std::nothrow); });
+    pair(
+        "nothrow new, delete", [] { return ::operator new(n, std::nothrow); },
+        [](void* p) { ::operator delete(p); });
+    pair(
+        "nothrow new[], delete[]", [] { return ::operator new[](n, std::nothrow); },
+        [](void* p) { ::operator delete[](p); });
 }
 
 void aligned_forms() {
     constexpr size_t n = 40;
     constexpr std::align_val_t a{256};
-    pair("new, sized delete", [] { return ::operator new(n, a); }, [](void* p) { ::operator delete(p, n, a); });
-    pair("new, nothrow delete", [] { return ::operator new(n, a); }, [](void* p) { ::operator delete(p, a, std::nothrow); });
-    pair("new[], delete[]", [] { return ::operator new[](n, a); }, [](void* p) { ::operator delete[](p, a); });
-    pair("new[], sized delete[]", [] { return ::operator new[](n, a); }, [](void* p) { ::operator delete[](p, n, a); });
-    pair("new[], nothrow delete[]", [] { return ::operator new[](n, a); }, [](void* p) { ::operator delete[](p, a, std::nothrow); });
-    pair("nothrow new, delete", [] { return ::operator new(n, a, std::nothrow); }, [](void* p) { ::operator delete(p, a); });
-    pair("nothrow new[], delete[]", [] { return ::operator new[](n, a, std::nothrow); }, [](void* p) { ::operator delete[](p, a); });
+    pair(
+        "new, sized delete", [] { return ::operator new(n, a); },
+        [](void* p) { ::operator delete(p, n, a); });
+    pair(
+        "new, nothrow delete", [] { return ::operator new(n, a); },
+        [](void* p) { ::operator delete(p, a, std::nothrow); });
+    pair(
+        "new[], delete[]", [] { return ::operator new[](n, a); },
+        [](void* p) { ::operator delete[](p, a); });
+    pair(
+        "new[], sized delete[]", [] { return ::operator new[](n, a); },
+        [](void* p) { ::operator delete[](p, n, a); });
+    pair(
+        "new[], nothrow delete[]", [] { return ::operator new[](n, a); },
+        [](void* p) { ::operator delete[](p, a, std::nothrow); });
+    pair(
+        "nothrow new, delete", [] { return ::operator new(n, a, std::nothrow); },
+        [](void* p) { ::operator delete(p, a); });
+    pair(
+        "nothrow new[], delete[]", [] { return ::operator new[](n, a, std::nothrow); },
+        [](void* p) { ::operator delete[](p, a); });
 }
 
 // What the program's operator throws does not leave the nothrow forms.
@@ -82,8 +123,9 @@ void no_memory() {
     static volatile size_t too_much = SIZE_MAX - 4096;
     constexpr std::align_val_t a{256};
     made = 0;
-    for (void* p : {::operator new(too_much, std::nothrow), ::operator new[](too_much, std::nothrow), ::operator new(too_much, a, std::nothrow),
-                    ::operator new[](too_much, a, std::nothrow)}) {
+    for (void* p :
+         {::operator new(too_much, std::nothrow), ::operator new[](too_much, std::nothrow),
+          ::operator new(too_much, a, std::nothrow), ::operator new[](too_much, a, std::nothrow)}) {
         if (p != nullptr) stress::fail("a block of impossible size");
     }
     expect("nothrow forms", nullptr, 4, released);
@@ -95,8 +137,11 @@ void no_memory() {
     stress::fail("new[] of an impossible size did not throw");
 }
 
-constexpr lifecycle::Scenario kScenarios[] = {{"plain_forms", plain_forms}, {"aligned_forms", aligned_forms}, {"no_memory", no_memory}};
+constexpr lifecycle::Scenario kScenarios[] = {
+    {"plain_forms", plain_forms}, {"aligned_forms", aligned_forms}, {"no_memory", no_memory}};
 
-} // namespace
+}  // namespace
 
-int main(int argc, char** argv) { return lifecycle::run(argc, argv, kScenarios); }
+int main(int argc, char** argv) {
+    return lifecycle::run(argc, argv, kScenarios);
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
 
-usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
+usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is
+preloaded; - for a program that is linked with it
        run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY CASE...
 """
@@ -11,14 +12,29 @@ import struct
 import subprocess
 import sys
 
-PLACES = ("preinit", "constructor", "main", "atexit", "quick_exit", "destructor", "signal", "child", "worker_child", "storm")
+PLACES = (
+    "preinit",
+    "constructor",
+    "main",
+    "atexit",
+    "quick_exit",
+    "destructor",
+    "signal",
+    "child",
+    "worker_child",
+    "storm",
+)
 STORM_SIZES = (100, 300000)
 SIZES = (0, 1, 100, 5000, 40000, 300000, 3000000)
 
 
 def run(command, preload, options=None):
     """What is wrong with the run; empty if nothing is."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS")
+    }
     shown = " ".join(command)
     if preload:
         environment["LD_PRELOAD"] = preload
@@ -27,16 +43,23 @@ def run(command, preload, options=None):
         environment["HAKMEM_OPTIONS"] = options
         shown = f"HAKMEM_OPTIONS={options} {shown}"
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=90, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=90, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"hangs\n  reproduce: {shown}"
     if done.returncode == 0 and not done.stderr:
         return ""
-    return f"ended with {done.returncode}, wrote {done.stderr.decode(errors='replace')[:600]!r}\n  reproduce: {shown}"
+    return (
+        f"ended with {done.returncode}, wrote {done.stderr.decode(errors='replace')[:600]!r}\n "
+        f" reproduce: {shown}"
+    )
 
 
 def listed(program):
-    return subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        [program, "list"], capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def first_op_commands(program):
@@ -53,14 +76,23 @@ def thread_local_bytes(library):
     """The size of the library's TLS segment, read from its program headers."""
     with open(library, "rb") as file:
         image = file.read()
-    offset, = struct.unpack_from("<Q", image, 32)
+    (offset,) = struct.unpack_from("<Q", image, 32)
     entry_bytes, count = struct.unpack_from("<HH", image, 54)
     kinds = [struct.unpack_from("<IIQQQQQQ", image, offset + i * entry_bytes) for i in range(count)]
     return sum(header[6] for header in kinds if header[0] == 7)
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "replaced", "loader", "cxx_loader", "elder"):
+    if len(sys.argv) < 4 or sys.argv[1] not in (
+        "first_op",
+        "ends",
+        "forks",
+        "streams",
+        "replaced",
+        "loader",
+        "cxx_loader",
+        "elder",
+    ):
         print(__doc__, file=sys.stderr)
         return 2
     family, program, library = sys.argv[1:4]
@@ -74,7 +106,10 @@ def main():
     elif family == "cxx_loader":
         commands = [([program, sys.argv[4]], preload)]
     elif family == "elder":
-        commands = [([program, case], preload, "threshold=256K" if case == "limits" else None) for case in sys.argv[4:]]
+        commands = [
+            ([program, case], preload, "threshold=256K" if case == "limits" else None)
+            for case in sys.argv[4:]
+        ]
     else:
         plugin = sys.argv[4]
         commands = [

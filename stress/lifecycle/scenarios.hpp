@@ -1,4 +1,5 @@
-// What the lifecycle programs share: work of every tier, a bound on memory over many rounds, and the choice of one scenario per run.
+// What the lifecycle programs share: work of every tier, a bound on memory over many rounds, and
+// the choice of one scenario per run.
 #pragma once
 
 #include <iterator>
@@ -15,7 +16,9 @@ inline uint32_t size_for(uint64_t i) {
 
 inline void mixed_work(uint32_t owner, int count) {
     std::vector<stress::Block> blocks;
-    for (int i = 0; i < count; ++i) blocks.push_back(stress::allocate(size_for(static_cast<uint64_t>(i)), owner, static_cast<uint64_t>(i)));
+    for (int i = 0; i < count; ++i)
+        blocks.push_back(
+            stress::allocate(size_for(static_cast<uint64_t>(i)), owner, static_cast<uint64_t>(i)));
     for (stress::Block& b : blocks) stress::release(b, "mixed work");
 }
 
@@ -27,10 +30,13 @@ void settles(const char* what, int rounds, F&& round) {
     for (int i = rounds / 4; i < rounds; ++i) round();
     const size_t after = stress::resident_bytes();
     if (!HAKMEM_STRESS_SANITIZED && after > before + (size_t{8} << 20))
-        stress::fail("%s: resident memory grew from %zu to %zu KiB in %d rounds", what, before >> 10, after >> 10, rounds - rounds / 4);
+        stress::fail("%s: resident memory grew from %zu to %zu KiB in %d rounds", what,
+                     before >> 10, after >> 10, rounds - rounds / 4);
 }
 
-inline void exit_handler() { mixed_work(6, 3); }
+inline void exit_handler() {
+    mixed_work(6, 3);
+}
 
 struct Scenario {
     const char* name;
@@ -54,4 +60,4 @@ int run(int argc, char** argv, const Scenario (&scenarios)[N]) {
     return 2;
 }
 
-} // namespace lifecycle
+}  // namespace lifecycle

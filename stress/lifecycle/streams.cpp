@@ -1,8 +1,9 @@
-// Forks of a process whose threads are inside stdio. libc's fork takes the lock of its list of streams; fflush(NULL) holds that lock
-// while it waits for a stream's own lock; and who holds a stream's lock may be allocating. One scenario per run.
+// Forks of a process whose threads are inside stdio. libc's fork takes the lock of its list of
+// streams; fflush(NULL) holds that lock while it waits for a stream's own lock; and who holds a
+// stream's lock may be allocating. One scenario per run.
 //
-// The scenarios bring the threads into their places one after the other and look into /proc to see that they are there; where /proc
-// does not tell, they wait a moment.
+// The scenarios bring the threads into their places one after the other and look into /proc to see
+// that they are there; where /proc does not tell, they wait a moment.
 #include <atomic>
 #include <cstdio>
 #include <functional>
@@ -17,11 +18,12 @@ namespace {
 
 // A thread that says who it is, so that others can see in which system call it waits.
 class Actor {
-public:
-    explicit Actor(std::function<void()> act) : thread_([this, act = std::move(act)] {
-        id_.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_release);
-        act();
-    }) {}
+  public:
+    explicit Actor(std::function<void()> act)
+        : thread_([this, act = std::move(act)] {
+              id_.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_release);
+              act();
+          }) {}
     ~Actor() { thread_.join(); }
 
     void await_call(long number) const {
@@ -35,7 +37,7 @@ public:
         usleep(100'000);
     }
 
-private:
+  private:
     static constexpr long kUnknown = -2;
 
     long current_call() const {
@@ -86,8 +88,8 @@ void fork_and_use_everything() {
     if (status != 0) stress::fail("a child ended with status 0x%x", static_cast<unsigned>(status));
 }
 
-// getline holds a stream's lock and waits for input, for which it will need memory; fflush(NULL) holds the list and waits for that
-// stream; fork waits for the list. Then the input comes.
+// getline holds a stream's lock and waits for input, for which it will need memory; fflush(NULL)
+// holds the list and waits for that stream; fork waits for the list. Then the input comes.
 void fork_between_flush_and_getline() {
     constexpr size_t kLine = 400'000;
     static char text[kLine];
@@ -113,7 +115,8 @@ void fork_between_flush_and_getline() {
                 done += static_cast<size_t>(n);
             }
         }
-        if (length != static_cast<ssize_t>(kLine) || memcmp(line, text, kLine) != 0) stress::fail("getline returned %zd", length);
+        if (length != static_cast<ssize_t>(kLine) || memcmp(line, text, kLine) != 0)
+            stress::fail("getline returned %zd", length);
         subject::free(line);
         fclose(stream);
         close(ends[1]);
@@ -126,7 +129,8 @@ void fork_alone() {
     use_everything();
 }
 
-// The list's lock belongs to the forking thread itself, which has it from fflush(NULL); the process has one thread.
+// The list's lock belongs to the forking thread itself, which has it from fflush(NULL); the process
+// has one thread.
 void fork_inside_a_flush() {
     static int writes;
     cookie_io_functions_t functions{};
@@ -139,7 +143,8 @@ void fork_inside_a_flush() {
             }
             int status = 0;
             waitpid(child, &status, 0);
-            if (status != 0) stress::fail("the child ended with status 0x%x", static_cast<unsigned>(status));
+            if (status != 0)
+                stress::fail("the child ended with status 0x%x", static_cast<unsigned>(status));
         }
         return static_cast<ssize_t>(n);
     };
@@ -168,7 +173,8 @@ void fork_from_busy_streams() {
             FILE* const file = fmemopen(text.data(), text.size(), "r");
             char* line = nullptr;
             size_t room = 0;
-            if (getline(&line, &room, file) != static_cast<ssize_t>(text.size())) stress::fail("getline read a part");
+            if (getline(&line, &room, file) != static_cast<ssize_t>(text.size()))
+                stress::fail("getline read a part");
             subject::free(line);
             fclose(file);
         }));
@@ -194,7 +200,7 @@ constexpr Scenario kScenarios[] = {
     {"fork_from_busy_streams", fork_from_busy_streams},
 };
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     if (argc == 2 && strcmp(argv[1], "list") == 0) {

@@ -1,4 +1,5 @@
-/* What memcheck must see in this very setting, or its silence over the suites would mean nothing. Each case is an error of the program.
+/* What memcheck must see in this very setting, or its silence over the suites would mean
+ * nothing. Each case is an error of the program.
  *
  *   canary clean | undefined_jump | undefined_to_the_system | behind_the_stack | in_the_window */
 #include <fcntl.h>
@@ -27,7 +28,8 @@ int main(int argc, char** argv) {
         if (write(file, (const void*)(uintptr_t)on_stack, 64) != 64) return 3;
     } else if (strcmp(which, "behind_the_stack") == 0) {
         sink = *(volatile unsigned char*)((uintptr_t)on_stack - 4096);
-    } else if (strcmp(which, "in_the_window") == 0) { /* reserved, and without access: memcheck reports before the system stops it */
+    } else if (strcmp(which, "in_the_window") == 0) {
+        /* reserved, and without access: memcheck reports before the system stops it */
         sink = *(volatile unsigned char*)((uintptr_t)block + ((size_t)1 << 30));
     } else {
         fprintf(stderr, "usage: %s CASE\n", argv[0]);

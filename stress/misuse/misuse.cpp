@@ -1,10 +1,12 @@
-// One broken contract per run: misuse CASE. The list says for each case which function must be named and which reason given, or that
-// the case is a control, which must end in silence. Before its last call a case writes the pointer that the message must name.
+// One broken contract per run: misuse CASE. The list says for each case which function must be
+// named and which reason given, or that the case is a control, which must end in silence. Before
+// its last call a case writes the pointer that the message must name.
 //
 //   misuse list          name <tab> function <tab> reason, alternatives joined by |
 //
-// reasons: foreign, start, never, double, overwritten; "silent" for a control; "unseen" where no check is promised, because the
-// block's state lies with the block and the program's own bytes cannot be told from it: the run may end in any way but a hang.
+// reasons: foreign, start, never, double, overwritten; "silent" for a control; "unseen" where no
+// check is promised, because the block's state lies with the block and the program's own bytes
+// cannot be told from it: the run may end in any way but a hang.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -34,10 +36,15 @@ using scene::name;
 using subject::opaque;
 using Bytes = unsigned char*;
 
-Bytes make(size_t n) { return static_cast<Bytes>(subject::malloc(n)); }
-void take(void* p) { subject::free(name(p)); }
+Bytes make(size_t n) {
+    return static_cast<Bytes>(subject::malloc(n));
+}
+void take(void* p) {
+    subject::free(name(p));
+}
 
-// Allocates until the list of the class has been walked and slabs have been refilled; returns nothing, because it should not return.
+// Allocates until the list of the class has been walked and slabs have been refilled; returns
+// nothing, because it should not return.
 void allocate_many(size_t n, size_t count = 20'000) {
     constexpr size_t kBytesMax = 256u << 20;  // the debug build writes to all of it
     for (size_t i = 0; i < count && i * n < kBytesMax; ++i) (void)opaque(make(n));
@@ -58,11 +65,14 @@ struct Tier {
     const char* name;
     size_t size;
 };
-constexpr Tier kTiers[] = {{"tiny", 16}, {"small", 100}, {"mid", 5000}, {"mid32k", 32'768}, {"large", 300'000}, {"big", 3'000'000}};
+constexpr Tier kTiers[] = {{"tiny", 16},       {"small", 100},     {"mid", 5000},
+                           {"mid32k", 32'768}, {"large", 300'000}, {"big", 3'000'000}};
 
-// A range above 32 KiB that was given back leaves no block behind; which of the two reasons applies depends on what the range is used
-// for by then.
-const char* double_reason(size_t n) { return n <= 32'768 ? "double" : "double|never|start"; }
+// A range above 32 KiB that was given back leaves no block behind; which of the two reasons applies
+// depends on what the range is used for by then.
+const char* double_reason(size_t n) {
+    return n <= 32'768 ? "double" : "double|never|start";
+}
 
 int global_object = 5;
 
@@ -70,7 +80,9 @@ void add_double_frees() {
     for (const Tier& t : kTiers) {
         const size_t n = t.size;
         const char* reason = double_reason(n);
-        auto name_of = [&](const char* shape) { return std::string("double_free_") + shape + "_" + t.name; };
+        auto name_of = [&](const char* shape) {
+            return std::string("double_free_") + shape + "_" + t.name;
+        };
         add(name_of("immediate"), "free", reason, [n] {
             Bytes p = make(n);
             subject::free(p);
@@ -163,21 +175,35 @@ void add_double_frees() {
 }
 
 // Free, realloc and malloc_usable_size of a pointer that is no live block's start.
-void add_bad_pointer(const std::string& name_of, const char* reason, std::function<void*()> pointer) {
+void add_bad_pointer(const std::string& name_of, const char* reason,
+                     std::function<void*()> pointer) {
     add("free_" + name_of, "free", reason, [pointer] { take(pointer()); });
-    add("realloc_" + name_of, "realloc", reason, [pointer] { (void)subject::realloc(name(pointer()), 100); });
-    add("usable_size_" + name_of, "malloc_usable_size", reason, [pointer] { (void)opaque(subject::malloc_usable_size(name(pointer()))); });
+    add("realloc_" + name_of, "realloc", reason,
+        [pointer] { (void)subject::realloc(name(pointer()), 100); });
+    add("usable_size_" + name_of, "malloc_usable_size", reason,
+        [pointer] { (void)opaque(subject::malloc_usable_size(name(pointer()))); });
 }
 
 void add_foreign_pointers() {
-    add_bad_pointer("stack", "foreign", []() -> void* { return opaque(__builtin_frame_address(0)); });
+    add_bad_pointer("stack", "foreign",
+                    []() -> void* { return opaque(__builtin_frame_address(0)); });
     add_bad_pointer("global", "foreign", []() -> void* { return &global_object; });
-    add_bad_pointer("code", "foreign", []() -> void* { return reinterpret_cast<void*>(&add_foreign_pointers); });
-    add_bad_pointer("mmap", "foreign", []() -> void* { return mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); });
-    add_bad_pointer("mmap_protected", "foreign", []() -> void* { return mmap(nullptr, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); });
-    for (const size_t value : {size_t{1}, size_t{8}, size_t{16}, size_t{4096}, size_t{0xdeadbeef}, size_t{1} << 47, size_t{1} << 63, SIZE_MAX, SIZE_MAX - 15})
-        add_bad_pointer("wild_" + std::to_string(value), "foreign", [value]() -> void* { return reinterpret_cast<void*>(value); });
-    add_bad_pointer("flipped_high_bit", "foreign", []() -> void* { return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(make(100)) ^ (uintptr_t{1} << 60)); });
+    add_bad_pointer("code", "foreign",
+                    []() -> void* { return reinterpret_cast<void*>(&add_foreign_pointers); });
+    add_bad_pointer("mmap", "foreign", []() -> void* {
+        return mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    });
+    add_bad_pointer("mmap_protected", "foreign", []() -> void* {
+        return mmap(nullptr, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    });
+    for (const size_t value : {size_t{1}, size_t{8}, size_t{16}, size_t{4096}, size_t{0xdeadbeef},
+                               size_t{1} << 47, size_t{1} << 63, SIZE_MAX, SIZE_MAX - 15})
+        add_bad_pointer("wild_" + std::to_string(value), "foreign",
+                        [value]() -> void* { return reinterpret_cast<void*>(value); });
+    add_bad_pointer("flipped_high_bit", "foreign", []() -> void* {
+        return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(make(100)) ^
+                                       (uintptr_t{1} << 60));
+    });
     add("delete_stack", "free|operator delete", "foreign", [] {
         int local = 0;
         ::operator delete(opaque(name(&local)));
@@ -187,9 +213,12 @@ void add_foreign_pointers() {
 void add_inner_pointers() {
     for (const Tier& t : kTiers) {
         const size_t n = t.size;
-        for (const size_t offset : {size_t{1}, size_t{4}, size_t{8}, size_t{16}, size_t{64}, size_t{4096}, size_t{65'536}, size_t{131'072}, size_t{2} << 20}) {
+        for (const size_t offset :
+             {size_t{1}, size_t{4}, size_t{8}, size_t{16}, size_t{64}, size_t{4096}, size_t{65'536},
+              size_t{131'072}, size_t{2} << 20}) {
             if (offset >= n) continue;
-            add_bad_pointer(std::string("interior_") + t.name + "_" + std::to_string(offset), "start", [n, offset]() -> void* { return make(n) + offset; });
+            add_bad_pointer(std::string("interior_") + t.name + "_" + std::to_string(offset),
+                            "start", [n, offset]() -> void* { return make(n) + offset; });
         }
         add("interior_of_freed_" + std::string(t.name), "free", "start|never", [n] {
             Bytes p = make(n);
@@ -201,14 +230,22 @@ void add_inner_pointers() {
             in_another_thread([p] { take(p + 8); });
         });
     }
-    add_bad_pointer("interior_aligned", "start", []() -> void* { return static_cast<Bytes>(subject::memalign(4u << 20, 100'000)) + 4096; });
+    add_bad_pointer("interior_aligned", "start", []() -> void* {
+        return static_cast<Bytes>(subject::memalign(4u << 20, 100'000)) + 4096;
+    });
 }
 
 void add_never_handed_out() {
-    // In a unit that no slab or run uses, in a superslab that is in use, and in the window beyond all superslabs.
-    add_bad_pointer("unused_unit", "never|start", []() -> void* { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(make(100)) | ((2u << 20) - 1)) + 1 - 65'536); });
-    add_bad_pointer("far", "foreign|never", []() -> void* { return make(100) + (size_t{1} << 30); });
-    add_bad_pointer("far_below", "foreign|never", []() -> void* { return make(100) - (size_t{1} << 42); });
+    // In a unit that no slab or run uses, in a superslab that is in use, and in the window beyond
+    // all superslabs.
+    add_bad_pointer("unused_unit", "never|start", []() -> void* {
+        return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(make(100)) | ((2u << 20) - 1)) +
+                                       1 - 65'536);
+    });
+    add_bad_pointer("far", "foreign|never",
+                    []() -> void* { return make(100) + (size_t{1} << 30); });
+    add_bad_pointer("far_below", "foreign|never",
+                    []() -> void* { return make(100) - (size_t{1} << 42); });
     add_bad_pointer("after_the_slab_was_released", "never|double|start", []() -> void* {
         std::vector<void*> all;
         for (int i = 0; i < 20'000; ++i) all.push_back(make(1000));
@@ -217,7 +254,8 @@ void add_never_handed_out() {
         malloc_trim(0);
         return middle;
     });
-    // Only the owner knows how far a slab was handed out. At the latest when the block would be handed out, the fault is seen.
+    // Only the owner knows how far a slab was handed out. At the latest when the block would be
+    // handed out, the fault is seen.
     add("free_untouched_block", "free|malloc", "never|double|overwritten", [] {
         take(make(1000) + 16 * 1024);
         allocate_many(1000, 500);
@@ -233,7 +271,8 @@ void add_never_handed_out() {
         malloc_trim(0);
         allocate_many(1000, 5000);
     });
-    // Another class's refill takes what was posted in, while the block still waits to be handed out.
+    // Another class's refill takes what was posted in, while the block still waits to be handed
+    // out.
     add("free_untouched_block_from_another_thread_then_refill", "free", "never", [] {
         Bytes p = make(1000) + 16 * 1024;
         in_another_thread([p] { take(p); });
@@ -246,22 +285,26 @@ void add_never_handed_out() {
 void add_overwritten_blocks() {
     for (const size_t n : {size_t{16}, size_t{64}, size_t{1000}, size_t{8192}}) {
         const std::string suffix = "_" + std::to_string(n);
-        // Enough blocks, so that neighbours exist; every second is freed, and one overflows into its freed neighbour.
+        // Enough blocks, so that neighbours exist; every second is freed, and one overflows into
+        // its freed neighbour.
         add("overflow_into_free_block" + suffix, "malloc", "overwritten", [n] {
             std::vector<Bytes> all;
             for (int i = 0; i < 64; ++i) all.push_back(make(n));
             for (int i = 1; i < 64; i += 2) subject::free(all[static_cast<size_t>(i)]);
-            for (int i = 0; i < 64; i += 2) memset(opaque(all[static_cast<size_t>(i)]), 0x41, subject::malloc_usable_size(all[0]) + 16);
+            for (int i = 0; i < 64; i += 2)
+                memset(opaque(all[static_cast<size_t>(i)]), 0x41,
+                       subject::malloc_usable_size(all[0]) + 16);
             allocate_many(n);
         });
         for (const size_t at : {size_t{0}, size_t{8}})
-            add("write_after_free_at_" + std::to_string(at) + suffix, "malloc", "overwritten", [n, at] {
-                Bytes p = make(n);
-                (void)opaque(make(n));
-                subject::free(p);
-                *reinterpret_cast<uint64_t*>(opaque(p) + at) ^= 0x10;
-                allocate_many(n);
-            });
+            add("write_after_free_at_" + std::to_string(at) + suffix, "malloc", "overwritten",
+                [n, at] {
+                    Bytes p = make(n);
+                    (void)opaque(make(n));
+                    subject::free(p);
+                    *reinterpret_cast<uint64_t*>(opaque(p) + at) ^= 0x10;
+                    allocate_many(n);
+                });
         add("write_after_free_link_to_stack" + suffix, "malloc", "overwritten", [n] {
             Bytes p = make(n);
             subject::free(p);
@@ -298,7 +341,8 @@ void add_overwritten_blocks() {
         for (int i = 0; i < 64; i += 2) memset(opaque(all[static_cast<size_t>(i)]), 0x44, 48);
         allocate_many(0);
     });
-    // Neighbours in use: nothing of the allocator lies between them, so it can see nothing and suffers nothing.
+    // Neighbours in use: nothing of the allocator lies between them, so it can see nothing and
+    // suffers nothing.
     add("overflow_into_live_block", "free", "unseen", [] {
         Bytes a = make(24), b = make(24);
         memset(opaque(a), 0x45, 48);
@@ -315,7 +359,8 @@ void add_overwritten_blocks() {
 
 void add_controls() {
     add("control_every_call", "-", "silent", [] {
-        for (const size_t n : {size_t{0}, size_t{1}, size_t{100}, size_t{5000}, size_t{32'768}, size_t{300'000}, size_t{3'000'000}}) {
+        for (const size_t n : {size_t{0}, size_t{1}, size_t{100}, size_t{5000}, size_t{32'768},
+                               size_t{300'000}, size_t{3'000'000}}) {
             void* p = nullptr;
             subject::free(subject::malloc(n));
             subject::free(subject::calloc(n, 1));
@@ -327,15 +372,18 @@ void add_controls() {
             subject::free(subject::pvalloc(n));
             ::operator delete(opaque(::operator new(n)), n);
             if (free_sized != nullptr) free_sized(make(n), n);
-            if (free_aligned_sized != nullptr) free_aligned_sized(subject::aligned_alloc(64, n), 64, n);
+            if (free_aligned_sized != nullptr)
+                free_aligned_sized(subject::aligned_alloc(64, n), 64, n);
             Bytes q = make(n);
             memset(q, 0xff, subject::malloc_usable_size(q));
             in_another_thread([q] { subject::free(q); });
         }
-        if (subject::malloc(SIZE_MAX) != nullptr || subject::calloc(SIZE_MAX, 2) != nullptr) _exit(4);
+        if (subject::malloc(SIZE_MAX) != nullptr || subject::calloc(SIZE_MAX, 2) != nullptr)
+            _exit(4);
         subject::free(nullptr);
     });
-    // Bytes that look like a free block's: a program may store anything in its own block, such as what it read from a freed one.
+    // Bytes that look like a free block's: a program may store anything in its own block, such as
+    // what it read from a freed one.
     add("control_block_holds_old_links", "-", "silent", [] {
         for (int round = 0; round < 100; ++round) {
             Bytes a = make(64), b = make(64);
@@ -358,7 +406,8 @@ void add_controls() {
     });
     add("control_shrunk_and_grown", "-", "silent", [] {
         void* p = make(3'000'000);
-        for (const size_t n : {size_t{100'000}, size_t{4'000'000}, size_t{40'000}, size_t{50}, size_t{300'000}}) {
+        for (const size_t n :
+             {size_t{100'000}, size_t{4'000'000}, size_t{40'000}, size_t{50}, size_t{300'000}}) {
             void* wall = make(n);
             p = subject::realloc(p, n);
             subject::free(wall);
@@ -367,7 +416,7 @@ void add_controls() {
     });
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     add_double_frees();

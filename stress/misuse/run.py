@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Death tests: each case of the program `misuse` in a process of its own, under the preloaded library.
+"""Death tests: each case of the program `misuse` in a process of its own, under the preloaded
+library.
 
-usage: run.py release|debug PROGRAM LIBRARY [CASE...]        LIBRARY is preloaded; - for a program that is linked with it
+usage: run.py release|debug PROGRAM LIBRARY [CASE...]        LIBRARY is preloaded; - for a program
+that is linked with it
 
-A case must end by SIGABRT with exactly one line on stderr that names the function, the pointer and the reason; a control must end
-with 0 and silence. The debug build says more in its line, finds damage elsewhere, and must also find what is marked `unseen`.
-With the release build preloaded, every case also runs under the system's malloc, to show what that detects: all of it is required here,
-except overflows from one live block into another, which are listed. The options' messages are checked in the same way.
-Failures print the command that reproduces them.
+A case must end by SIGABRT with exactly one line on stderr that names the function, the pointer and
+the reason; a control must end with 0 and silence. The debug build says more in its line, finds
+damage elsewhere, and must also find what is marked `unseen`. With the release build preloaded,
+every case also runs under the system's malloc, to show what that detects: all of it is required
+here, except overflows from one live block into another, which are listed. The options' messages are
+checked in the same way. Failures print the command that reproduces them.
 """
 import concurrent.futures
 import os
@@ -24,21 +27,36 @@ REASONS = {
     "double": r"already free \(double free\)",
     "overwritten": r"a free block was overwritten",
 }
-# Where the debug build's guards and quarantine see what the release build's seals see: in another function, and for another reason.
-DEBUG_DAMAGE = r"written (behind its end|before its start) \(byte -?\d+\)|a free block was overwritten \(byte \d+\)"
+# Where the debug build's guards and quarantine see what the release build's seals see: in another
+# function, and for another reason.
+DEBUG_DAMAGE = (
+    r"written (behind its end|before its start) \(byte -?\d+\)|a free block was overwritten \(byte"
+    r" \d+\)"
+)
 DEBUG_FINDERS = "malloc|free|exit"
-DEBUG_BLOCK = r"(; (\d+ bytes (into|before) )?(freed )?\d+ bytes from (malloc|operator new|operator new\[\])( aligned to \d+)?)?"
+DEBUG_BLOCK = (
+    r"(; (\d+ bytes (into|before) )?(freed )?\d+ bytes from (malloc|operator new|operator new\[\])("
+    r" aligned to \d+)?)?"
+)
 DEATHS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
 
 
 def run(command, preload=None, options=None, **more):
-    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS", "HAKMEM_MODE")} | more
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("LD_PRELOAD", "HAKMEM_OPTIONS", "HAKMEM_MODE")
+    } | more
     if preload:
         environment["LD_PRELOAD"] = preload
     if options is not None:
         environment["HAKMEM_OPTIONS"] = options
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    return (
+        done.returncode,
+        done.stdout.decode(errors="replace"),
+        done.stderr.decode(errors="replace"),
+    )
 
 
 def judge(build, function, reason, code, out, err):
@@ -63,7 +81,10 @@ def judge(build, function, reason, code, out, err):
     if build == "debug":
         texts = f"({texts}){DEBUG_BLOCK}"
     if not re.fullmatch(rf"hakmem: ({function})\({pointer}\): ({texts})\n", err):
-        return f"wrote {err!r}; wanted: hakmem: {function}({out.split()[-1] if out.split() else '0x...'}): {texts}"
+        return (
+            f"wrote {err!r}; wanted: hakmem:"
+            f" {function}({out.split()[-1] if out.split() else '0x...'}): {texts}"
+        )
     return ""
 
 
@@ -87,14 +108,23 @@ def check_misuse(build, program, library, wanted):
         for (name, function, reason), (ours, theirs) in zip(cases, pool.map(both, cases)):
             wrong = judge(build, function, reason, *ours)
             if wrong:
-                failures.append(f"{name}: {wrong}\n  reproduce: {f'LD_PRELOAD={library} ' if library else ''}{program} {name}")
+                failures.append(
+                    f"{name}: {wrong}\n  reproduce:"
+                    f" {f'LD_PRELOAD={library} ' if library else ''}{program} {name}"
+                )
             if reason == "silent" or theirs is None:
                 continue
             seen_by["glibc"] += theirs[0] in DEATHS
             seen_by["hakmem"] += ours[0] in DEATHS
             if ours[0] not in DEATHS:
-                unseen.append(name + (" (seen by glibc)" if theirs[0] in DEATHS else " (nor by glibc)"))
-    compared = f"; deaths under hakmem {seen_by['hakmem']}, under glibc {seen_by['glibc']}" if seen_by["hakmem"] else ""
+                unseen.append(
+                    name + (" (seen by glibc)" if theirs[0] in DEATHS else " (nor by glibc)")
+                )
+    compared = (
+        f"; deaths under hakmem {seen_by['hakmem']}, under glibc {seen_by['glibc']}"
+        if seen_by["hakmem"]
+        else ""
+    )
     print(f"misuse: {len(cases)} cases{compared}")
     for name in unseen:
         print(f"  not detected: {name}")
@@ -116,21 +146,42 @@ OPTION_CASES = [
     ("cache=x", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=x\n"),
     ("cache=-1", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=-1\n"),
     ("cache=1Q", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1Q\n"),
-    ("cache=99999999999999999999999", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=99999999999999999999999\n"),
+    (
+        "cache=99999999999999999999999",
+        r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=99999999999999999999999\n",
+    ),
     ("cache=18446744073709551615T", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=18446744073709551615T\n"),
     # Modulo 2^64 these would be in range.
-    ("cache=18446744073709551617", r"hakmem: HAKMEM_OPTIONS: malformed value: cache=18446744073709551617\n"),
-    ("cache=18014398509481985K", r"hakmem: HAKMEM_OPTIONS: malformed value: cache=18014398509481985K\n"),
-    ("purge_delay=7200s", r"hakmem: HAKMEM_OPTIONS: value out of range \([^\n]+\): purge_delay=7200s\n"),
+    (
+        "cache=18446744073709551617",
+        r"hakmem: HAKMEM_OPTIONS: malformed value: cache=18446744073709551617\n",
+    ),
+    (
+        "cache=18014398509481985K",
+        r"hakmem: HAKMEM_OPTIONS: malformed value: cache=18014398509481985K\n",
+    ),
+    (
+        "purge_delay=7200s",
+        r"hakmem: HAKMEM_OPTIONS: value out of range \([^\n]+\): purge_delay=7200s\n",
+    ),
     ("cach=1M", r"hakmem: HAKMEM_OPTIONS: unknown option: cach [^\n]*\n"),
     ("window=1", r"hakmem: HAKMEM_OPTIONS: [^\n]*window=1\n"),
     ("thp=2", r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\n"),
     ("verbose=yes", r"hakmem: HAKMEM_OPTIONS: [^\n]*verbose=yes\n"),
-    ("thp=2:nonsense=1", r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\nhakmem: HAKMEM_OPTIONS: unknown option: nonsense[^\n]*\n"),
+    (
+        "thp=2:nonsense=1",
+        (
+            r"hakmem: HAKMEM_OPTIONS: [^\n]*thp=2\nhakmem: HAKMEM_OPTIONS: unknown option:"
+            r" nonsense[^\n]*\n"
+        ),
+    ),
     ("nonsense=" + "x" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]+\n"),
     ("x" * 5000, r"hakmem: HAKMEM_OPTIONS: unknown option: x{200}\.\.\. [^\n]+\n"),
     ("cache=" + "x" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=x+\.\.\.\n"),
-    ("cache=" + "1" * 5000 + ":thp=2", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1+\.\.\.\nhakmem: HAKMEM_OPTIONS: [^\n]*thp=2\n"),
+    (
+        "cache=" + "1" * 5000 + ":thp=2",
+        r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1+\.\.\.\nhakmem: HAKMEM_OPTIONS: [^\n]*thp=2\n",
+    ),
     ("window=" + "0" * 5000, r"hakmem: HAKMEM_OPTIONS: [^\n]*window=0+\.\.\.\n"),
     ("cache=1\n2\x1b[7m", r"hakmem: HAKMEM_OPTIONS: [^\n]*cache=1\?2\?\[7m\n"),
     ("help", r"hakmem: [^\n]*\n(  [a-z_]+ \([^\n]+default [^\n]+\): [^\n]+\n)+"),
@@ -138,7 +189,13 @@ OPTION_CASES = [
 
 MODE_CASES = [
     ("fast", r""),
-    ("Learning", r"hakmem: HAKMEM_MODE: no such mode: Learning; there are minimal fast balanced( learning research)?\n"),
+    (
+        "Learning",
+        (
+            r"hakmem: HAKMEM_MODE: no such mode: Learning; there are minimal fast balanced("
+            r" learning research)?\n"
+        ),
+    ),
     ("", r"hakmem: HAKMEM_MODE: no such mode: ; there are minimal [^\n]+\n"),
 ]
 
@@ -153,17 +210,22 @@ def check_options(program, library):
         code, out, err = run(["/bin/sh", "-c", "echo works"], preload=library, options=options)
         if code != 0 or out != "works\n" or not re.fullmatch(pattern, err):
             failures.append(
-                f"HAKMEM_OPTIONS={options[:60]!r}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}\n"
-                f"  reproduce: HAKMEM_OPTIONS={shlex.quote(options)} LD_PRELOAD={library} sh -c 'echo works'"
+                f"HAKMEM_OPTIONS={options[:60]!r}: ended with {code}, wrote {err[:300]!r}; wanted"
+                f" {pattern!r}\n  reproduce:"
+                f" HAKMEM_OPTIONS={shlex.quote(options)} LD_PRELOAD={library} sh -c 'echo works'"
             )
     for mode, pattern in MODE_CASES:
         code, _, err = run(["/bin/sh", "-c", "exit 0"], preload=library, HAKMEM_MODE=mode)
         if code != 0 or not re.fullmatch(pattern, err):
-            failures.append(f"HAKMEM_MODE={mode}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}")
+            failures.append(
+                f"HAKMEM_MODE={mode}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}"
+            )
     # A shell may leave by _exit, at which nothing is printed.
     code, _, err = run([program, "list"], preload=library, options="verbose=1")
     if code != 0 or not re.fullmatch(r"hakmem: served [^\n]+\n", err):
-        failures.append(f"HAKMEM_OPTIONS=verbose=1: ended with {code}, wrote {err[:300]!r} instead of one line")
+        failures.append(
+            f"HAKMEM_OPTIONS=verbose=1: ended with {code}, wrote {err[:300]!r} instead of one line"
+        )
     print(f"options: {len(OPTION_CASES) + len(MODE_CASES) + 1} cases")
     return failures
 

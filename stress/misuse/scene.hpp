@@ -1,4 +1,5 @@
-// What the cases of a death test are made of: the pointer that the report must name, and other threads.
+// What the cases of a death test are made of: the pointer that the report must name, and other
+// threads.
 #pragma once
 
 #include <cstdio>
@@ -18,10 +19,10 @@ inline void* name(void* p) {
     return p;
 }
 
-// A thread that waits from the start of the process, so that handing work to it allocates nothing: a new thread's own objects could
-// take the very block that a case has just freed.
+// A thread that waits from the start of the process, so that handing work to it allocates nothing:
+// a new thread's own objects could take the very block that a case has just freed.
 class Helper {
-public:
+  public:
     void start() {
         sem_init(&given_, 0, 0);
         sem_init(&done_, 0, 0);
@@ -32,14 +33,16 @@ public:
     void run(const std::function<void()>& job) {
         job_ = &job;
         sem_post(&given_);
-        while (sem_wait(&done_) != 0) {}
+        while (sem_wait(&done_) != 0) {
+        }
     }
 
-private:
+  private:
     static void* serve(void* self) {
         auto* helper = static_cast<Helper*>(self);
         for (;;) {
-            while (sem_wait(&helper->given_) != 0) {}
+            while (sem_wait(&helper->given_) != 0) {
+            }
             (*helper->job_)();
             sem_post(&helper->done_);
         }
@@ -49,8 +52,12 @@ private:
 };
 inline Helper helper;
 
-inline void in_another_thread(const std::function<void()>& job) { helper.run(job); }
+inline void in_another_thread(const std::function<void()>& job) {
+    helper.run(job);
+}
 
-inline void in_a_thread_that_ends(const std::function<void()>& job) { std::thread(job).join(); }
+inline void in_a_thread_that_ends(const std::function<void()>& job) {
+    std::thread(job).join();
+}
 
-} // namespace scene
+}  // namespace scene

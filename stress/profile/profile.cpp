@@ -10,11 +10,10 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
-#include <vector>
-
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "hakmem/hakmem.h"
 #include "hakmem/hakmem_profile.h"
@@ -27,7 +26,9 @@ void expect(bool holds, const std::string& what) {
     std::exit(1);
 }
 void expect_near(const char* what, double found, double wanted) {
-    expect(std::abs(found - wanted) <= wanted / 10, std::string(what) + ": " + std::to_string(found) + " is not within 10 % of " + std::to_string(wanted));
+    expect(std::abs(found - wanted) <= wanted / 10,
+           std::string(what) + ": " + std::to_string(found) + " is not within 10 % of " +
+               std::to_string(wanted));
 }
 
 struct hak_profile_stats stats() {
@@ -48,12 +49,14 @@ struct hak_site site_of(const void* site) {
 double live_bytes() {
     struct hak_site s;
     double sum = 0;
-    for (size_t i = 0; hak_site_get(i, &s, sizeof s) == 0; ++i) sum += static_cast<double>(s.live_bytes);
+    for (size_t i = 0; hak_site_get(i, &s, sizeof s) == 0; ++i)
+        sum += static_cast<double>(s.live_bytes);
     return sum;
 }
 
-// Eight mebibytes of each size from a site of its own, 64 KiB and more from the tier above; every other block is freed. At an interval of
-// 2 KiB these are four thousand samples a site: ten per cent is six standard deviations.
+// Eight mebibytes of each size from a site of its own, 64 KiB and more from the tier above; every
+// other block is freed. At an interval of 2 KiB these are four thousand samples a site: ten per
+// cent is six standard deviations.
 void estimates() {
     static const char sites[6] = {};
     const size_t sizes[6] = {1, 24, 200, 1000, 20'000, 100'000};
@@ -64,10 +67,14 @@ void estimates() {
         for (size_t sum = 0; sum < bytes; sum += sizes[i], ++count) {
             void* const p = hak_alloc_at(sizes[i], &sites[i]);
             expect(p != nullptr, "no memory");
-            if (count % 2 == 0) hak_free_at(p, &sites[i]); else kept.push_back(p);
+            if (count % 2 == 0)
+                hak_free_at(p, &sites[i]);
+            else
+                kept.push_back(p);
         }
         const struct hak_site s = site_of(&sites[i]);
-        const auto blocks = static_cast<double>(count), bytes_allocated = blocks * static_cast<double>(sizes[i]);
+        const auto blocks = static_cast<double>(count),
+                   bytes_allocated = blocks * static_cast<double>(sizes[i]);
         if (i == 0) continue;  // below a thousandth of the interval; its samples are few
         expect_near("allocations", static_cast<double>(s.allocations), blocks);
         expect_near("bytes", static_cast<double>(s.bytes), bytes_allocated);
@@ -82,42 +89,56 @@ void estimates() {
     expect(stats().overflowed_blocks == 0, "samples were lost");
 }
 
-// What a thread allocates after its exit hook, when it has no heap to count in: eight mebibytes, as in `estimates`.
+// What a thread allocates after its exit hook, when it has no heap to count in: eight mebibytes, as
+// in `estimates`.
 void late() {
     static const char site = 0;
     constexpr unsigned kCount = (8u << 20) / 200;
     pthread_key_t key;
-    expect(pthread_key_create(&key, [](void*) {
-        for (unsigned i = 0; i < kCount; ++i) {
-            void* const p = hak_alloc_at(200, &site);
-            expect(p != nullptr, "no memory");
-            hak_free(p);
-        }
-    }) == 0, "a key");
+    expect(pthread_key_create(&key,
+                              [](void*) {
+                                  for (unsigned i = 0; i < kCount; ++i) {
+                                      void* const p = hak_alloc_at(200, &site);
+                                      expect(p != nullptr, "no memory");
+                                      hak_free(p);
+                                  }
+                              }) == 0,
+           "a key");
     std::thread([&] {
         hak_free(hak_malloc(40));
         pthread_setspecific(key, &key);
     }).join();
-    expect_near("allocations of a thread that ends", static_cast<double>(site_of(&site).allocations), kCount);
+    expect_near("allocations of a thread that ends",
+                static_cast<double>(site_of(&site).allocations), kCount);
 }
 
-// Blocks that realloc leaves in place, moves within their size, and grows, as often as there are samples in `estimates`: whoever is resized lives on.
+// Blocks that realloc leaves in place, moves within their size, and grows, as often as there are
+// samples in `estimates`: whoever is resized lives on.
 void resizes() {
     static const char sites[5] = {};
-    const struct { size_t from, to, alignment; } cases[] = {{100, 97, 0}, {33, 48, 0}, {1000, 600, 0}, {300, 900, 1024}, {100'000, 300'000, 0}};
+    const struct {
+        size_t from, to, alignment;
+    } cases[] = {
+        {100, 97, 0}, {33, 48, 0}, {1000, 600, 0}, {300, 900, 1024}, {100'000, 300'000, 0}};
     const char* site = sites;
     for (const auto& c : cases) {
         std::vector<void*> blocks((size_t{8} << 20) / c.from);
-        for (void*& p : blocks) p = c.alignment == 0 ? hak_alloc_at(c.from, site) : hak_aligned_alloc(c.alignment, c.from);
+        for (void*& p : blocks)
+            p = c.alignment == 0 ? hak_alloc_at(c.from, site)
+                                 : hak_aligned_alloc(c.alignment, c.from);
         const auto bytes_before = live_bytes();
         for (void*& p : blocks) expect((p = hak_realloc(p, c.to)) != nullptr, "no memory");
         const auto count = static_cast<double>(blocks.size());
-        const std::string what = std::to_string(c.from) + " bytes resized to " + std::to_string(c.to) + ": ";
-        expect_near((what + "more live bytes").c_str(), live_bytes() - bytes_before + count * static_cast<double>(c.from), count * static_cast<double>(c.to));
+        const std::string what =
+            std::to_string(c.from) + " bytes resized to " + std::to_string(c.to) + ": ";
+        expect_near((what + "more live bytes").c_str(),
+                    live_bytes() - bytes_before + count * static_cast<double>(c.from),
+                    count * static_cast<double>(c.to));
         if (c.alignment == 0) {
             const struct hak_site s = site_of(site);
             expect_near((what + "live blocks").c_str(), static_cast<double>(s.live_blocks), count);
-            expect_near((what + "live bytes").c_str(), static_cast<double>(s.live_bytes), count * static_cast<double>(c.to));
+            expect_near((what + "live bytes").c_str(), static_cast<double>(s.live_bytes),
+                        count * static_cast<double>(c.to));
         }
         for (void* p : blocks) hak_free(p);
         expect(site_of(site).live_bytes == 0, what + "freed bytes live");
@@ -126,7 +147,8 @@ void resizes() {
     expect(stats().overflowed_blocks == 0, "samples were lost");
 }
 
-// With profile=1 each block is a sample: their ages are those of the clock, and stand in the buckets that the header says.
+// With profile=1 each block is a sample: their ages are those of the clock, and stand in the
+// buckets that the header says.
 void lifetimes() {
     static const char brief = 0, lasting = 0;
     for (unsigned i = 0; i < 100; ++i) hak_free(hak_alloc_at(40, &brief));
@@ -136,17 +158,20 @@ void lifetimes() {
     const auto began = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(std::chrono::milliseconds(140));
     for (void* p : blocks) hak_free(p);
-    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
     const struct hak_site a = site_of(&brief), b = site_of(&lasting);
     // The clock ticks at least each ten milliseconds.
     expect(a.mean_lifetime_ms < 100 && b.mean_lifetime_ms > 120 && b.mean_lifetime_ms < ms + 20,
-           "mean lifetimes: " + std::to_string(a.mean_lifetime_ms) + ", and " + std::to_string(b.mean_lifetime_ms) + " of " + std::to_string(ms) + " ms");
+           "mean lifetimes: " + std::to_string(a.mean_lifetime_ms) + ", and " +
+               std::to_string(b.mean_lifetime_ms) + " of " + std::to_string(ms) + " ms");
     uint64_t as_long = 0, shorter = 0, of_size = 0;
     for (unsigned bucket = 0; bucket < HAK_SITE_BUCKETS; ++bucket) {
         (bucket < 7 ? shorter : as_long) += b.lifetimes_ms[bucket];  // 7: 64 to 127 ms
         of_size += bucket == 6 ? a.sizes[bucket] : 0;                // 32 to 63 bytes
     }
-    expect(as_long == 100 && shorter == 0 && of_size == 100, "a block stands in another bucket than that of its age or size");
+    expect(as_long == 100 && shorter == 0 && of_size == 100,
+           "a block stands in another bucket than that of its age or size");
 }
 
 // A window that holds fewer samples than blocks: what is not taken is counted.
@@ -157,18 +182,25 @@ void narrow() {
     const struct hak_profile_stats before = stats();
     for (unsigned i = 0; i < 2000; ++i) expect(hak_alloc_at(16, &site) != nullptr, "no memory");
     const struct hak_profile_stats after = stats();
-    const uint64_t taken = after.samples - before.samples, lost = after.overflowed_blocks - before.overflowed_blocks;
+    const uint64_t taken = after.samples - before.samples,
+                   lost = after.overflowed_blocks - before.overflowed_blocks;
     // Of 16 bytes one in nine million is missed.
-    expect(lost > 900 && taken + lost + 1 >= 2000, std::to_string(taken) + " samples were taken, and " + std::to_string(lost) + " counted as lost, of 2000");
+    expect(lost > 900 && taken + lost + 1 >= 2000,
+           std::to_string(taken) + " samples were taken, and " + std::to_string(lost) +
+               " counted as lost, of 2000");
 }
 
-// The table of sites on stderr: a HAK_CALLSITE by its text, whatever folder its source lies in, and another site by its address.
+// The table of sites on stderr: a HAK_CALLSITE by its text, whatever folder its source lies in, and
+// another site by its address.
 void printed() {
     static const char address = 0;
-    const std::string deep = "/home/someone/my sources/\xc3\xa9/" + std::string(300, 'd') + "/file.c:12";
+    const std::string deep =
+        "/home/someone/my sources/\xc3\xa9/" + std::string(300, 'd') + "/file.c:12";
     const void* const here = HAK_CALLSITE;
     const std::string there = std::string(__FILE__ ":") + std::to_string(__LINE__ - 1);
-    for (const void* site : {here, static_cast<const void*>(&address), static_cast<const void*>(deep.c_str())}) hak_free(hak_alloc_at(100, site));
+    for (const void* site :
+         {here, static_cast<const void*>(&address), static_cast<const void*>(deep.c_str())})
+        hak_free(hak_alloc_at(100, site));
     std::FILE* const file = std::tmpfile();
     expect(file != nullptr, "a file");
     const int before = dup(STDERR_FILENO);
@@ -183,19 +215,26 @@ void printed() {
     char number[32];
     std::snprintf(number, sizeof number, "%p", static_cast<const void*>(&address));
     for (const std::string& name : {there, std::string(number), deep}) {
-        expect(text.find("hakmem: site " + name + ": 1 allocations, 100 bytes; live 0 blocks, 0 bytes; mean lifetime ") != std::string::npos,
+        expect(text.find("hakmem: site " + name +
+                         ": 1 allocations, 100 bytes; live 0 blocks, 0 bytes; mean lifetime ") !=
+                   std::string::npos,
                "no line for site " + name + ":\n" + text);
     }
 }
 
-// Blocks of one thread, freed by another, resized by a third, and freed by a thread whose exit hook ran: with profile=1 a block of 40 bytes is
-// missed once in e^40, so that nothing is an estimate.
+// Blocks of one thread, freed by another, resized by a third, and freed by a thread whose exit hook
+// ran: with profile=1 a block of 40 bytes is missed once in e^40, so that nothing is an estimate.
 void threads() {
     static const char site = 0;
     static std::vector<void*> blocks;
-    std::thread([&] { for (unsigned i = 0; i < 1000; ++i) blocks.push_back(hak_alloc_at(i % 3 == 0 ? 100'000 : 40, &site)); }).join();
+    std::thread([&] {
+        for (unsigned i = 0; i < 1000; ++i)
+            blocks.push_back(hak_alloc_at(i % 3 == 0 ? 100'000 : 40, &site));
+    }).join();
     expect(site_of(&site).live_blocks == 1000, "every block is sampled");
-    std::thread([&] { for (unsigned i = 0; i < 1000; i += 2) hak_free(blocks[i]); }).join();
+    std::thread([&] {
+        for (unsigned i = 0; i < 1000; i += 2) hak_free(blocks[i]);
+    }).join();
     expect(site_of(&site).live_blocks == 500, "another thread's free was not seen");
     std::thread([&] {
         for (unsigned i = 1; i < 1000; i += 2) {
@@ -204,22 +243,27 @@ void threads() {
         }
     }).join();
     const struct hak_site s = site_of(&site);
-    // Every third block was above 32 KiB, and keeps its site; another one that moves is the caller's of realloc.
-    expect(s.live_blocks == 167 && s.allocations == 1000 + 167, "realloc left a sample of the old block, or lost one of the new");
+    // Every third block was above 32 KiB, and keeps its site; another one that moves is the
+    // caller's of realloc.
+    expect(s.live_blocks == 167 && s.allocations == 1000 + 167,
+           "realloc left a sample of the old block, or lost one of the new");
     // A key that is made after hakmem's: its destructor runs when the thread has no heap any more.
     static std::vector<void*>& late = blocks;
     pthread_key_t key;
-    expect(pthread_key_create(&key, [](void*) {
-        for (unsigned i = 1; i < 1000; i += 2) hak_free(late[i]);
-        hak_free(hak_alloc_at(40, &site));
-    }) == 0, "a key");
+    expect(pthread_key_create(&key,
+                              [](void*) {
+                                  for (unsigned i = 1; i < 1000; i += 2) hak_free(late[i]);
+                                  hak_free(hak_alloc_at(40, &site));
+                              }) == 0,
+           "a key");
     const uint64_t live = stats().live_samples;
     std::thread([&] {
         hak_free(hak_malloc(40));
         pthread_setspecific(key, &key);
     }).join();
     expect(stats().live_samples == live - 500, "the frees of a thread that ends were not seen");
-    expect(site_of(&site).allocations == s.allocations + 1, "the allocation of a thread that ends was not seen");
+    expect(site_of(&site).allocations == s.allocations + 1,
+           "the allocation of a thread that ends was not seen");
 }
 
 // Calls that fail change nothing; what every function of the family allocates is seen.
@@ -243,7 +287,9 @@ void calls() {
     expect(hak_posix_memalign(&u, 4096, 100) == 0, "posix_memalign");
     seen("posix_memalign", u);
     expect(reinterpret_cast<uintptr_t>(u) % 4096 == 0, "alignment");
-    expect(hak_malloc_usable_size(p) == 48 && hak_malloc_usable_size(r) == 512 && hak_malloc_usable_size(t) >= 100, "what a sample can hold");
+    expect(hak_malloc_usable_size(p) == 48 && hak_malloc_usable_size(r) == 512 &&
+               hak_malloc_usable_size(t) >= 100,
+           "what a sample can hold");
     p = seen("realloc", hak_realloc(p, 50'000));
     void* w = seen("alloc_at", hak_alloc_at(60'000, HAK_CALLSITE));
     expect(hak_realloc(p, SIZE_MAX / 2) == nullptr, "an impossible size");
@@ -252,14 +298,16 @@ void calls() {
     expect(stats().live_samples == live - 6, "frees");
 }
 
-// Forks, and does `free_it` in the child, which goes on with the profile: one block of the site was live.
+// Forks, and does `free_it` in the child, which goes on with the profile: one block of the site was
+// live.
 template <class Free>
 void fork_and(const void* site, Free free_it) {
     const pid_t child = fork();
     if (child == 0) {
         free_it();
         void* const q = hak_alloc_at(100, site);
-        expect(q != nullptr && site_of(site).live_blocks == 1 && site_of(site).allocations == 2, "the child's profile");
+        expect(q != nullptr && site_of(site).live_blocks == 1 && site_of(site).allocations == 2,
+               "the child's profile");
         expect(hak_profile_dump("/dev/null") == 0, "the child's file");
         std::_Exit(0);
     }
@@ -271,7 +319,8 @@ void fork_and(const void* site, Free free_it) {
 void processes() {
     static const char site = 0;
     void* const p = hak_alloc_at(100, &site);
-    // The profile's lock is taken in a process of several threads alone. (TSan lets no child of those start threads.)
+    // The profile's lock is taken in a process of several threads alone. (TSan lets no child of
+    // those start threads.)
     fork_and(&site, [&] { std::thread([&] { hak_free(p); }).join(); });
     std::mutex end_of_second;
     end_of_second.lock();
@@ -286,7 +335,8 @@ void processes() {
     hak_free(p);
 }
 
-// What the children of one process estimate, each of the same work, are as many estimates and not one of them so many times.
+// What the children of one process estimate, each of the same work, are as many estimates and not
+// one of them so many times.
 void siblings() {
     static const char site = 0;
     for (const bool is_alone : {true, false}) {
@@ -300,19 +350,24 @@ void siblings() {
             expect(pipe(ends) == 0, "pipe");
             const pid_t child = fork();
             if (child == 0) {
-                for (int n = 0; n < 20'000; ++n) expect(hak_alloc_at(100, &site) != nullptr, "no memory");
+                for (int n = 0; n < 20'000; ++n)
+                    expect(hak_alloc_at(100, &site) != nullptr, "no memory");
                 const uint64_t estimate = site_of(&site).allocations;
                 std::_Exit(write(ends[1], &estimate, sizeof estimate) == sizeof estimate ? 0 : 1);
             }
             uint64_t estimate = 0;
             int status = 0;
-            expect(read(ends[0], &estimate, sizeof estimate) == sizeof estimate && waitpid(child, &status, 0) == child && status == 0, "the child failed");
+            expect(read(ends[0], &estimate, sizeof estimate) == sizeof estimate &&
+                       waitpid(child, &status, 0) == child && status == 0,
+                   "the child failed");
             expect(estimate > 15'000 && estimate < 25'000, "a child's estimate is wrong");
             estimates.insert(estimate);
             close(ends[0]);
             close(ends[1]);
         }
-        expect(estimates.size() > 1, is_alone ? "four children sampled the same allocations" : "four children of two threads sampled the same allocations");
+        expect(estimates.size() > 1,
+               is_alone ? "four children sampled the same allocations"
+                        : "four children of two threads sampled the same allocations");
         end_of_second.unlock();
         if (!is_alone) second.join();
     }
@@ -325,13 +380,16 @@ void sites_of_blocks() {
         void* p = hak_alloc_at(n, &site);
         const bool is_said = n > 32 * 1024 || stats().interval == 1;
         expect(hak_site_of(p) == (is_said ? &site : nullptr), "a block does not say its site");
-        expect(hak_site_of(static_cast<char*>(p) + 8) == nullptr, "an address inside a block says a site");
+        expect(hak_site_of(static_cast<char*>(p) + 8) == nullptr,
+               "an address inside a block says a site");
         for (const size_t bytes : {n + n / 2, n + n / 2 - 1, n}) {
             p = hak_realloc(p, bytes);
             expect(p != nullptr, "no memory");
             if (n <= 32 * 1024) continue;
             expect(hak_site_of(p) == &site, "realloc lost a block's site");
-            if (stats().interval == 1) expect(site_of(&site).live_blocks == 1, "what realloc gave is counted for another site");
+            if (stats().interval == 1)
+                expect(site_of(&site).live_blocks == 1,
+                       "what realloc gave is counted for another site");
         }
         hak_free(p);
         p = hak_malloc(n);
@@ -339,19 +397,22 @@ void sites_of_blocks() {
         hak_free(p);
     }
     int local = 0;
-    expect(hak_site_of(nullptr) == nullptr && hak_site_of(&local) == nullptr, "what is no block says a site");
+    expect(hak_site_of(nullptr) == nullptr && hak_site_of(&local) == nullptr,
+           "what is no block says a site");
 }
 
 // Without the option nothing is there.
 void rests() {
     struct hak_site s;
     hak_free(hak_alloc_at(100, HAK_CALLSITE));
-    expect(stats().interval == 0 && stats().samples == 0 && hak_site_count() == 0, "a profile that nobody asked for");
+    expect(stats().interval == 0 && stats().samples == 0 && hak_site_count() == 0,
+           "a profile that nobody asked for");
     expect(hak_profile_dump("/dev/null") == ENODATA, "a dump of nothing");
     expect(hak_site_get(0, &s, sizeof s) == EINVAL, "a site of nothing");
 }
 
-// More live samples and more sites than there is room for: blocks are still served, and what was lost is counted.
+// More live samples and more sites than there is room for: blocks are still served, and what was
+// lost is counted.
 void overflow() {
     std::vector<void*> blocks;
     static const char sites[2000] = {};
@@ -359,7 +420,9 @@ void overflow() {
         blocks.push_back(hak_alloc_at(40, &sites[i % 2000]));
         expect(blocks.back() != nullptr, "no memory");
     }
-    expect(stats().overflowed_blocks >= 26'000 - 24'576 && stats().overflowed_sites > 0 && hak_site_count() == 1024, "overflow is not counted");
+    expect(stats().overflowed_blocks >= 26'000 - 24'576 && stats().overflowed_sites > 0 &&
+               hak_site_count() == 1024,
+           "overflow is not counted");
     for (void* p : blocks) hak_free(p);
     expect(site_of(nullptr).live_blocks == 0, "freed blocks live");
 }
@@ -367,10 +430,22 @@ void overflow() {
 }  // namespace
 
 int main(int count, char** arguments) {
-    const struct { const char* name; void (*run)(); } cases[] = {{"estimates", estimates}, {"threads", threads}, {"calls", calls},
-                                                                 {"processes", processes}, {"rests", rests}, {"overflow", overflow},
-                                                                 {"sites_of_blocks", sites_of_blocks}, {"resizes", resizes}, {"lifetimes", lifetimes},
-                                                                 {"printed", printed}, {"narrow", narrow}, {"late", late}, {"siblings", siblings}};
+    const struct {
+        const char* name;
+        void (*run)();
+    } cases[] = {{"estimates", estimates},
+                 {"threads", threads},
+                 {"calls", calls},
+                 {"processes", processes},
+                 {"rests", rests},
+                 {"overflow", overflow},
+                 {"sites_of_blocks", sites_of_blocks},
+                 {"resizes", resizes},
+                 {"lifetimes", lifetimes},
+                 {"printed", printed},
+                 {"narrow", narrow},
+                 {"late", late},
+                 {"siblings", siblings}};
     for (const auto& c : cases) {
         if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
     }

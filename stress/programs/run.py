@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Real programs, run once under the system's malloc and once with the library preloaded; what they print and produce must be equal.
+"""Real programs, run once under the system's malloc and once with the library preloaded; what they
+print and produce must be equal.
 
 usage: run.py LIBRARY SOURCE_DIRECTORY [CASE...]
 
-Each run under the library proves that the library served it: by the line `hakmem: served ...` at exit where the case leaves stderr to
-it, and where a program closes stderr or checks it, by the dynamic loader's own record of which library `malloc` was bound to.
-A program that is not installed fails its case: ci/bootstrap installs all of them.
+Each run under the library proves that the library served it: by the line `hakmem: served ...` at
+exit where the case leaves stderr to it, and where a program closes stderr or checks it, by the
+dynamic loader's own record of which library `malloc` was bound to. A program that is not installed
+fails its case: ci/bootstrap installs all of them.
 """
 import glob
 import hashlib
@@ -52,11 +54,19 @@ class Side:
         return environment
 
     def run(self, command, stdin=b"", more=None, record=False, timeout=60):
-        """Runs a program to its end and returns its stdout; counts the allocator's own lines and takes them out of stderr."""
+        """Runs a program to its end and returns its stdout; counts the allocator's own lines and
+        takes them out of stderr."""
         shown = shlex.join(command)
         try:
-            done = subprocess.run(command, input=stdin, cwd=self.folder, env=self.environment(more, record), capture_output=True,
-                                  timeout=timeout, check=False)
+            done = subprocess.run(
+                command,
+                input=stdin,
+                cwd=self.folder,
+                env=self.environment(more, record),
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
         except subprocess.TimeoutExpired as error:
             raise Failure(f"{shown[:200]} did not end within {timeout} s") from error
         lines = SERVED.findall(done.stderr)
@@ -76,14 +86,22 @@ class Side:
         for path in glob.glob(os.path.join(self.folder, "bindings.*")):
             with open(path, encoding="utf-8", errors="replace") as file:
                 for line in file:
-                    match = re.search(r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol `(malloc|calloc|realloc|_Znwm)'", line)
+                    match = re.search(
+                        (
+                            r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol"
+                            r" `(malloc|calloc|realloc|_Znwm)'"
+                        ),
+                        line,
+                    )
                     if match and match[2] == self.library:
                         bound.add(os.path.basename(match[1]))
                         self.served += 1
             os.unlink(path)
         missing = set(programs) - bound
         if missing:
-            raise Failure(f"the loader bound malloc of {', '.join(sorted(missing))} to another library")
+            raise Failure(
+                f"the loader bound malloc of {', '.join(sorted(missing))} to another library"
+            )
 
 
 def words(count, seed):
@@ -106,11 +124,18 @@ def write(path, text):
 
 
 def python(side):
-    """Debian's libpython3.11-testsuite; PYTHONMALLOC=malloc, or Python would keep small objects to itself. Some modules check the
-    stderr of their children, so the loader's record is the proof."""
-    modules = ("list dict json struct zlib re bytes thread array sort collections mmap gc memoryview threadedtempfile").split()
-    out = side.run(["/usr/bin/python3.11", "-m", "test", "-v", *("test_" + m for m in modules)], more={"PYTHONMALLOC": "malloc"}, record=True,
-                   timeout=120)
+    """Debian's libpython3.11-testsuite; PYTHONMALLOC=malloc, or Python would keep small objects to
+    itself. Some modules check the stderr of their children, so the loader's record is the proof."""
+    modules = (
+        "list dict json struct zlib re bytes thread array sort collections mmap gc memoryview"
+        " threadedtempfile"
+    ).split()
+    out = side.run(
+        ["/usr/bin/python3.11", "-m", "test", "-v", *("test_" + m for m in modules)],
+        more={"PYTHONMALLOC": "malloc"},
+        record=True,
+        timeout=120,
+    )
     side.check_recorded(["python3.11"])
     # The tests run in the order of their names; the lines between them hold times and addresses.
     results = re.findall(rb"^(\w+ \([\w.]+\)).* \.\.\. (ok|skipped|FAIL|ERROR)", out, re.MULTILINE)
@@ -121,11 +146,20 @@ def python(side):
 
 def git(side):
     """A generated repository: commits, branches, a merge, gc, fsck, log, blame."""
-    more = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+    more = {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
 
     def call(*arguments, date=0):
         stamp = f"{1700000000 + date} +0000"
-        return side.run(["git", *arguments], more={**more, "GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp})
+        return side.run(
+            ["git", *arguments],
+            more={**more, "GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp},
+        )
 
     call("init", "-q", "-b", "main")
     for n in range(40):
@@ -141,8 +175,14 @@ def git(side):
     call("merge", "-q", "-m", "merge", "side", date=9060)
     call("gc", "-q", "--aggressive", "--prune=now")
     call("fsck", "--full", "--strict")
-    return [call("rev-parse", "HEAD"), call("log", "--stat", "-p", "--format=raw"), call("blame", "d3/file0"), call("count-objects", "-v").split(b"size")[0],
-            call("grep", "-c", "ab", "HEAD~3"), call("cat-file", "--batch-check", "--batch-all-objects")]
+    return [
+        call("rev-parse", "HEAD"),
+        call("log", "--stat", "-p", "--format=raw"),
+        call("blame", "d3/file0"),
+        call("count-objects", "-v").split(b"size")[0],
+        call("grep", "-c", "ab", "HEAD~3"),
+        call("cat-file", "--batch-check", "--batch-all-objects"),
+    ]
 
 
 def sqlite(side):
@@ -150,12 +190,14 @@ def sqlite(side):
 pragma journal_mode=wal;
 create table t(id integer primary key, a integer, b text, c blob);
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
-  insert into t select i, (i * 7919) % 10007, 'row ' || i || ' ' || hex(i * i), zeroblob(i % 300) from n;
+  insert into t
+    select i, (i * 7919) % 10007, 'row ' || i || ' ' || hex(i * i), zeroblob(i % 300) from n;
 create index by_a on t(a);
 create index by_b on t(b);
 select count(*), sum(a), max(b), sum(length(c)) from t;
 select a, count(*), group_concat(id) from t group by a having count(*) > 6 order by a limit 50;
-select x.id, y.id from t x join t y on x.a = y.a and x.id < y.id where x.id % 1000 = 3 order by 1, 2 limit 200;
+select x.id, y.id from t x join t y on x.a = y.a and x.id < y.id
+  where x.id % 1000 = 3 order by 1, 2 limit 200;
 update t set b = upper(b) || b where id % 3 = 0;
 delete from t where id % 5 = 0;
 vacuum;
@@ -176,26 +218,46 @@ def perl(side):
     script = r"""
 my (%count, @lines);
 while (<STDIN>) { chomp; push @lines, $_; $count{$_}++ for split / /; }
-print join(",", map { "$_=$count{$_}" } (sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count)[0..99]), "\n";
+my @words = sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count;
+print join(",", map { "$_=$count{$_}" } @words[0..99]), "\n";
 my $text = join "\n", @lines;
 (my $swapped = $text) =~ s/([0-9a-f]+) ([0-9a-f]+)/$2 $1/g;
 print length($swapped), " ", unpack("%32C*", $swapped), "\n";
-my @tree; for my $i (0..20000) { push @{$tree[$i % 97]}, { id => $i, name => "n" x ($i % 50), list => [1..$i % 7] }; }
+my @tree; for my $i (0..20000) {
+  push @{$tree[$i % 97]}, { id => $i, name => "n" x ($i % 50), list => [1..$i % 7] };
+}
 my $sum = 0; for my $t (@tree) { $sum += $_->{id} * @{$_->{list}} + length $_->{name} for @$t; }
 print "$sum\n"; print join("", reverse split //, substr($text, 0, 200)), "\n";
-my $s = ""; $s .= chr(65 + $_ % 26) x ($_ % 100) for 1..8000; print length($s), " ", ($s =~ tr/A//), "\n";
+my $s = ""; $s .= chr(65 + $_ % 26) x ($_ % 100) for 1..8000;
+print length($s), " ", ($s =~ tr/A//), "\n";
 """
     return side.run(["perl", "-e", script], stdin=words(8000, 7).encode())
 
 
 def compiler(side):
-    """Both compilers compile the library's own translation unit; it is preprocessed once, so that both runs see the same text."""
+    """Both compilers compile the library's own translation unit, preprocessed once for all runs."""
     digests = []
-    for name, options in (("clang++-19", ["-O1", "-g", "-fdebug-compilation-dir=/"]), ("g++", ["-O1", "-frandom-seed=1"])):
+    for name, options in (
+        ("clang++-19", ["-O1", "-g", "-fdebug-compilation-dir=/"]),
+        ("g++", ["-O1", "-frandom-seed=1"]),
+    ):
         unit = os.path.join(os.path.dirname(side.folder), f"{name}.ii")
         if not os.path.exists(unit):
-            subprocess.run([name, "-std=c++20", "-O2", "-E", f"-I{side.source}/src", f"-I{side.source}/include", "-o", unit,
-                            f"{side.source}/src/api/library.cpp"], check=True, timeout=60)
+            subprocess.run(
+                [
+                    name,
+                    "-std=c++20",
+                    "-O2",
+                    "-E",
+                    f"-I{side.source}/src",
+                    f"-I{side.source}/include",
+                    "-o",
+                    unit,
+                    f"{side.source}/src/api/library.cpp",
+                ],
+                check=True,
+                timeout=60,
+            )
         side.run([name, "-std=c++20", "-fPIC", "-w", *options, "-c", unit, "-o", "unit.o"])
         with open(f"{side.folder}/unit.o", "rb") as file:
             digests.append(hashlib.sha256(file.read()).hexdigest())
@@ -203,14 +265,38 @@ def compiler(side):
 
 
 def redis(side):
-    """Debian's redis-server is linked with jemalloc, which still reports itself; its counters show that it hands out next to nothing."""
+    """Debian's redis-server is linked with jemalloc, which still reports itself; its counters show
+    that it hands out next to nothing."""
     socket = f"{side.folder}/s"
     with open(f"{side.folder}/errors", "wb") as errors:
-        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"], cwd=side.folder,
-                                  env=side.environment(), stdout=subprocess.DEVNULL, stderr=errors)
+        server = subprocess.Popen(
+            [
+                "redis-server",
+                "--port",
+                "0",
+                "--unixsocket",
+                socket,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ],
+            cwd=side.folder,
+            env=side.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
     try:
+
         def cli(*arguments, stdin=b""):
-            return subprocess.run(["redis-cli", "-s", socket, *arguments], input=stdin, env=side.base, capture_output=True, timeout=60, check=True).stdout
+            return subprocess.run(
+                ["redis-cli", "-s", socket, *arguments],
+                input=stdin,
+                env=side.base,
+                capture_output=True,
+                timeout=60,
+                check=True,
+            ).stdout
 
         end = time.monotonic() + 20
         while not os.path.exists(socket):
@@ -219,22 +305,69 @@ def redis(side):
             time.sleep(0.02)
         commands = []
         for n in range(3000):
-            commands += [f"set k{n} {'v' * (n % 700)}", f"append k{n // 2} tail", f"lpush l{n % 40} {n}", f"hset h{n % 60} f{n} {n * n}",
-                         f"zadd z{n % 20} {n % 97} m{n}", f"sadd s{n % 30} {n}"]
+            commands += [
+                f"set k{n} {'v' * (n % 700)}",
+                f"append k{n // 2} tail",
+                f"lpush l{n % 40} {n}",
+                f"hset h{n % 60} f{n} {n * n}",
+                f"zadd z{n % 20} {n % 97} m{n}",
+                f"sadd s{n % 30} {n}",
+            ]
             if n % 4 == 0:
-                commands += [f"del k{n // 3}", f"lrange l{n % 40} 0 10", f"zrange z{n % 20} 0 5", f"strlen k{n}"]
-        commands += ["dbsize", "lrange l3 0 -1", "zrange z7 0 -1 withscores", "get k2999", "hlen h5", "scard s9"]
+                commands += [
+                    f"del k{n // 3}",
+                    f"lrange l{n % 40} 0 10",
+                    f"zrange z{n % 20} 0 5",
+                    f"strlen k{n}",
+                ]
+        commands += [
+            "dbsize",
+            "lrange l3 0 -1",
+            "zrange z7 0 -1 withscores",
+            "get k2999",
+            "hlen h5",
+            "scard s9",
+        ]
         answers = cli(stdin="\n".join(commands).encode() + b"\n")
-        subprocess.run(["redis-benchmark", "-s", socket, "-q", "-n", "8000", "-c", "20", "-r", "5000", "-t", "set,get,incr,lpush,lpop,sadd,hset,zadd,lrange_100,mset"],
-                       env=side.base, capture_output=True, timeout=60, check=True)
+        subprocess.run(
+            [
+                "redis-benchmark",
+                "-s",
+                socket,
+                "-q",
+                "-n",
+                "8000",
+                "-c",
+                "20",
+                "-r",
+                "5000",
+                "-t",
+                "set,get,incr,lpush,lpop,sadd,hset,zadd,lrange_100,mset",
+            ],
+            env=side.base,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
         if side.library:
-            info = dict(line.split(b":", 1) for line in cli("info", "memory").split(b"\r\n") if b":" in line)
+            info = dict(
+                line.split(b":", 1) for line in cli("info", "memory").split(b"\r\n") if b":" in line
+            )
             if int(info[b"allocator_allocated"]) * 4 > int(info[b"used_memory"]):
-                raise Failure(f"jemalloc holds {info[b'allocator_allocated']!r} of {info[b'used_memory']!r} bytes in use")
+                raise Failure(
+                    f"jemalloc holds {info[b'allocator_allocated']!r} of"
+                    f" {info[b'used_memory']!r} bytes in use"
+                )
             with open(f"/proc/{server.pid}/maps", encoding="utf-8") as maps:
                 if side.library not in maps.read():
                     raise Failure("the library is not mapped into redis-server")
-        subprocess.run(["redis-cli", "-s", socket, "shutdown", "nosave"], env=side.base, capture_output=True, timeout=60, check=False)
+        subprocess.run(
+            ["redis-cli", "-s", socket, "shutdown", "nosave"],
+            env=side.base,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
         if server.wait(timeout=30) != 0:
             raise Failure(f"redis-server ended with {server.returncode}")
     finally:
@@ -252,7 +385,7 @@ def redis(side):
 
 
 def shell_tools(side):
-    """Tools that close stderr before the library could write to it: the loader's record is the proof."""
+    """Tools that close stderr before the library writes to it: the loader's record is the proof."""
     for n in range(200):
         write(f"{side.folder}/tree/{n % 13}/{n}", words(n * 3, n))
         os.utime(f"{side.folder}/tree/{n % 13}/{n}", (1700000000, 1700000000))
@@ -269,7 +402,8 @@ xz -T2 --block-size=1MiB -3 -k tree.tar
 xz -dc tree.tar.xz | cmp - tree.tar
 xz -dc tree.tar.xz | tar -tf - | sort | sha256sum
 sha256sum < tree.tar.xz
-i=0; text=; while [ $i -lt 3000 ]; do text+="$i "; list[$i]=${text: -20}; i=$((i + 1)); done; echo "${#text} ${#list[@]} ${list[2000]}"
+i=0; text=; while [ $i -lt 3000 ]; do text+="$i "; list[$i]=${text: -20}; i=$((i + 1)); done
+echo "${#text} ${#list[@]} ${list[2000]}"
 awk '{ n[$1 % 1000] += length($0) } END { for (k in n) s += n[k]; print s, length(n) }' lines
 sed -E 's/([0-9a-f]+) ([0-9a-f]+)/\2 \1/' lines | sha256sum
 """
@@ -278,7 +412,15 @@ sed -E 's/([0-9a-f]+) ([0-9a-f]+)/\2 \1/' lines | sha256sum
     return out
 
 
-CASES = {"python": python, "git": git, "sqlite": sqlite, "perl": perl, "compiler": compiler, "redis": redis, "shell_tools": shell_tools}
+CASES = {
+    "python": python,
+    "git": git,
+    "sqlite": sqlite,
+    "perl": perl,
+    "compiler": compiler,
+    "redis": redis,
+    "shell_tools": shell_tools,
+}
 
 
 def run_case(name, library, source):
@@ -294,11 +436,23 @@ def run_case(name, library, source):
             try:
                 results.append(CASES[name](side))
             except (Failure, OSError, subprocess.SubprocessError) as error:
-                return False, f"{name}, under {'hakmem' if served_by else 'the system malloc'}: {error}"
+                return (
+                    False,
+                    f"{name}, under {'hakmem' if served_by else 'the system malloc'}: {error}",
+                )
             sides.append(side)
         if results[0] != results[1]:
-            return False, f"{name}: the results differ: {str(results[0])[:300]} and {str(results[1])[:300]}"
-        return True, f"{name}: equal results; {sides[1].served} proofs that hakmem served; {time.monotonic() - start:.1f} s"
+            return (
+                False,
+                f"{name}: the results differ: {str(results[0])[:300]} and {str(results[1])[:300]}",
+            )
+        return (
+            True,
+            (
+                f"{name}: equal results; {sides[1].served} proofs that hakmem served;"
+                f" {time.monotonic() - start:.1f} s"
+            ),
+        )
 
 
 def main():
@@ -314,7 +468,11 @@ def main():
         if fine:
             print(text, flush=True)
         else:
-            print(f"FAIL {text}\n  reproduce: {sys.argv[0]} {library} {source} {name}", file=sys.stderr, flush=True)
+            print(
+                f"FAIL {text}\n  reproduce: {sys.argv[0]} {library} {source} {name}",
+                file=sys.stderr,
+                flush=True,
+            )
     return 0 if good else 1
 
 

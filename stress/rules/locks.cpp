@@ -1,5 +1,6 @@
-// The rules of the allocator's locks (props/kit/lock_ranks.hpp), and forks while each lock is held and inside each system call. One case
-// per run: those called dies_... break a rule on purpose and must end with the line that names it.
+// The rules of the allocator's locks (props/kit/lock_ranks.hpp), and forks while each lock is held
+// and inside each system call. One case per run: those called dies_... break a rule on purpose and
+// must end with the line that names it.
 //
 //   locks list | locks CASE
 #include <atomic>
@@ -17,12 +18,14 @@ namespace {
 enum Rank : unsigned { kStart, kRegistry, kReclaim, kPool, kRanks };
 
 void* a_page() {
-    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const page =
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) stress::fail("mmap: %s", strerror(errno));
     return page;
 }
 
-// Every tier, freed by this thread and by another one, and all memory back to the system: each lock is taken, each system call made.
+// Every tier, freed by this thread and by another one, and all memory back to the system: each lock
+// is taken, each system call made.
 void use_everything() {
     std::vector<stress::Block> blocks;
     for (const uint32_t size : {16u, 100u, 1000u, 20'000u, 70'000u, 300'000u, 3'000'000u})
@@ -36,7 +39,8 @@ void use_everything() {
     hak_trim(0);  // units of superslabs that are in use are purged
     stress::release(blocks[0], "the last");
     hak_trim(0);
-    if (hak_held_locks() != 0) stress::fail("a trim returned and holds the locks %#x", hak_held_locks());
+    if (hak_held_locks() != 0)
+        stress::fail("a trim returned and holds the locks %#x", hak_held_locks());
 }
 
 // ---- what breaks a rule
@@ -49,7 +53,9 @@ void dies_taking_a_lock_twice() {
     hak_lock(kReclaim);
     hak_lock(kReclaim);
 }
-void dies_giving_back_what_it_has_not() { hak_unlock(kPool); }
+void dies_giving_back_what_it_has_not() {
+    hak_unlock(kPool);
+}
 void dies_calling_the_system_with_the_pool() {
     hak_lock(kPool);
     hak_purge_page(a_page());
@@ -90,7 +96,8 @@ void takes_all_in_order() {
     use_everything();
 }
 
-// Handlers that were registered before the allocator's run between its prepare and its parent or child.
+// Handlers that were registered before the allocator's run between its prepare and its parent or
+// child.
 bool handlers_allocate = false;
 unsigned handled = 0;
 void in_handler() {
@@ -102,8 +109,11 @@ void in_handler() {
     }
     hak_trim(0);
 }
-void register_handlers(int, char**, char**) { pthread_atfork(in_handler, in_handler, in_handler); }
-[[gnu::section(".preinit_array"), gnu::used]] void (*register_entry)(int, char**, char**) = register_handlers;
+void register_handlers(int, char**, char**) {
+    pthread_atfork(in_handler, in_handler, in_handler);
+}
+[[gnu::section(".preinit_array"), gnu::used]] void (*register_entry)(int, char**,
+                                                                     char**) = register_handlers;
 
 // Forks, and the child uses everything and forks again. `in_child` runs in the child first.
 void fork_and_use(const char* what, const std::function<void()>& in_child, int depth = 1) {
@@ -112,14 +122,16 @@ void fork_and_use(const char* what, const std::function<void()>& in_child, int d
     if (child == 0) {
         alarm(30);
         in_child();
-        if (hak_held_locks() != 0) stress::fail("%s: the child holds the locks %#x", what, hak_held_locks());
+        if (hak_held_locks() != 0)
+            stress::fail("%s: the child holds the locks %#x", what, hak_held_locks());
         use_everything();
         if (depth > 0) fork_and_use(what, [] {}, depth - 1);
         _exit(0);
     }
     int status = 0;
     waitpid(child, &status, 0);
-    if (status != 0) stress::fail("%s: a child ended with status %#x", what, static_cast<unsigned>(status));
+    if (status != 0)
+        stress::fail("%s: a child ended with status %#x", what, static_cast<unsigned>(status));
 }
 
 void fork_handlers_allocate() {
@@ -128,7 +140,8 @@ void fork_handlers_allocate() {
     if (handled != 6) stress::fail("handlers ran %u times in the parent, not 6", handled);
 }
 
-// Another thread holds these locks for a while. fork returns when it has given them back, in the parent and in the child.
+// Another thread holds these locks for a while. fork returns when it has given them back, in the
+// parent and in the child.
 void fork_while_held(unsigned locks, bool from_worker) {
     std::atomic<bool> held{false}, given_back{false};
     std::thread holder([&] {
@@ -145,7 +158,8 @@ void fork_while_held(unsigned locks, bool from_worker) {
         fork_and_use("a lock is held", [&] {
             if (!given_back.load()) stress::fail("fork did not wait for the locks %#x", locks);
         });
-        if (!given_back.load()) stress::fail("fork did not wait for the locks %#x in the parent", locks);
+        if (!given_back.load())
+            stress::fail("fork did not wait for the locks %#x in the parent", locks);
     };
     if (from_worker) {
         std::thread(forks).join();
@@ -159,8 +173,9 @@ void fork_while_locks_are_held() {
     for (unsigned r = 0; r < kRanks; ++r) fork_while_held(1u << r, true);
 }
 
-// A thread is inside a system call that changes memory. Where it holds no lock there, fork copies the process at once, and the child lives
-// with what the thread had taken out of the pool; where it holds one, fork waits.
+// A thread is inside a system call that changes memory. Where it holds no lock there, fork copies
+// the process at once, and the child lives with what the thread had taken out of the pool; where it
+// holds one, fork waits.
 std::atomic<const char*> wanted_call{nullptr};
 std::atomic<bool> is_inside{false}, may_leave{false};
 bool holds_a_lock_there = false;
@@ -186,7 +201,8 @@ void fork_inside_system_calls() {
         });
         while (!is_inside.load()) usleep(100);
         fork_and_use(call, [&] {
-            if (is_inside.load() == holds_a_lock_there) stress::fail("%s: fork %s", call, holds_a_lock_there ? "did not wait" : "waited");
+            if (is_inside.load() == holds_a_lock_there)
+                stress::fail("%s: fork %s", call, holds_a_lock_there ? "did not wait" : "waited");
         });
         may_leave.store(true);
         worker.join();
@@ -201,12 +217,21 @@ struct Case {
 };
 #define CASE(name) {#name, name}
 constexpr Case kCases[] = {
-    CASE(dies_taking_a_lower_lock), CASE(dies_taking_a_lock_twice), CASE(dies_giving_back_what_it_has_not), CASE(dies_calling_the_system_with_the_pool),
-    CASE(dies_calling_the_system_with_the_registry), CASE(dies_awaiting_a_token_with_a_lock), CASE(dies_allocating_under_the_pool),
-    CASE(dies_returning_with_a_lock), CASE(takes_all_in_order), CASE(fork_handlers_allocate), CASE(fork_while_locks_are_held), CASE(fork_inside_system_calls),
+    CASE(dies_taking_a_lower_lock),
+    CASE(dies_taking_a_lock_twice),
+    CASE(dies_giving_back_what_it_has_not),
+    CASE(dies_calling_the_system_with_the_pool),
+    CASE(dies_calling_the_system_with_the_registry),
+    CASE(dies_awaiting_a_token_with_a_lock),
+    CASE(dies_allocating_under_the_pool),
+    CASE(dies_returning_with_a_lock),
+    CASE(takes_all_in_order),
+    CASE(fork_handlers_allocate),
+    CASE(fork_while_locks_are_held),
+    CASE(fork_inside_system_calls),
 };
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     if (argc == 2 && strcmp(argv[1], "list") == 0) {

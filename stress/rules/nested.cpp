@@ -1,6 +1,8 @@
-// The allocator calls no function of libc that allocates: this program's malloc is the allocator under test, and watches for calls of itself
-// from inside itself. Two functions of libc may: pthread_setspecific, for keys beyond the 32nd, and the registration of fork handlers; for
-// those the allocator is prepared, and they are let through. One case per run: a case called dies_... breaks the rule on purpose.
+// The allocator calls no function of libc that allocates: this program's malloc is the allocator
+// under test, and watches for calls of itself from inside itself. Two functions of libc may:
+// pthread_setspecific, for keys beyond the 32nd, and the registration of fork handlers; for those
+// the allocator is prepared, and they are let through. One case per run: a case called dies_...
+// breaks the rule on purpose.
 //
 //   nested list | nested CASE
 #include <cerrno>
@@ -22,12 +24,13 @@
 
 namespace {
 
-thread_local int depth = 0, prepared = 0;  // calls of the allocator that the thread is in; of them, those in a function that may allocate
+// calls of the allocator that the thread is in; of them, those in a function that may allocate
+thread_local int depth = 0, prepared = 0;
 thread_local const char* outer = "";
 unsigned long let_through = 0;
 
 class Call {
-public:
+  public:
     explicit Call(const char* name) : outer_(outer) {
         if (depth != prepared) {
             // stdio would allocate once more.
@@ -47,54 +50,78 @@ public:
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
-private:
+  private:
     const char* outer_;
 };
 
 // Inside a function that may allocate.
 class MayAllocate {
-public:
+  public:
     MayAllocate() : before_(prepared) { prepared = depth; }
     ~MayAllocate() { prepared = before_; }
     MayAllocate(const MayAllocate&) = delete;
     MayAllocate& operator=(const MayAllocate&) = delete;
 
-private:
+  private:
     int before_;
 };
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
-void* malloc(size_t n) { return Call("malloc"), hak_malloc(n); }
-void free(void* p) { Call("free"), hak_free(p); }
-void* calloc(size_t count, size_t n) { return Call("calloc"), hak_calloc(count, n); }
-void* realloc(void* p, size_t n) { return Call("realloc"), hak_realloc(p, n); }
-int posix_memalign(void** out, size_t alignment, size_t n) { return Call("posix_memalign"), hak_posix_memalign(out, alignment, n); }
-void* aligned_alloc(size_t alignment, size_t n) { return Call("aligned_alloc"), hak_aligned_alloc(alignment, n); }
-void* memalign(size_t alignment, size_t n) { return Call("memalign"), hak_memalign(alignment, n); }
-size_t malloc_usable_size(void* p) { return Call("malloc_usable_size"), hak_malloc_usable_size(p); }
-int malloc_trim(size_t keep) { return Call("malloc_trim"), hak_trim(keep); }
+void* malloc(size_t n) {
+    return Call("malloc"), hak_malloc(n);
+}
+void free(void* p) {
+    Call("free"), hak_free(p);
+}
+void* calloc(size_t count, size_t n) {
+    return Call("calloc"), hak_calloc(count, n);
+}
+void* realloc(void* p, size_t n) {
+    return Call("realloc"), hak_realloc(p, n);
+}
+int posix_memalign(void** out, size_t alignment, size_t n) {
+    return Call("posix_memalign"), hak_posix_memalign(out, alignment, n);
+}
+void* aligned_alloc(size_t alignment, size_t n) {
+    return Call("aligned_alloc"), hak_aligned_alloc(alignment, n);
+}
+void* memalign(size_t alignment, size_t n) {
+    return Call("memalign"), hak_memalign(alignment, n);
+}
+size_t malloc_usable_size(void* p) {
+    return Call("malloc_usable_size"), hak_malloc_usable_size(p);
+}
+int malloc_trim(size_t keep) {
+    return Call("malloc_trim"), hak_trim(keep);
+}
 
 int pthread_setspecific(pthread_key_t key, const void* value) {
     const MayAllocate may;
     return tss_set(key, const_cast<void*>(value)) == thrd_success ? 0 : ENOMEM;
 }
-int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void* library) {
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                      void* library) {
     const MayAllocate may;
     using Register = int (*)(void (*)(void), void (*)(void), void (*)(void), void*);
-    return reinterpret_cast<Register>(dlsym(RTLD_NEXT, "__register_atfork"))(prepare, parent, child, library);
+    return reinterpret_cast<Register>(dlsym(RTLD_NEXT, "__register_atfork"))(prepare, parent, child,
+                                                                             library);
 }
 
-} // extern "C"
+}  // extern "C"
 
 namespace {
 
 void use_everything() {
     std::vector<void*> blocks;
-    for (const size_t size : {size_t{1}, size_t{100}, size_t{3000}, size_t{30'000}, size_t{70'000}, size_t{900'000}, size_t{3'000'000}})
-        for (int i = 0; i < 30; ++i) blocks.push_back(i % 3 == 0 ? calloc(1, size) : i % 3 == 1 ? malloc(size) : memalign(4096, size));
+    for (const size_t size : {size_t{1}, size_t{100}, size_t{3000}, size_t{30'000}, size_t{70'000},
+                              size_t{900'000}, size_t{3'000'000}})
+        for (int i = 0; i < 30; ++i)
+            blocks.push_back(i % 3 == 0   ? calloc(1, size)
+                             : i % 3 == 1 ? malloc(size)
+                                          : memalign(4096, size));
     for (size_t i = 0; i < blocks.size(); i += 3) blocks[i] = realloc(blocks[i], 50'000);
     std::thread([&] {
         for (size_t i = 0; i < blocks.size(); i += 2) free(blocks[i]);
@@ -118,22 +145,29 @@ void is_silent() {
         int status = 0;
         waitpid(child, &status, 0);
         for (std::thread& t : threads) t.join();
-        if (status != 0) fprintf(stderr, "a child ended with status %#x\n", static_cast<unsigned>(status));
+        if (status != 0)
+            fprintf(stderr, "a child ended with status %#x\n", static_cast<unsigned>(status));
     }
 }
 
 // The key of the allocator is the 101st, so that arming a thread's exit hook makes libc allocate.
 void take_keys(int argc, char** argv, char**) {
     tss_t key;
-    for (int i = 0; i < 100 && argc == 2 && strcmp(argv[1], "lets_through_what_is_prepared") == 0; ++i) tss_create(&key, nullptr);
+    for (int i = 0; i < 100 && argc == 2 && strcmp(argv[1], "lets_through_what_is_prepared") == 0;
+         ++i)
+        tss_create(&key, nullptr);
 }
-[[gnu::section(".preinit_array"), gnu::used]] void (*take_keys_entry)(int, char**, char**) = take_keys;
+[[gnu::section(".preinit_array"), gnu::used]] void (*take_keys_entry)(int, char**,
+                                                                      char**) = take_keys;
 void lets_through_what_is_prepared() {
     is_silent();
-    if (let_through == 0) fprintf(stderr, "pthread_setspecific never allocated: the watch sees nothing\n");
+    if (let_through == 0)
+        fprintf(stderr, "pthread_setspecific never allocated: the watch sees nothing\n");
 }
 
-void duplicate_a_name(const char* call) { free(strdup(call)); }
+void duplicate_a_name(const char* call) {
+    free(strdup(call));
+}
 void dies_in_a_system_call() {
     hak_in_system_call = duplicate_a_name;
     free(malloc(3'000'000));
@@ -155,7 +189,7 @@ constexpr Case kCases[] = {{"is_silent", is_silent},
                            {"dies_in_a_system_call", dies_in_a_system_call},
                            {"dies_in_a_trim", dies_in_a_trim}};
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     if (argc == 2 && strcmp(argv[1], "list") == 0) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs each case of a program in a process of its own. A case called dies_... must be ended by SIGABRT with its one line on stderr; the
-others must succeed and write nothing.
+"""Runs each case of a program in a process of its own. A case called dies_... must be ended by
+SIGABRT with its one line on stderr; the others must succeed and write nothing.
 
 usage: run.py PROGRAM [CASE...]
 """
@@ -26,13 +26,18 @@ LINES = {
 def judge(program, case):
     """What is wrong with the run of a case; empty if nothing is."""
     try:
-        done = subprocess.run([program, case], capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(
+            [program, case], capture_output=True, text=True, timeout=90, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"{case}: hangs\n  reproduce: {program} {case}"
     wanted = (-signal.SIGABRT, LINES[case] + "\n") if case.startswith("dies_") else (0, "")
     if (done.returncode, done.stderr) == wanted:
         return ""
-    return f"{case}: ended with {done.returncode} and {done.stderr[:800]!r}, not {wanted}\n  reproduce: {program} {case}"
+    return (
+        f"{case}: ended with {done.returncode} and {done.stderr[:800]!r}, not {wanted}\n "
+        f" reproduce: {program} {case}"
+    )
 
 
 def main():
@@ -40,7 +45,12 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     program = sys.argv[1]
-    cases = sys.argv[2:] or subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout.split()
+    cases = (
+        sys.argv[2:]
+        or subprocess.run(
+            [program, "list"], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
     failures = [wrong for wrong in (judge(program, case) for case in cases) if wrong]
     for wrong in failures:
         print("FAIL " + wrong, file=sys.stderr)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Each case of the program `sanitized` in a process of its own: a report of the sanitizer where one is due, silence where none is.
+"""Each case of the program `sanitized` in a process of its own: a report of the sanitizer where one
+is due, silence where none is.
 
 usage: run.py PROGRAM [CASE...]
 """
@@ -17,7 +18,10 @@ def judge(program, name, wanted):
         return ""
     if not wanted and done.returncode == 0 and not done.stderr:
         return ""
-    return f"{name}: ended with {done.returncode}, wrote {done.stderr[:700]!r}; wanted {report or 'silence'!r}\n  reproduce: {program} {name}"
+    return (
+        f"{name}: ended with {done.returncode}, wrote {done.stderr[:700]!r}; wanted"
+        f" {report or 'silence'!r}\n  reproduce: {program} {name}"
+    )
 
 
 def main():
@@ -25,7 +29,9 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     program, wanted = sys.argv[1], sys.argv[2:]
-    listed = subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(
+        [program, "list"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     cases = [line.split("\t") for line in listed]
     cases = [case for case in cases if not wanted or case[0] in wanted]
     if not cases:
@@ -35,7 +41,10 @@ def main():
         failures = [wrong for wrong in pool.map(lambda case: judge(program, *case), cases) if wrong]
     for failure in failures:
         print("FAIL " + failure, file=sys.stderr)
-    print(f"sanitized: {len(cases)} cases, of them {sum(not case[1] for case in cases)} controls; {len(failures)} failures")
+    print(
+        f"sanitized: {len(cases)} cases, of them {sum(not case[1] for case in cases)} controls;"
+        f" {len(failures)} failures"
+    )
     return 1 if failures else 0
 
 

@@ -1,6 +1,8 @@
-/* What the sanitizers say about the client of a hak_malloc block. Built with AddressSanitizer or MemorySanitizer.
+/* What the sanitizers say about the client of a hak_malloc block. Built with AddressSanitizer or
+ * MemorySanitizer.
  *
- *   sanitized list         name <tab> what stderr must hold, with {p} for the address that the case names; empty for a control
+ *   sanitized list         name <tab> what stderr must hold, with {p} for the address that the
+ *                          case names; empty for a control
  *   sanitized NAME */
 #include <pthread.h>
 #include <stdint.h>
@@ -12,12 +14,13 @@
 #include "hakmem/hakmem.h"
 
 #if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
+#    include <sanitizer/asan_interface.h>
 #else
-#include <sanitizer/msan_interface.h>
+#    include <sanitizer/msan_interface.h>
 #endif
 
-static const size_t kSizes[] = {0, 1, 7, 8, 9, 16, 17, 100, 1000, 5000, 32768, 40000, 300000, 1100000, 3000000};
+static const size_t kSizes[] = {0,    1,    7,     8,     9,      16,      17,     100,
+                                1000, 5000, 32768, 40000, 300000, 1100000, 3000000};
 enum { kSizeCount = sizeof kSizes / sizeof kSizes[0] };
 
 static volatile unsigned char sink;
@@ -27,7 +30,9 @@ static void require(int holds, const char* what, size_t n, size_t at) {
     fprintf(stderr, "%s does not hold for %zu bytes, byte %zu\n", what, n, at);
     _exit(1);
 }
-static unsigned char* make(size_t n) { return hak_malloc(n); }
+static unsigned char* make(size_t n) {
+    return hak_malloc(n);
+}
 
 static void* run_free(void* p) {
     hak_free(p);
@@ -39,13 +44,20 @@ static void free_in_another_thread(void* p) {
     pthread_join(thread, NULL);
 }
 
-/* Blocks of all sizes by all functions, written and read as far as they were asked for, freed here and there. */
+/* Blocks of all sizes by all functions, written and read as far as they were asked for, freed
+ * here and there. */
 static void every_call(void) {
     for (int round = 0; round < 3; ++round)
         for (int i = 0; i < kSizeCount; ++i) {
             const size_t n = kSizes[i];
-            void* blocks[8] = {hak_malloc(n), hak_calloc(1, n), hak_realloc(NULL, n), hak_reallocarray(NULL, 1, n), hak_aligned_alloc(64, n),
-                               hak_memalign(4096, n), hak_valloc(n), NULL};
+            void* blocks[8] = {hak_malloc(n),
+                               hak_calloc(1, n),
+                               hak_realloc(NULL, n),
+                               hak_reallocarray(NULL, 1, n),
+                               hak_aligned_alloc(64, n),
+                               hak_memalign(4096, n),
+                               hak_valloc(n),
+                               NULL};
             require(hak_posix_memalign(&blocks[7], 256, n) == 0, "posix_memalign", n, 0);
             for (int k = 0; k < 8; ++k) memset(blocks[k], k, n);
             for (int k = 0; k < 8; ++k) {
@@ -53,8 +65,10 @@ static void every_call(void) {
                 for (size_t at = 0; at < n; ++at) require(p[at] == k, "the content stays", n, at);
                 memset(p, 9, n + n / 3 + 1);
                 p = hak_realloc(p, n / 2 + 1);
-                if (k % 3 == 0) free_in_another_thread(p);
-                else hak_free(p);
+                if (k % 3 == 0)
+                    free_in_another_thread(p);
+                else
+                    hak_free(p);
             }
         }
     hak_trim(0);
@@ -62,12 +76,15 @@ static void every_call(void) {
 
 #if __has_feature(address_sanitizer)
 
-static int closed(const void* p) { return __asan_address_is_poisoned(p); }
+static int closed(const void* p) {
+    return __asan_address_is_poisoned(p);
+}
 
 static void exact_to_the_byte(void) {
     for (size_t n = 0; n < 5000000; n = n < 300 ? n + 1 : n + n / 3) {
         unsigned char* const p = make(n);
-        for (size_t at = 0; at < n; at += n > 5000 && at > 64 && at + 64 < n ? 61 : 1) require(!closed(p + at), "bytes asked for are open", n, at);
+        for (size_t at = 0; at < n; at += n > 5000 && at > 64 && at + 64 < n ? 61 : 1)
+            require(!closed(p + at), "bytes asked for are open", n, at);
         require(closed(p + n), "the byte behind is closed", n, n);
         require(closed(p + n + 15 - n % 16), "the last byte of its 16 is closed", n, n);
         hak_free(p);
@@ -83,7 +100,8 @@ static void exact_to_the_byte(void) {
 static void usable_size_opens(void) {
     unsigned char* const p = make(1000);
     const size_t usable = hak_malloc_usable_size(p);
-    for (size_t at = 0; at < usable; ++at) require(!closed(p + at), "who asks for the usable size may use it", 1000, at);
+    for (size_t at = 0; at < usable; ++at)
+        require(!closed(p + at), "who asks for the usable size may use it", 1000, at);
     memset(p, 1, usable);
     hak_free(p);
 }
@@ -102,8 +120,12 @@ static volatile unsigned char* name(volatile unsigned char* p) {
 }
 
 static size_t size;
-static void over_write(void) { *name(make(size) + size) = 1; }
-static void over_read(void) { sink = *name(make(size) + size); }
+static void over_write(void) {
+    *name(make(size) + size) = 1;
+}
+static void over_read(void) {
+    sink = *name(make(size) + size);
+}
 static void freed_first(void) {
     unsigned char* p = make(size);
     hak_free(p);
@@ -140,15 +162,22 @@ static const struct {
     const char* report;
     void (*body)(void);
 } kCases[] = {
-    {"over_write", "use-after-poison on address {p}", over_write}, {"over_read", "use-after-poison on address {p}", over_read},
-    {"freed_first", "use-after-poison on address {p}", freed_first}, {"freed_last", "use-after-poison on address {p}", freed_last},
-    {"freed_elsewhere", "use-after-poison on address {p}", freed_elsewhere}, {"moved", "use-after-poison on address {p}", moved},
-    {"shrunk", "use-after-poison on address {p}", shrunk}, {"by_memset", "use-after-poison on address {p}", by_memset},
+    {"over_write", "use-after-poison on address {p}", over_write},
+    {"over_read", "use-after-poison on address {p}", over_read},
+    {"freed_first", "use-after-poison on address {p}", freed_first},
+    {"freed_last", "use-after-poison on address {p}", freed_last},
+    {"freed_elsewhere", "use-after-poison on address {p}", freed_elsewhere},
+    {"moved", "use-after-poison on address {p}", moved},
+    {"shrunk", "use-after-poison on address {p}", shrunk},
+    {"by_memset", "use-after-poison on address {p}", by_memset},
 };
 static const struct {
     const char* name;
     void (*body)(void);
-} kControls[] = {{"every_call", every_call}, {"exact_to_the_byte", exact_to_the_byte}, {"usable_size_opens", usable_size_opens}, {"never_handed_out", never_handed_out}};
+} kControls[] = {{"every_call", every_call},
+                 {"exact_to_the_byte", exact_to_the_byte},
+                 {"usable_size_opens", usable_size_opens},
+                 {"never_handed_out", never_handed_out}};
 
 #else
 
@@ -163,16 +192,21 @@ static void what_is_written(void) {
         for (int i = 0; i < kSizeCount; ++i) {
             const size_t n = kSizes[i];
             unsigned char* p = make(n);
-            for (size_t at = 0; at < n; at += n > 5000 ? 997 : 1) require(unwritten(p + at, 1) == 0, "fresh memory is unwritten", n, at);
+            for (size_t at = 0; at < n; at += n > 5000 ? 997 : 1)
+                require(unwritten(p + at, 1) == 0, "fresh memory is unwritten", n, at);
             memset(p, 1, n);
             require(unwritten(p, n) == n, "what was written is known", n, 0);
             p = hak_realloc(p, n + 1);
-            require(unwritten(p, n + 1) == n, "realloc keeps what was written, and adds unwritten bytes", n, n);
+            require(unwritten(p, n + 1) == n,
+                    "realloc keeps what was written, and adds unwritten bytes", n, n);
             p[n] = 1;
             p = hak_realloc(p, 20 * n + 50);
-            require(unwritten(p, 20 * n + 50) == n + 1, "realloc that moves keeps what was written", n, n);
-            if (round == 0) hak_free(p);
-            else free_in_another_thread(p);
+            require(unwritten(p, 20 * n + 50) == n + 1, "realloc that moves keeps what was written",
+                    n, n);
+            if (round == 0)
+                hak_free(p);
+            else
+                free_in_another_thread(p);
             require(unwritten(p + 16, 1) == 0, "freed memory counts as unwritten", n, 16);
             p = hak_calloc(1, n);
             require(unwritten(p, n) == n, "calloc's memory is written", n, 0);
@@ -188,7 +222,9 @@ static size_t size;
 static void decide(const volatile unsigned char* p) {
     if (*p != 0) sink = 1;
 }
-static void fresh(void) { decide(make(size) + size - 1); }
+static void fresh(void) {
+    decide(make(size) + size - 1);
+}
 static void grown(void) {
     unsigned char* p = make(size);
     memset(p, 1, size);
@@ -214,8 +250,10 @@ static const struct {
     const char* report;
     void (*body)(void);
 } kCases[] = {
-    {"fresh", "use-of-uninitialized-value", fresh}, {"grown", "use-of-uninitialized-value", grown},
-    {"freed", "use-of-uninitialized-value", freed}, {"freed_and_reused", "use-of-uninitialized-value", freed_and_reused},
+    {"fresh", "use-of-uninitialized-value", fresh},
+    {"grown", "use-of-uninitialized-value", grown},
+    {"freed", "use-of-uninitialized-value", freed},
+    {"freed_and_reused", "use-of-uninitialized-value", freed_and_reused},
 };
 static const struct {
     const char* name;
@@ -233,14 +271,19 @@ int main(int argc, char** argv) {
         for (size_t k = 0; k < sizeof kCaseSizes / sizeof kCaseSizes[0]; ++k) {
             char full[64];
             size = kCaseSizes[k];
-            if (size == 1 && strcmp(kCases[i].name, "shrunk") == 0) continue; /* nothing can be taken from it */
+            /* nothing can be taken from it */
+            if (size == 1 && strcmp(kCases[i].name, "shrunk") == 0) continue;
             snprintf(full, sizeof full, "%s_%zu", kCases[i].name, size);
-            if (list) printf("%s\t%s\n", full, kCases[i].report);
-            else if (argc == 2 && strcmp(argv[1], full) == 0) return kCases[i].body(), 0;
+            if (list)
+                printf("%s\t%s\n", full, kCases[i].report);
+            else if (argc == 2 && strcmp(argv[1], full) == 0)
+                return kCases[i].body(), 0;
         }
     for (size_t i = 0; i < sizeof kControls / sizeof kControls[0]; ++i) {
-        if (list) printf("%s\t\n", kControls[i].name);
-        else if (argc == 2 && strcmp(argv[1], kControls[i].name) == 0) return kControls[i].body(), 0;
+        if (list)
+            printf("%s\t\n", kControls[i].name);
+        else if (argc == 2 && strcmp(argv[1], kControls[i].name) == 0)
+            return kControls[i].body(), 0;
     }
     if (list) return 0;
     fprintf(stderr, "usage: %s list | CASE\n", argv[0]);

@@ -1,8 +1,9 @@
-// Forks from worker threads and from the main thread while all threads allocate, free each other's blocks, start and die.
+// Forks from worker threads and from the main thread while all threads allocate, free each other's
+// blocks, start and die.
 //
-// The child calls nothing but the allocator under test: it allocates at once, verifies and frees the blocks that its thread and the
-// other threads had at the fork, allocates again, may fork once more, and exits. A child that does not end within 20 s hangs, and
-// that is a failure.
+// The child calls nothing but the allocator under test: it allocates at once, verifies and frees
+// the blocks that its thread and the other threads had at the fork, allocates again, may fork once
+// more, and exits. A child that does not end within 20 s hangs, and that is a failure.
 #include <atomic>
 #include <csignal>
 #include <sys/wait.h>
@@ -14,21 +15,25 @@
 namespace {
 
 stress::Parameter parameters[] = {
-    {"seconds", 3, 1, 86400}, {"min", 1, 1, 1u << 24}, {"max", 200000, 1, 1u << 24}, {"slots", 400, 8, 1u << 20},
-    {"seed", 5772, 0, UINT64_MAX}, {"threads", 3, 1, 64},
+    {"seconds", 3, 1, 86400},    {"min", 1, 1, 1u << 24},       {"max", 200000, 1, 1u << 24},
+    {"slots", 400, 8, 1u << 20}, {"seed", 5772, 0, UINT64_MAX}, {"threads", 3, 1, 64},
 };
-const uint64_t &seconds = parameters[0].value, &min_size = parameters[1].value, &max_size = parameters[2].value,
-               &slots = parameters[3].value, &threads = parameters[5].value;
+const uint64_t &seconds = parameters[0].value, &min_size = parameters[1].value,
+               &max_size = parameters[2].value, &slots = parameters[3].value,
+               &threads = parameters[5].value;
 
 std::atomic<bool> stop{false};
 std::atomic<uint64_t> forks{0};
 std::atomic<uint32_t> next_owner{1};
 
-// Blocks that stay as they are as long as forks happen: a child can verify them whichever thread forked.
+// Blocks that stay as they are as long as forks happen: a child can verify them whichever thread
+// forked.
 constexpr size_t kHeirlooms = 256;
 stress::Block heirlooms[kHeirlooms];
 
-uint32_t random_size(stress::Random& random) { return static_cast<uint32_t>(random.log_between(min_size, max_size)); }
+uint32_t random_size(stress::Random& random) {
+    return static_cast<uint32_t>(random.log_between(min_size, max_size));
+}
 
 void churn(stress::Random& random, stress::Block* table, size_t n, uint32_t owner, uint64_t steps) {
     for (uint64_t i = 0; i < steps; ++i) {
@@ -59,12 +64,15 @@ void fork_once(stress::Random& random, stress::Block* table, size_t n, int depth
     int status = 0;
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) stress::fail("waitpid: %s", strerror(errno));
-    if (WIFSIGNALED(status)) stress::fail("a forked child was ended by signal %d%s", WTERMSIG(status), WTERMSIG(status) == SIGALRM ? " (it hung)" : "");
+    if (WIFSIGNALED(status))
+        stress::fail("a forked child was ended by signal %d%s", WTERMSIG(status),
+                     WTERMSIG(status) == SIGALRM ? " (it hung)" : "");
     if (WEXITSTATUS(status) != 0) stress::fail("a forked child ended with %d", WEXITSTATUS(status));
     forks.fetch_add(1, std::memory_order_relaxed);
 }
 
-// Blocks travel between workers through this exchange, so that remote frees are in flight at a fork.
+// Blocks travel between workers through this exchange, so that remote frees are in flight at a
+// fork.
 std::atomic<std::vector<stress::Block>*> exchange_slot{nullptr};
 
 void live(uint64_t seed) {
@@ -77,7 +85,8 @@ void live(uint64_t seed) {
         stress::Block parcel[64];
         for (stress::Block& b : parcel) b = stress::allocate(random_size(random), owner, round);
         auto* boxed = new std::vector<stress::Block>(parcel, parcel + 64);
-        if (auto* other = exchange_slot.exchange(boxed, std::memory_order_acq_rel); other != nullptr) {
+        if (auto* other = exchange_slot.exchange(boxed, std::memory_order_acq_rel);
+            other != nullptr) {
             for (stress::Block& b : *other) stress::release(b, "parcel");
             delete other;
         }
@@ -91,16 +100,18 @@ void keep_alive(uint64_t seed) {
     while (!stop.load(std::memory_order_relaxed)) std::thread(live, random.next()).join();
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     stress::parse(argc, argv, parameters);
     if (min_size > max_size) {
-        fprintf(stderr, "%s: min is above max\nusage: %s seconds min max slots seed threads\n", argv[0], argv[0]);
+        fprintf(stderr, "%s: min is above max\nusage: %s seconds min max slots seed threads\n",
+                argv[0], argv[0]);
         return 2;
     }
     stress::Random random(stress::seed_of_run);
-    for (size_t i = 0; i < kHeirlooms; ++i) heirlooms[i] = stress::allocate(random_size(random), 0, i);
+    for (size_t i = 0; i < kHeirlooms; ++i)
+        heirlooms[i] = stress::allocate(random_size(random), 0, i);
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::thread> workers;
     for (uint64_t i = 0; i < threads; ++i) workers.emplace_back(keep_alive, random.next());
@@ -120,6 +131,7 @@ int main(int argc, char** argv) {
     }
     stress::audit("all freed");
     stress::check_mapping_count();
-    printf("fork_storm: %" PRIu64 " forks, seed %" PRIu64 "\n", forks.load(std::memory_order_relaxed), stress::seed_of_run);
+    printf("fork_storm: %" PRIu64 " forks, seed %" PRIu64 "\n",
+           forks.load(std::memory_order_relaxed), stress::seed_of_run);
     return 0;
 }

@@ -1,9 +1,11 @@
 // No mapping left to be had, and nothing charged that was not committed.
 //
-// The program uses up its own number of mappings (vm.max_map_count) with pages of alternating protection, and then allocates sizes of
-// every tier, by every way of growing and freeing them. Each call gives usable memory, or null with ENOMEM; what it holds stays
-// intact; and when the mappings are given back every size is available again. A check beside: of the reserved window only what is
-// committed may be accountable (the "ac" flag of /proc/self/smaps), or strict overcommit would count address space as memory.
+// The program uses up its own number of mappings (vm.max_map_count) with pages of alternating
+// protection, and then allocates sizes of every tier, by every way of growing and freeing them.
+// Each call gives usable memory, or null with ENOMEM; what it holds stays intact; and when the
+// mappings are given back every size is available again. A check beside: of the reserved window
+// only what is committed may be accountable (the "ac" flag of /proc/self/smaps), or strict
+// overcommit would count address space as memory.
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -25,7 +27,9 @@ struct Held {
 };
 Held held[kSlots];
 
-unsigned char mark_of(const Held& h) { return static_cast<unsigned char>(h.size * 31 + 7); }
+unsigned char mark_of(const Held& h) {
+    return static_cast<unsigned char>(h.size * 31 + 7);
+}
 
 void touch(const Held& h) {
     for (size_t i = 0; i < h.size; i += kPage) h.p[i] = mark_of(h);
@@ -35,10 +39,12 @@ void touch(const Held& h) {
 void verify(const Held& h) {
     for (size_t i = 0; i < h.size; i += kPage)
         if (h.p[i] != mark_of(h)) stress::fail("a block of %zu bytes differs at %zu", h.size, i);
-    if (h.p[h.size - 1] != mark_of(h)) stress::fail("a block of %zu bytes differs at its end", h.size);
+    if (h.p[h.size - 1] != mark_of(h))
+        stress::fail("a block of %zu bytes differs at its end", h.size);
 }
 
-// Pages of alternating protection until the kernel refuses one more border. Returns how many borders there are.
+// Pages of alternating protection until the kernel refuses one more border. Returns how many
+// borders there are.
 size_t use_up_mappings(unsigned char* area, size_t pages) {
     size_t made = 0;
     for (size_t i = 0; i < pages; i += 2) {
@@ -64,7 +70,8 @@ size_t accountable_bytes() {
         for (char* end; (end = strchr(line, '\n')) != nullptr; line = end + 1) {
             *end = '\0';
             if (strncmp(line, "Size:", 5) == 0) size_kib = strtoull(line + 5, nullptr, 10);
-            if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac") != nullptr) total += size_kib * 1024;
+            if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac") != nullptr)
+                total += size_kib * 1024;
         }
         kept = strlen(line);
         memmove(buffer, line, kept);
@@ -103,7 +110,7 @@ void one_step(stress::Random& random) {
     touch(h);
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     stress::parse(argc, argv, parameters);
@@ -111,10 +118,12 @@ int main(int argc, char** argv) {
 
     subject::free(subject::malloc(1));
     const size_t charged = accountable_bytes();
-    if (charged > (size_t{1} << 30)) stress::fail("%zu MiB count against the commit limit at start", charged >> 20);
+    if (charged > (size_t{1} << 30))
+        stress::fail("%zu MiB count against the commit limit at start", charged >> 20);
 
     constexpr size_t kPages = size_t{1} << 18;
-    auto* const area = static_cast<unsigned char*>(mmap(nullptr, kPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    auto* const area = static_cast<unsigned char*>(
+        mmap(nullptr, kPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (area == MAP_FAILED) stress::fail("mmap: errno %d", errno);
     const size_t borders = use_up_mappings(area, kPages);
     if (borders == kPages / 2) {
@@ -132,12 +141,15 @@ int main(int argc, char** argv) {
         h = {};
     }
     munmap(area, kPages * kPage);
-    for (const size_t size : {size_t{40}, size_t{3000}, size_t{100'000}, size_t{3'000'000}, size_t{50'000'000}}) {
+    for (const size_t size :
+         {size_t{40}, size_t{3000}, size_t{100'000}, size_t{3'000'000}, size_t{50'000'000}}) {
         Held h{static_cast<unsigned char*>(subject::malloc(size)), size};
-        if (h.p == nullptr) stress::fail("with all mappings given back, malloc(%zu) returned null", size);
+        if (h.p == nullptr)
+            stress::fail("with all mappings given back, malloc(%zu) returned null", size);
         touch(h);
         subject::free(h.p);
     }
-    printf("full_maps: %zu borders used up, %" PRIu64 " rounds, %zu KiB charged at start\n", borders, parameters[0].value, charged >> 10);
+    printf("full_maps: %zu borders used up, %" PRIu64 " rounds, %zu KiB charged at start\n",
+           borders, parameters[0].value, charged >> 10);
     return 0;
 }

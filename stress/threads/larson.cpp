@@ -1,8 +1,10 @@
-// The server workload of Larson and Krishnan, "Memory allocation for long-running server applications" (ISMM 1998), on real threads.
+// The server workload of Larson and Krishnan, "Memory allocation for long-running server
+// applications" (ISMM 1998), on real threads.
 //
-// The main thread allocates every block and deals them out at random. Each worker then replaces random blocks of its share by new
-// ones of random sizes; after rounds x chunks replacements it hands its share to a successor that it starts, and dies. So a block is
-// usually freed by another thread than allocated it, and often after that thread's death. Every block carries cookies.
+// The main thread allocates every block and deals them out at random. Each worker then replaces
+// random blocks of its share by new ones of random sizes; after rounds x chunks replacements it
+// hands its share to a successor that it starts, and dies. So a block is usually freed by another
+// thread than allocated it, and often after that thread's death. Every block carries cookies.
 #include <atomic>
 #include <vector>
 
@@ -11,12 +13,16 @@
 namespace {
 
 stress::Parameter parameters[] = {
-    {"seconds", 3, 1, 86400}, {"min", 8, 1, 1u << 24},      {"max", 1000, 1, 1u << 24}, {"chunks", 1000, 1, 1u << 24},
-    {"rounds", 20, 1, 1u << 24}, {"seed", 4711, 0, UINT64_MAX}, {"threads", 4, 1, 512},
+    {"seconds", 3, 1, 86400},      {"min", 8, 1, 1u << 24},     {"max", 1000, 1, 1u << 24},
+    {"chunks", 1000, 1, 1u << 24}, {"rounds", 20, 1, 1u << 24}, {"seed", 4711, 0, UINT64_MAX},
+    {"threads", 4, 1, 512},
 };
-uint64_t argument(size_t i) { return parameters[i].value; }
-const uint64_t &seconds = parameters[0].value, &min_size = parameters[1].value, &max_size = parameters[2].value,
-               &chunks = parameters[3].value, &rounds = parameters[4].value, &threads = parameters[6].value;
+uint64_t argument(size_t i) {
+    return parameters[i].value;
+}
+const uint64_t &seconds = parameters[0].value, &min_size = parameters[1].value,
+               &max_size = parameters[2].value, &chunks = parameters[3].value,
+               &rounds = parameters[4].value, &threads = parameters[6].value;
 
 std::atomic<bool> stop{false};
 std::atomic<uint32_t> next_owner{1};
@@ -35,7 +41,9 @@ struct Chain {
     pthread_t last{};
 };
 
-uint32_t random_size(stress::Random& random) { return static_cast<uint32_t>(random.between(min_size, max_size)); }
+uint32_t random_size(stress::Random& random) {
+    return static_cast<uint32_t>(random.between(min_size, max_size));
+}
 
 void* work(void* argument_of_thread) {
     Chain& chain = *static_cast<Chain*>(argument_of_thread);
@@ -53,7 +61,8 @@ void* work(void* argument_of_thread) {
     chain.random_state = random.next();
 
     // The predecessor is joined only here, so that its death overlaps with this thread's work.
-    if (chain.has_predecessor && pthread_join(chain.predecessor, nullptr) != 0) stress::fail("pthread_join failed");
+    if (chain.has_predecessor && pthread_join(chain.predecessor, nullptr) != 0)
+        stress::fail("pthread_join failed");
     chain.has_predecessor = true;
     chain.predecessor = pthread_self();
     if (!stop.load(std::memory_order_relaxed)) {
@@ -71,7 +80,8 @@ void* work(void* argument_of_thread) {
 }
 
 // All chains live until `end` seconds after `start`; when this returns, none of their threads does.
-void run_until(std::vector<Chain>& chains, std::chrono::steady_clock::time_point start, double end) {
+void run_until(std::vector<Chain>& chains, std::chrono::steady_clock::time_point start,
+               double end) {
     stop.store(false, std::memory_order_relaxed);
     for (Chain& chain : chains) {
         chain.has_predecessor = chain.has_ended = false;
@@ -89,12 +99,14 @@ void run_until(std::vector<Chain>& chains, std::chrono::steady_clock::time_point
     }
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     stress::parse(argc, argv, parameters);
     if (min_size > max_size) {
-        fprintf(stderr, "%s: min is above max\nusage: %s seconds min max chunks rounds seed threads\n", argv[0], argv[0]);
+        fprintf(stderr,
+                "%s: min is above max\nusage: %s seconds min max chunks rounds seed threads\n",
+                argv[0], argv[0]);
         return 2;
     }
     stress::Random random(argument(5));
@@ -127,6 +139,7 @@ int main(int argc, char** argv) {
     stress::audit("all freed");
     stress::check_mapping_count();
     printf("larson: %.0f replacements/s, %" PRIu64 " threads in %zu chains, seed %" PRIu64 "\n",
-           static_cast<double>(operations) / elapsed, generations, chains.size(), stress::seed_of_run);
+           static_cast<double>(operations) / elapsed, generations, chains.size(),
+           stress::seed_of_run);
     return 0;
 }

@@ -1,8 +1,10 @@
-// Blocks that one thread allocates and another one frees, through bounded queues, with cookies in every block.
+// Blocks that one thread allocates and another one frees, through bounded queues, with cookies in
+// every block.
 //
-// Producers allocate and put; they die after a random number of blocks, with blocks in flight, and a new one takes the place.
-// Consumers only free and never allocate, so that they never need a heap. Relays take a block, free it and put a fresh one into the
-// second queue, so that they own blocks and receive others'. Under a plain build the resident memory of the second half of the run
+// Producers allocate and put; they die after a random number of blocks, with blocks in flight, and
+// a new one takes the place. Consumers only free and never allocate, so that they never need a
+// heap. Relays take a block, free it and put a fresh one into the second queue, so that they own
+// blocks and receive others'. Under a plain build the resident memory of the second half of the run
 // is compared with that of the first: it must not grow with the number of rounds.
 #include <atomic>
 #include <thread>
@@ -13,19 +15,23 @@
 namespace {
 
 stress::Parameter parameters[] = {
-    {"seconds", 3, 1, 86400},  {"min", 1, 1, 1u << 24},  {"max", 40000, 1, 1u << 24},
-    {"seed", 271828, 0, UINT64_MAX}, {"producers", 2, 1, 64}, {"consumers", 2, 1, 64}, {"relays", 1, 0, 64},
+    {"seconds", 3, 1, 86400},    {"min", 1, 1, 1u << 24},
+    {"max", 40000, 1, 1u << 24}, {"seed", 271828, 0, UINT64_MAX},
+    {"producers", 2, 1, 64},     {"consumers", 2, 1, 64},
+    {"relays", 1, 0, 64},
 };
-const uint64_t &seconds = parameters[0].value, &min_size = parameters[1].value, &max_size = parameters[2].value,
-               &producers = parameters[4].value, &consumers = parameters[5].value, &relays = parameters[6].value;
+const uint64_t &seconds = parameters[0].value, &min_size = parameters[1].value,
+               &max_size = parameters[2].value, &producers = parameters[4].value,
+               &consumers = parameters[5].value, &relays = parameters[6].value;
 
 std::atomic<bool> stop{false};
 std::atomic<uint32_t> next_owner{1};
 std::atomic<uint64_t> consumed{0};
 
-// A bounded queue in static memory. Putting into a full queue and taking from an empty one wait, until `closed`.
+// A bounded queue in static memory. Putting into a full queue and taking from an empty one wait,
+// until `closed`.
 class Queue {
-public:
+  public:
     static constexpr size_t kCapacity = 4096;
 
     bool put(const stress::Block& b) {
@@ -60,7 +66,7 @@ public:
         pthread_mutex_unlock(&mutex_);
     }
 
-private:
+  private:
     pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t changed_ = PTHREAD_COND_INITIALIZER;
     stress::Block blocks_[kCapacity];
@@ -91,7 +97,8 @@ void produce_until_death(uint64_t seed) {
 // Starts producers one after the other; the loop itself allocates no blocks.
 void produce(uint64_t seed) {
     stress::Random random(seed);
-    while (!stop.load(std::memory_order_relaxed)) std::thread(produce_until_death, random.next()).join();
+    while (!stop.load(std::memory_order_relaxed))
+        std::thread(produce_until_death, random.next()).join();
 }
 
 void consume(Queue& queue) {
@@ -116,12 +123,14 @@ void relay(uint64_t seed) {
     }
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     stress::parse(argc, argv, parameters);
     if (min_size > max_size) {
-        fprintf(stderr, "%s: min is above max\nusage: %s seconds min max seed producers consumers relays\n", argv[0], argv[0]);
+        fprintf(stderr,
+                "%s: min is above max\nusage: %s seconds min max seed producers consumers relays\n",
+                argv[0], argv[0]);
         return 2;
     }
     stress::Random random(stress::seed_of_run);
@@ -152,11 +161,15 @@ int main(int argc, char** argv) {
     stress::audit("all threads joined, all freed");
     stress::check_mapping_count();
     constexpr size_t kSlack = size_t{16} << 20;
-    if (!HAKMEM_STRESS_SANITIZED && peak_second_half > peak_first_half + peak_first_half / 2 + kSlack)
-        stress::fail("resident memory grows with time: %zu MiB in the first half, %zu MiB in the second", peak_first_half >> 20,
-                     peak_second_half >> 20);
+    if (!HAKMEM_STRESS_SANITIZED &&
+        peak_second_half > peak_first_half + peak_first_half / 2 + kSlack)
+        stress::fail(
+            "resident memory grows with time: %zu MiB in the first half, %zu MiB in the second",
+            peak_first_half >> 20, peak_second_half >> 20);
     printf("producer_consumer: %.0f blocks/s, %u owners, peaks %zu and %zu MiB, seed %" PRIu64 "\n",
-           static_cast<double>(consumed.load(std::memory_order_relaxed)) / stress::seconds_since(start),
-           next_owner.load(std::memory_order_relaxed) - 1, peak_first_half >> 20, peak_second_half >> 20, stress::seed_of_run);
+           static_cast<double>(consumed.load(std::memory_order_relaxed)) /
+               stress::seconds_since(start),
+           next_owner.load(std::memory_order_relaxed) - 1, peak_first_half >> 20,
+           peak_second_half >> 20, stress::seed_of_run);
     return 0;
 }

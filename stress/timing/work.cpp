@@ -1,21 +1,22 @@
-// work.cpp: work for a preloaded library, which is asked for its statistics as JSON in between; each answer is a line on stdout.
+// work.cpp: work for a preloaded library, which is asked for its statistics as JSON in between;
+// each answer is a line on stdout.
 //
 //   timing_work mixed     threads that allocate and free in every way, also each other's blocks
-//   timing_work steady    2 MiB allocated, written and freed in turn: one answer when that has become steady, another after many rounds
+//   timing_work steady    2 MiB allocated, written and freed in turn: one answer when that has
+//                         become steady, another after many rounds
 //   timing_work buffers   buffers of all lengths for hak_stats_json, and malloc_stats
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
+#include <malloc.h>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <string_view>
 #include <thread>
 #include <vector>
-
-#include <dlfcn.h>
-#include <malloc.h>
 
 namespace {
 
@@ -50,16 +51,32 @@ void mix(unsigned thread, Exchange& exchange) {
     std::vector<void*> mine;
     for (unsigned i = 0; i < 60000; ++i) {
         x = x * 6364136223846793005u + 1442695040888963407u;
-        const auto n = static_cast<std::size_t>(x >> 33) % (i % 97 == 0 ? 3 << 20 : i % 7 == 0 ? 40000 : 700);
+        const auto n = static_cast<std::size_t>(x >> 33) % (i % 97 == 0  ? 3 << 20
+                                                            : i % 7 == 0 ? 40000
+                                                                         : 700);
         void* p = nullptr;
         switch (x >> 60) {
-            case 0: p = std::calloc(1, n); break;
-            case 1: p = ::memalign(64, n); break;
-            case 2: p = std::realloc(nullptr, n); break;
-            case 3: std::free(::operator new(n, std::nothrow)); std::free(nullptr); break;
-            case 4: p = ::valloc(n); break;
-            case 5: std::free(std::malloc(impossible - n)); break;
-            default: p = std::malloc(n);
+            case 0:
+                p = std::calloc(1, n);
+                break;
+            case 1:
+                p = ::memalign(64, n);
+                break;
+            case 2:
+                p = std::realloc(nullptr, n);
+                break;
+            case 3:
+                std::free(::operator new(n, std::nothrow));
+                std::free(nullptr);
+                break;
+            case 4:
+                p = ::valloc(n);
+                break;
+            case 5:
+                std::free(std::malloc(impossible - n));
+                break;
+            default:
+                p = std::malloc(n);
         }
         if (p != nullptr) mine.push_back(p);
         if (mine.size() > 200) {
@@ -115,7 +132,8 @@ int buffers() {
     std::vector<char> text(whole + 64), part(whole + 64);
     const std::size_t length = json()(text.data(), text.size());
     if (length < whole / 2 || text[length] != '\0' || std::strlen(text.data()) != length) return 3;
-    for (const std::size_t room : {std::size_t{1}, std::size_t{2}, std::size_t{100}, length, length + 1}) {
+    for (const std::size_t room :
+         {std::size_t{1}, std::size_t{2}, std::size_t{100}, length, length + 1}) {
         std::memset(part.data(), 'x', part.size());
         json()(part.data(), room);
         if (part[room] != 'x' || std::strlen(part.data()) > room - 1) return 4;

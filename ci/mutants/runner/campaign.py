@@ -1,4 +1,5 @@
-"""Runs mutants in copies of the tree, those of one killer one after the other in one copy, and judges them."""
+"""Runs mutants in copies of the tree, those of one killer one after the other in one copy, and
+judges them."""
 
 import json
 import queue
@@ -49,11 +50,16 @@ class Campaign:
         for killer, _ in groups.most_common():
             its = [m for m in mutants if m.killer == killer]
             for first in range(0, len(its), GROUP):
-                work.put((self.killers[killer], its[first:first + GROUP]))
+                work.put((self.killers[killer], its[first : first + GROUP]))
         jobs = min(self.jobs, work.qsize())
         with ThreadPoolExecutor(jobs) as pool:
             try:
-                finish([pool.submit(self.work, work, Tree(self.root, self.folder / f"tree{i}")) for i in range(jobs)])
+                finish(
+                    [
+                        pool.submit(self.work, work, Tree(self.root, self.folder / f"tree{i}"))
+                        for i in range(jobs)
+                    ]
+                )
             except BaseException:
                 stop()
                 raise
@@ -71,7 +77,9 @@ class Campaign:
                 self.run_group(tree, killer, mutants)
         except Exception as error:  # a thread's end must not look like success
             with self.lock:
-                self.wrong.append(f"{tree.folder.name}: {error if isinstance(error, Trouble) else repr(error)}")
+                self.wrong.append(
+                    f"{tree.folder.name}: {error if isinstance(error, Trouble) else repr(error)}"
+                )
 
     def run_group(self, tree, killer, mutants):
         tree.configure(killer)
@@ -80,12 +88,27 @@ class Campaign:
         built = time.monotonic()
         clean = None if said else tree.test(killer, 2 * killer.seconds)
         if said or clean.status != 0:
-            why = "does not build" if said else "does not end" if clean.status is None else f"ends with status {clean.status}"
-            self.say(f"WRONG {killer.name} on the unchanged tree: {why}\n{(said or clean.output)[-TAIL:]}")
+            why = (
+                "does not build"
+                if said
+                else "does not end"
+                if clean.status is None
+                else f"ends with status {clean.status}"
+            )
+            self.say(
+                f"WRONG {killer.name} on the unchanged tree:"
+                f" {why}\n{(said or clean.output)[-TAIL:]}"
+            )
             with self.lock:
-                self.wrong.append(f"{killer.name} {why} on the unchanged tree; {len(mutants)} mutants were not judged")
+                self.wrong.append(
+                    f"{killer.name} {why} on the unchanged tree; {len(mutants)} mutants were not"
+                    " judged"
+                )
             return
-        self.say(f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, ran {clean.seconds:.1f} s; {len(mutants)} mutants")
+        self.say(
+            f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, ran"
+            f" {clean.seconds:.1f} s; {len(mutants)} mutants"
+        )
         for mutant in mutants:
             self.judge(tree, killer, mutant)
 
@@ -103,11 +126,22 @@ class Campaign:
                     verdict = verdict_of(mutant, result)
             finally:
                 tree.restore()
-        row = Row(mutant.name, killer.name, mutant.source, verdict, report, time.monotonic() - begin - tested, tested)
+        row = Row(
+            mutant.name,
+            killer.name,
+            mutant.source,
+            verdict,
+            report,
+            time.monotonic() - begin - tested,
+            tested,
+        )
         with self.lock:
             self.rows.append(row)
             self.done += 1
-        self.say(f"{self.done}/{self.total} {verdict:<8s} {mutant.name} by {killer.name}, {row.build_seconds:.1f} + {tested:.1f} s: {report[:110]}")
+        self.say(
+            f"{self.done}/{self.total} {verdict:<8s} {mutant.name} by {killer.name},"
+            f" {row.build_seconds:.1f} + {tested:.1f} s: {report[:110]}"
+        )
         if verdict != "killed":
             self.say(output[-TAIL:])
 
@@ -116,17 +150,34 @@ class Campaign:
         seconds = time.monotonic() - self.begin
         print(f"\n{'mutant':<52s} {'killer':<22s} {'source':<12s} {'seconds':>7s}  verdict")
         for row in self.rows:
-            print(f"{row.mutant:<52s} {row.killer:<22s} {row.source:<12s} {row.test_seconds:>7.1f}  {row.verdict}")
+            print(
+                f"{row.mutant:<52s} {row.killer:<22s} {row.source:<12s} {row.test_seconds:>7.1f} "
+                f" {row.verdict}"
+            )
         for row in self.rows:
             if row.verdict != "killed":
-                self.wrong.append(f"{row.mutant}: {row.verdict}; again: ci/mutants/run --only '{row.mutant}'")
+                self.wrong.append(
+                    f"{row.mutant}: {row.verdict}; again: ci/mutants/run --only '{row.mutant}'"
+                )
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "matrix.json").write_text(json.dumps({"seconds": round(seconds, 1), "wrong": self.wrong,
-                                                             "mutants": [asdict(row) for row in self.rows]}, indent=1) + "\n")
+        (self.folder / "matrix.json").write_text(
+            json.dumps(
+                {
+                    "seconds": round(seconds, 1),
+                    "wrong": self.wrong,
+                    "mutants": [asdict(row) for row in self.rows],
+                },
+                indent=1,
+            )
+            + "\n"
+        )
         for text in self.wrong:
             print(f"mutants: red: {text}")
         killed = sum(row.verdict == "killed" for row in self.rows)
-        print(f"mutants: {killed} of {self.total} killed, by {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s")
+        print(
+            f"mutants: {killed} of {self.total} killed, by"
+            f" {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s"
+        )
         return 1 if self.wrong or killed != self.total else 0
 
 

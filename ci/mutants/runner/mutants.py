@@ -33,10 +33,24 @@ def read(path, folder):
     missing = [name for name in FIELDS if name not in fields]
     unknown = sorted(set(fields) - set(FIELDS) - {"Chosen", "Timeout"})
     if missing or unknown:
-        raise Trouble(f"{path}: " + ", ".join([f"{name} is missing" for name in missing] + [f"unknown field {name}" for name in unknown]))
+        raise Trouble(
+            f"{path}: "
+            + ", ".join(
+                [f"{name} is missing" for name in missing]
+                + [f"unknown field {name}" for name in unknown]
+            )
+        )
     files = tuple(re.findall(r"^\+\+\+ b/(.+)$", text, re.MULTILINE))
-    return Mutant(str(path.relative_to(folder).with_suffix("")), path, fields["Breaks"], fields["Source"], fields["Killer"],
-                  fields.get("Chosen") == "yes", fields.get("Timeout") == "expected", files)
+    return Mutant(
+        str(path.relative_to(folder).with_suffix("")),
+        path,
+        fields["Breaks"],
+        fields["Source"],
+        fields["Killer"],
+        fields.get("Chosen") == "yes",
+        fields.get("Timeout") == "expected",
+        files,
+    )
 
 
 def load(folder, killers):
@@ -48,6 +62,11 @@ def load(folder, killers):
 
 
 def choose(every, patterns, killers, only_chosen, only_rest):
-    return [m for m in every
-            if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns)) and (not killers or m.killer in killers)
-            and (m.chosen or not only_chosen) and not (m.chosen and only_rest)]
+    return [
+        m
+        for m in every
+        if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns))
+        and (not killers or m.killer in killers)
+        and (m.chosen or not only_chosen)
+        and not (m.chosen and only_rest)
+    ]

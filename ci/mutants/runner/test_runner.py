@@ -1,4 +1,5 @@
-"""Checks the runner on a tree of its own: a small program, a test that looks at it, and mutants that must be judged rightly."""
+"""Checks the runner on a tree of its own: a small program, a test that looks at it, and mutants
+that must be judged rightly."""
 
 import json
 import os
@@ -18,7 +19,10 @@ enable_testing()
 add_executable(sum sum.c)
 add_test(NAME small.sum COMMAND sum)
 """
-PRESETS = '{"version": 6, "configurePresets": [{"name": "dev", "generator": "Ninja", "binaryDir": "${sourceDir}/build/dev"}]}'
+PRESETS = (
+    '{"version": 6, "configurePresets": [{"name": "dev", "generator": "Ninja", "binaryDir":'
+    ' "${sourceDir}/build/dev"}]}'
+)
 SUM = """#include <stdio.h>
 #include <stdlib.h>
 
@@ -38,9 +42,16 @@ KILLERS = '["small.sum"]\ntargets = ["sum"]\nseconds = 5\n'
 def patch(old, new, head=""):
     lines = SUM.splitlines()
     at = lines.index(old)
-    body = [" " + lines[at - 1], "-" + old, *("+" + line for line in new.splitlines()), " " + lines[at + 1]]
-    return (f"Breaks: something.\nSource: own\nKiller: small.sum\n{head}\n--- a/sum.c\n+++ b/sum.c\n"
-            f"@@ -{at},3 +{at},{2 + len(new.splitlines())} @@\n" + "\n".join(body) + "\n")
+    body = [
+        " " + lines[at - 1],
+        "-" + old,
+        *("+" + line for line in new.splitlines()),
+        " " + lines[at + 1],
+    ]
+    return (
+        f"Breaks: something.\nSource: own\nKiller: small.sum\n{head}\n--- a/sum.c\n+++ b/sum.c\n"
+        f"@@ -{at},3 +{at},{2 + len(new.splitlines())} @@\n" + "\n".join(body) + "\n"
+    )
 
 
 RETURN = "    return a + b;"
@@ -67,7 +78,11 @@ class Runner(unittest.TestCase):
         self.write(f"ci/mutants/patches/{name}.patch", text)
 
     def run_all(self, *arguments):
-        done = subprocess.run([sys.executable, str(RUN), "--root", str(self.root), "--jobs", "1", *arguments], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, str(RUN), "--root", str(self.root), "--jobs", "1", *arguments],
+            capture_output=True,
+            text=True,
+        )
         return done.returncode, done.stdout + done.stderr
 
     def verdicts(self):
@@ -83,39 +98,76 @@ class Runner(unittest.TestCase):
 
     def test_each_other_verdict_is_red(self):
         self.seed("a/harmless", patch(RETURN, "    return b + a;"))
-        self.seed("a/stale", patch(RETURN, "    return a - b;").replace("-" + RETURN, "-    return a * b;"))
+        self.seed(
+            "a/stale",
+            patch(RETURN, "    return a - b;").replace("-" + RETURN, "-    return a * b;"),
+        )
         self.seed("a/rubbish", patch(RETURN, "    return a -;"))
         self.seed("a/silent", patch(RETURN, "    abort();\n    return a + b;"))
-        self.seed("a/endless", patch(RETURN, "    for (volatile int i = 0;; ++i) {}\n    return a + b;"))
+        self.seed(
+            "a/endless", patch(RETURN, "    for (volatile int i = 0;; ++i) {}\n    return a + b;")
+        )
         self.seed("b/ends", patch(RETURN, "    return a - b;"))
         status, output = self.run_all()
         self.assertEqual(status, 1, output)
-        self.assertEqual(self.verdicts(), {"a/harmless": "survives", "a/stale": "does not apply", "a/rubbish": "does not build",
-                                           "a/silent": "dies without a report", "a/endless": "does not end", "b/ends": "killed"})
+        self.assertEqual(
+            self.verdicts(),
+            {
+                "a/harmless": "survives",
+                "a/stale": "does not apply",
+                "a/rubbish": "does not build",
+                "a/silent": "dies without a report",
+                "a/endless": "does not end",
+                "b/ends": "killed",
+            },
+        )
         self.assertIn("again: ci/mutants/run --only 'a/harmless'", output)
         self.assertIn("1 of 6 killed", output)
 
     def test_an_expected_endless_loop_is_killed(self):
-        self.seed("a/endless", patch(RETURN, "    for (volatile int i = 0;; ++i) {}\n    return a + b;", "Timeout: expected\n"))
+        self.seed(
+            "a/endless",
+            patch(
+                RETURN,
+                "    for (volatile int i = 0;; ++i) {}\n    return a + b;",
+                "Timeout: expected\n",
+            ),
+        )
         self.assertEqual(self.run_all()[0], 0)
 
     def test_interrupted_it_ends_what_it_started(self):
         pid = self.root / "pid"
-        told = f'    int getpid(void);\n    FILE* f = fopen("{pid}", "w");\n    fprintf(f, "%d\\n", getpid());\n    fclose(f);'
-        self.seed("a/endless", patch(RETURN, f"{told}\n    for (volatile int i = 0;; ++i) {{}}\n    return a + b;"))
+        told = (
+            f'    int getpid(void);\n    FILE* f = fopen("{pid}", "w");\n    fprintf(f, "%d\\n",'
+            " getpid());\n    fclose(f);"
+        )
+        self.seed(
+            "a/endless",
+            patch(RETURN, f"{told}\n    for (volatile int i = 0;; ++i) {{}}\n    return a + b;"),
+        )
         self.seed("b/next", patch(RETURN, "    return a - b;"))
         self.write("ci/mutants/killers.toml", KILLERS.replace("seconds = 5", "seconds = 100"))
         for number, thread in ((signal.SIGINT, min), (signal.SIGTERM, min), (signal.SIGTERM, max)):
             pid.unlink(missing_ok=True)
-            child = subprocess.Popen([sys.executable, str(RUN), "--root", str(self.root), "--jobs", "1"], stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True)
+            child = subprocess.Popen(
+                [sys.executable, str(RUN), "--root", str(self.root), "--jobs", "1"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
             self.addCleanup(child.kill)
             while not (pid.exists() and pid.read_text().endswith("\n")):
                 self.assertIsNone(child.poll())
                 time.sleep(0.02)
-            os.kill(thread(map(int, os.listdir(f"/proc/{child.pid}/task"))), number)  # the kernel may hand it to any of them
+            os.kill(
+                thread(map(int, os.listdir(f"/proc/{child.pid}/task"))), number
+            )  # the kernel may hand it to any of them
             output, _ = child.communicate(timeout=30)
-            self.assertEqual((child.returncode, output.splitlines()[-1]), (128 + number, "ci/mutants/run: interrupted"), output)
+            self.assertEqual(
+                (child.returncode, output.splitlines()[-1]),
+                (128 + number, "ci/mutants/run: interrupted"),
+                output,
+            )
             self.assertNotIn("a/endless", output)
             self.assertFalse(Path(f"/proc/{pid.read_text().strip()}").exists())
 

@@ -1,5 +1,5 @@
-// client.hpp: what the threads of a scenario do, through the calls that malloc, free, the exit hook and fork are made of; and what must
-// hold when all have ended.
+// client.hpp: what the threads of a scenario do, through the calls that malloc, free, the exit hook
+// and fork are made of; and what must hold when all have ended.
 #pragma once
 
 #include <functional>
@@ -11,21 +11,24 @@
 
 namespace protocols {
 
-// Bytes of a block that a thread has are its own: nobody else touches them, and what it wrote is there when it looks again. The third
-// word of a block is not used by the allocator, so only the hand-over itself orders its accesses.
+// Bytes of a block that a thread has are its own: nobody else touches them, and what it wrote is
+// there when it looks again. The third word of a block is not used by the allocator, so only the
+// hand-over itself orders its accesses.
 class Payload {
-public:
+  public:
     explicit Payload(void* block) : word_(hak::pointer_to<Word>(hak::address_of(block) + 16)) {}
     void sign() { word_->set(signature()); }
     bool is_signed() const { return word_->get() == signature(); }
 
-private:
+  private:
     using Word = hak::Plain<World, std::uint64_t>;
     std::uint64_t signature() const { return hak::address_of(word_) * 31 + 7; }
     Word* word_;
 };
 
-inline Heap* my_heap() { return static_cast<Heap*>(World::current_heap()); }
+inline Heap* my_heap() {
+    return static_cast<Heap*>(World::current_heap());
+}
 
 // malloc of one block of the largest class; null is a failure.
 inline void* take() {
@@ -40,10 +43,16 @@ inline void give(void* p) {
     hak::deallocate<World>(my_heap(), p);
 }
 // The first call of a thread, as far as its heap: adopted or born.
-inline void arrive() { explorer::check(hak::heap_for_this_call<World>().heap != nullptr, "no heap"); }
+inline void arrive() {
+    explorer::check(hak::heap_for_this_call<World>().heap != nullptr, "no heap");
+}
 // The thread ends.
-inline void leave() { hak::give_up<World>(); }
-inline void trim() { hak::trim<World>(true); }
+inline void leave() {
+    hak::give_up<World>();
+}
+inline void trim() {
+    hak::trim<World>(true);
+}
 
 // A Large block of half a superslab.
 inline void* take_large() {
@@ -53,19 +62,24 @@ inline void* take_large() {
     return p;
 }
 
-// Walks all that the allocator knows; every invariant of docs/verification.md holds. Blocks that the clients have must be this many.
+// Walks all that the allocator knows; every invariant (docs/verification.md) holds. Blocks that the
+// clients have must be this many.
 inline void audit(std::uint64_t client_blocks) {
     static std::uint32_t scratch[64];
     hak::Audit<World> audit({scratch, std::size(scratch)});
     if (const hak::Violation v = audit.everything()) {
-        explorer::fail(std::string("INV ") + v.invariant + ": " + v.what + " (where " + std::to_string(v.where) + ", have " +
-                       std::to_string(v.have) + ", want " + std::to_string(v.want) + ")");
+        explorer::fail(std::string("INV ") + v.invariant + ": " + v.what + " (where " +
+                       std::to_string(v.where) + ", have " + std::to_string(v.have) + ", want " +
+                       std::to_string(v.want) + ")");
     }
     const std::uint64_t have = audit.totals().client_blocks;
-    if (have != client_blocks) explorer::fail("clients have " + std::to_string(have) + " blocks, not " + std::to_string(client_blocks));
+    if (have != client_blocks)
+        explorer::fail("clients have " + std::to_string(have) + " blocks, not " +
+                       std::to_string(client_blocks));
 }
 
-// Every heap takes what was posted to it and gives back what is empty. With no block out, no slab may be left.
+// Every heap takes what was posted to it and gives back what is empty. With no block out, no slab
+// may be left.
 inline void come_home(std::uint64_t client_blocks) {
     audit(client_blocks);
     for (unsigned i = 0; i < heaps.count(); ++i) {
@@ -75,7 +89,9 @@ inline void come_home(std::uint64_t client_blocks) {
         hak::release_empty_slabs(heap);
     }
     audit(client_blocks);
-    if (client_blocks == 0) explorer::check(pool.counters().used_units == 0, "all blocks came back, yet a slab is not free");
+    if (client_blocks == 0)
+        explorer::check(pool.counters().used_units == 0,
+                        "all blocks came back, yet a slab is not free");
 }
 
 // Nobody was cut off while he tended, and what was posted to heaps that live on will be met.
@@ -84,13 +100,16 @@ inline void judge_copy() {
     for (unsigned i = 0; i < heaps.count(); ++i) {
         const hak::Token token = heaps.at(i).token.load(hak::order::relaxed);
         orphans += token == hak::Token::orphan ? 1 : 0;
-        explorer::check(token != hak::Token::tended && token != hak::Token::awaited, "the copy holds a heap half-tended");
+        explorer::check(token != hak::Token::tended && token != hak::Token::awaited,
+                        "the copy holds a heap half-tended");
     }
-    explorer::check(orphans == heaps.orphans(), "the child counts heaps without a thread that are not there");
+    explorer::check(orphans == heaps.orphans(),
+                    "the child counts heaps without a thread that are not there");
     for (std::size_t u = 0; u < window.slots_ready() * kModelConfig.units_per_superslab; ++u) {
         const Slab* const slab = window.record(u);
         Heap* const owner = slab->owner.load(hak::order::relaxed);
-        if (owner == nullptr || owner->token.load(hak::order::relaxed) == hak::Token::frozen) continue;
+        if (owner == nullptr || owner->token.load(hak::order::relaxed) == hak::Token::frozen)
+            continue;
         if ((slab->remote.load(hak::order::relaxed) & hak::kQueued) == 0) continue;
         const Slab* pending = owner->pending.load(hak::order::relaxed);
         while (pending != nullptr && pending != slab) pending = pending->pending_next.get();
@@ -120,8 +139,9 @@ inline void fork_then(const std::function<void()>& script) {
 // A thread of the set-up that does not run in the scenario.
 inline constexpr unsigned kGone = Kernel::kThreads - 1;
 
-// What an exhaustive scenario may cost: a number of executions for which a processor takes less than ten seconds. The bound by the clock is for
-// whatever else does not end, and leaves room for one that has half its speed just then.
+// What an exhaustive scenario may cost: a number of executions for which a processor takes less
+// than ten seconds. The bound by the clock is for whatever else does not end, and leaves room for
+// one that has half its speed just then.
 inline explorer::Options exhaustive() {
     explorer::Options options;
     options.max_executions = 300'000;
@@ -145,7 +165,8 @@ struct Explored {
         for (hak::Heuristic h : all) set |= 1u << static_cast<unsigned>(h);
         return set;
     }
-    static void add(const std::string& name, unsigned open, const Body& body, const explorer::Options& options = exhaustive()) {
+    static void add(const std::string& name, unsigned open, const Body& body,
+                    const explorer::Options& options = exhaustive()) {
         const auto opened = [open, body](explorer::Scenario& s) {
             open_heuristics = open;
             body(s);
@@ -165,8 +186,11 @@ struct Case {
         act();
         explorer::act_as(0);
     }
-    void thread(const char* name, std::function<void()> body) { scenario.thread(name, std::move(body)); }
-    // All threads have ended; so many blocks are still out. Nothing is lost, and what came back is free.
+    void thread(const char* name, std::function<void()> body) {
+        scenario.thread(name, std::move(body));
+    }
+    // All threads have ended; so many blocks are still out. Nothing is lost, and what came back is
+    // free.
     void ends_with(std::uint64_t client_blocks) {
         scenario.finally([client_blocks] { come_home(client_blocks); });
         scenario.run();

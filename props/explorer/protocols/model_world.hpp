@@ -1,5 +1,6 @@
-// model_world.hpp: the world in which the explorer runs the allocator: few size classes, two blocks of the largest one in a slab, two such
-// slabs in a superslab, four superslabs, four heaps. Everything else is the source that ships.
+// model_world.hpp: the world in which the explorer runs the allocator: few size classes, two blocks
+// of the largest one in a slab, two such slabs in a superslab, four superslabs, four heaps.
+// Everything else is the source that ships.
 #pragma once
 
 #include <cstdint>
@@ -8,27 +9,32 @@
 #include <string>
 #include <type_traits>
 
-#include "debug/invariants.hpp"
 #include "heap/fork.hpp"
 #include "heap/resize.hpp"
+
+#include "debug/invariants.hpp"
 #include "props/explorer/protocols/model_pal.hpp"
 
 namespace hak {
 [[noreturn]] inline void assertion_failed(const char* condition, const char* file, int line) {
-    explorer::fail(std::string("assertion failed: ") + condition + " at " + file + ":" + std::to_string(line));
+    explorer::fail(std::string("assertion failed: ") + condition + " at " + file + ":" +
+                   std::to_string(line));
 }
 }  // namespace hak
 
 namespace protocols {
 
-// The narrow geometry has slabs of one unit; in the wide one the slabs that the scenarios use have two.
+// The narrow geometry has slabs of one unit; in the wide one the slabs that the scenarios use have
+// two.
 #ifdef PROTOCOLS_WIDE
 inline constexpr std::size_t kUnitsPerSlab = 2;
 #else
 inline constexpr std::size_t kUnitsPerSlab = 1;
 #endif
-inline constexpr std::size_t kUnitBytes = 64, kBlocksPerSlab = 2, kBlockBytes = kUnitsPerSlab * kUnitBytes / kBlocksPerSlab;
-inline constexpr std::size_t kSlotBytes = 2 * kUnitsPerSlab * kUnitBytes, kLargeBytes = kSlotBytes / 2;
+inline constexpr std::size_t kUnitBytes = 64, kBlocksPerSlab = 2,
+                             kBlockBytes = kUnitsPerSlab * kUnitBytes / kBlocksPerSlab;
+inline constexpr std::size_t kSlotBytes = 2 * kUnitsPerSlab * kUnitBytes,
+                             kLargeBytes = kSlotBytes / 2;
 
 inline constexpr hak::Config kModelConfig{
     .page_bytes = kPage,
@@ -57,30 +63,49 @@ static_assert(hak::is_valid(kModelConfig));
 inline unsigned open_heuristics = 0;
 inline const char* name_of(hak::Heuristic h) {
     switch (h) {
-        case hak::Heuristic::bin_full: return "bin_full";
-        case hak::Heuristic::keep_foreign: return "keep_foreign";
-        case hak::Heuristic::collect: return "collect";
-        case hak::Heuristic::keep_run: return "keep_run";
-        case hak::Heuristic::keep_empty: return "keep_empty";
-        case hak::Heuristic::keep_warm: return "keep_warm";
-        case hak::Heuristic::housekeep: return "housekeep";
-        case hak::Heuristic::flush: return "flush";
-        case hak::Heuristic::tend_orphans: return "tend_orphans";
-        case hak::Heuristic::adopt: return "adopt";
-        case hak::Heuristic::promising: return "promising";
-        case hak::Heuristic::idle: return "idle";
-        case hak::Heuristic::tended_enough: return "tended_enough";
-        case hak::Heuristic::cache_full: return "cache_full";
-        case hak::Heuristic::flush_batch: return "flush_batch";
-        case hak::Heuristic::due: return "due";
-        case hak::Heuristic::batch_full: return "batch_full";
-        case hak::Heuristic::decommit: return "decommit";
+        case hak::Heuristic::bin_full:
+            return "bin_full";
+        case hak::Heuristic::keep_foreign:
+            return "keep_foreign";
+        case hak::Heuristic::collect:
+            return "collect";
+        case hak::Heuristic::keep_run:
+            return "keep_run";
+        case hak::Heuristic::keep_empty:
+            return "keep_empty";
+        case hak::Heuristic::keep_warm:
+            return "keep_warm";
+        case hak::Heuristic::housekeep:
+            return "housekeep";
+        case hak::Heuristic::flush:
+            return "flush";
+        case hak::Heuristic::tend_orphans:
+            return "tend_orphans";
+        case hak::Heuristic::adopt:
+            return "adopt";
+        case hak::Heuristic::promising:
+            return "promising";
+        case hak::Heuristic::idle:
+            return "idle";
+        case hak::Heuristic::tended_enough:
+            return "tended_enough";
+        case hak::Heuristic::cache_full:
+            return "cache_full";
+        case hak::Heuristic::flush_batch:
+            return "flush_batch";
+        case hak::Heuristic::due:
+            return "due";
+        case hak::Heuristic::batch_full:
+            return "batch_full";
+        case hak::Heuristic::decommit:
+            return "decommit";
     }
     return "";
 }
 
-// What a thread does that finds a lock held. `waits`: it waits until the lock is free, which is all that the other protocols need of a
-// lock. `sleeps`: it sleeps on the futex. `looks`: it looks once more, whatever it may find, and sleeps then.
+// What a thread does that finds a lock held. `waits`: it waits until the lock is free, which is all
+// that the other protocols need of a lock. `sleeps`: it sleeps on the futex. `looks`: it looks once
+// more, whatever it may find, and sleeps then.
 enum class Held : std::uint8_t { waits, sleeps, looks };
 
 template <Held kHeld>
@@ -94,8 +119,10 @@ struct WorldOf {
         using Loop = std::conditional_t<kHeld == Held::looks, Look, explorer::Sync::Loop>;
 
         static bool choose(hak::Heuristic h, bool usual, const Where& where = Where::current()) {
-            const bool is_open = (open_heuristics >> static_cast<unsigned>(h) & 1) != 0 && !kernel.is_child.get();
-            // A run that a heap keeps never reaches the pool, which is what most scenarios with Large blocks are about.
+            const bool is_open =
+                (open_heuristics >> static_cast<unsigned>(h) & 1) != 0 && !kernel.is_child.get();
+            // A run that a heap keeps never reaches the pool, which is what most scenarios with
+            // Large blocks are about.
             if (!is_open) return usual && h != hak::Heuristic::keep_run;
             return (explorer::choose(2, name_of(h), where) == 0) == usual;
         }
@@ -118,7 +145,8 @@ struct WorldOf {
 };
 
 using World = WorldOf<Held::waits>;
-static_assert(hak::World<World> && hak::World<WorldOf<Held::sleeps>> && hak::World<WorldOf<Held::looks>>);
+static_assert(hak::World<World> && hak::World<WorldOf<Held::sleeps>> &&
+              hak::World<WorldOf<Held::looks>>);
 
 using Heap = hak::Heap<World>;
 using Slab = hak::Slab<World>;
@@ -132,7 +160,7 @@ inline auto& reclaim = hak::reclaim<World>;
 // One process before its first call, whose words are watched.
 template <class W>
 class ProcessOf {
-public:
+  public:
     explicit ProcessOf(explorer::Scenario& scenario) : scenario_(scenario) {
         begin(kernel, "kernel");
         begin(hak::window<W>, "window");
@@ -148,7 +176,7 @@ public:
         for (auto& can : kernel.can_hook) can.set(true);
     }
 
-private:
+  private:
     template <class T>
     void begin(T& object, const char* name) {
         scenario_.watch(object, name);

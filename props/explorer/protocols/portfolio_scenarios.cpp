@@ -1,5 +1,6 @@
-// portfolio_scenarios.cpp: five threads at once, too many for every schedule: a random search of each kind, with seeds that stay. The
-// driver prints the probability, after Good and Turing, that one more execution is a behaviour that was not seen yet.
+// portfolio_scenarios.cpp: five threads at once, too many for every schedule: a random search of
+// each kind, with seeds that stay. The driver prints the probability, after Good and Turing, that
+// one more execution is a behaviour that was not seen yet.
 #include "props/explorer/protocols/client.hpp"
 
 namespace protocols {
@@ -8,7 +9,8 @@ namespace {
 using explorer::Mode;
 using explorer::Scenario;
 
-// A thread ends while its blocks come back, a tender and a newcomer want what it has, and a third one trims.
+// A thread ends while its blocks come back, a tender and a newcomer want what it has, and a third
+// one trims.
 void generations(Scenario& s) {
     Case c(s);
     void* blocks[4];
@@ -76,7 +78,7 @@ struct Portfolio {
         add(name + ".any", ~0u, body, Mode::pos);
     }
 
-private:
+  private:
     static void add(const std::string& name, unsigned open, void (*body)(Scenario&), Mode mode) {
         explorer::Options options;
         options.mode = mode;

@@ -24,11 +24,14 @@ const Explored kTunables("process.options_published", [](Scenario& s) {
     c.ends_with(0);
 });
 
-// While the window opens, a thread asks about a pointer that is not ours, at a low address as the program break has.
+// While the window opens, a thread asks about a pointer that is not ours, at a low address as the
+// program break has.
 const Explored kForeign("process.foreign_pointer_while_opening", [](Scenario& s) {
     Case c(s);
     c.thread("first", [] { hak::start<World>(); });
-    c.thread("other", [] { explorer::check(!window.contains(0x100), "a foreign pointer is taken for ours"); });
+    c.thread("other", [] {
+        explorer::check(!window.contains(0x100), "a foreign pointer is taken for ours");
+    });
     s.finally([] {});
     s.run();
 });
@@ -65,7 +68,9 @@ void script() {
     take();
 }
 
-void fork_now() { fork_then(script); }
+void fork_now() {
+    fork_then(script);
+}
 
 // Thread 0 forks; it has a slab with two blocks that others free.
 struct Forker : Case {
@@ -92,30 +97,32 @@ const Explored kForkTwoFreers("process.fork_two_freers", {bin_full, keep_empty},
     c.ends_with(0);
 });
 
-const Explored kForkOwner("process.fork_owner_at_work", {bin_full, collect, keep_warm, housekeep, flush}, [](Scenario& s) {
-    Forker c(s);
-    c.before(1, [] { take(); });
-    c.thread("forker", [] { fork_now(); });
-    c.thread("worker", [] {
-        give(take());
-        leave();
-    });
-    c.ends_with(3);
-});
+const Explored kForkOwner("process.fork_owner_at_work",
+                          {bin_full, collect, keep_warm, housekeep, flush}, [](Scenario& s) {
+                              Forker c(s);
+                              c.before(1, [] { take(); });
+                              c.thread("forker", [] { fork_now(); });
+                              c.thread("worker", [] {
+                                  give(take());
+                                  leave();
+                              });
+                              c.ends_with(3);
+                          });
 
-const Explored kForkTender("process.fork_tender", {idle, promising, tended_enough, keep_empty}, [](Scenario& s) {
-    Forker c(s);
-    c.before(1, [] {
-        for (int i = 0; i < 2; ++i) take();
-    });
-    c.before(kGone, [] {
-        take();
-        leave();
-    });
-    c.thread("forker", [] { fork_now(); });
-    c.thread("tender", [] { take(); });
-    c.ends_with(6);
-});
+const Explored kForkTender("process.fork_tender", {idle, promising, tended_enough, keep_empty},
+                           [](Scenario& s) {
+                               Forker c(s);
+                               c.before(1, [] {
+                                   for (int i = 0; i < 2; ++i) take();
+                               });
+                               c.before(kGone, [] {
+                                   take();
+                                   leave();
+                               });
+                               c.thread("forker", [] { fork_now(); });
+                               c.thread("tender", [] { take(); });
+                               c.ends_with(6);
+                           });
 
 const Explored kForkTrim("process.fork_trim", {keep_empty, batch_full, decommit}, [](Scenario& s) {
     Forker c(s);

@@ -1,5 +1,5 @@
-// remote_scenarios.cpp: blocks that other threads free come back to their slab's owner: the remote list, the queued bit, the pending
-// list, and what becomes of an owner's slabs while it collects.
+// remote_scenarios.cpp: blocks that other threads free come back to their slab's owner: the remote
+// list, the queued bit, the pending list, and what becomes of an owner's slabs while it collects.
 #include "props/explorer/protocols/client.hpp"
 
 namespace protocols {
@@ -22,12 +22,14 @@ struct Bare {
 
     void free(unsigned i) {
         cells[i].payload.set(i + 1);
-        if (hak::post<World>(slab, &cells[i].block, kSecret)) hak::push_pending<World>(pending, &slab);
+        if (hak::post<World>(slab, &cells[i].block, kSecret))
+            hak::push_pending<World>(pending, &slab);
     }
     void collect() {
         Slab* const popped = hak::pop_pending<World>(pending);
         if (popped == nullptr) return;
-        explorer::check(popped == &slab && popped->pending_next.get() == nullptr, "one slab is pending, once");
+        explorer::check(popped == &slab && popped->pending_next.get() == nullptr,
+                        "one slab is pending, once");
         for (hak::Address a = hak::drain(*popped); a != 0;) {
             auto& cell = *hak::pointer_to<Cell>(a);
             explorer::check(cell.block.is_closed(kSecret), "a posted block is sealed");
@@ -38,8 +40,12 @@ struct Bare {
     }
     void expect_visits(unsigned blocks) {
         collect();
-        explorer::check(pending.load(hak::order::relaxed) == nullptr && slab.remote.load(hak::order::relaxed) == 0, "all was collected");
-        for (unsigned i = 0; i < 6; ++i) explorer::check(cells[i].visits.get() == (i < blocks), "each posted block is drained once");
+        explorer::check(pending.load(hak::order::relaxed) == nullptr &&
+                            slab.remote.load(hak::order::relaxed) == 0,
+                        "all was collected");
+        for (unsigned i = 0; i < 6; ++i)
+            explorer::check(cells[i].visits.get() == (i < blocks),
+                            "each posted block is drained once");
     }
 };
 
@@ -74,42 +80,49 @@ struct FullSlab : Case {
     void* second = nullptr;
 };
 
-const Explored kRefill("remote.owner_refills", {bin_full, collect, keep_empty, housekeep, flush, tend_orphans}, [](Scenario& s) {
-    FullSlab c(s);
-    c.thread("owner", [] { give(take()); });
-    c.thread("freer", [&] { give(c.first); });
-    c.thread("freer", [&] { give(c.second); });
-    c.ends_with(0);
-});
+const Explored kRefill("remote.owner_refills",
+                       {bin_full, collect, keep_empty, housekeep, flush, tend_orphans},
+                       [](Scenario& s) {
+                           FullSlab c(s);
+                           c.thread("owner", [] { give(take()); });
+                           c.thread("freer", [&] { give(c.first); });
+                           c.thread("freer", [&] { give(c.second); });
+                           c.ends_with(0);
+                       });
 
 // Three of a slab's smallest blocks.
-const Explored kRefillThree("remote.owner_refills_three_freers", {collect, keep_empty}, [](Scenario& s) {
-    constexpr std::size_t kTiny = hak::kMinAlignment, kFill = kUnitsPerSlab * kUnitBytes / kTiny;
-    Case c(s);
-    void* blocks[kFill];
-    c.before(0, [&] {
-        for (void*& p : blocks) p = hak::allocate<World>(my_heap(), kTiny);
+const Explored kRefillThree(
+    "remote.owner_refills_three_freers", {collect, keep_empty}, [](Scenario& s) {
+        constexpr std::size_t kTiny = hak::kMinAlignment,
+                              kFill = kUnitsPerSlab * kUnitBytes / kTiny;
+        Case c(s);
+        void* blocks[kFill];
+        c.before(0, [&] {
+            for (void*& p : blocks) p = hak::allocate<World>(my_heap(), kTiny);
+        });
+        c.thread("owner", [] {
+            explorer::check(hak::allocate<World>(my_heap(), kTiny) != nullptr, "no memory");
+        });
+        for (unsigned f = 0; f < 3; ++f) {
+            c.thread("freer", [&, f] { hak::deallocate<World>(my_heap(), blocks[f]); });
+        }
+        c.ends_with(kFill - 2);
     });
-    c.thread("owner", [] { explorer::check(hak::allocate<World>(my_heap(), kTiny) != nullptr, "no memory"); });
-    for (unsigned f = 0; f < 3; ++f) {
-        c.thread("freer", [&, f] { hak::deallocate<World>(my_heap(), blocks[f]); });
-    }
-    c.ends_with(kFill - 2);
-});
 
 // Two slabs meet on the owner's pending list.
-const Explored kTwoSlabs("remote.two_slabs", {collect, keep_empty, housekeep, flush}, [](Scenario& s) {
-    FullSlab c(s);
-    void* other = nullptr;
-    c.before(0, [&] {
-        other = take();
-        take();
-    });
-    c.thread("owner", [] { take(); });
-    c.thread("freer", [&] { give(c.first); });
-    c.thread("freer", [&] { give(other); });
-    c.ends_with(3);
-});
+const Explored kTwoSlabs("remote.two_slabs", {collect, keep_empty, housekeep, flush},
+                         [](Scenario& s) {
+                             FullSlab c(s);
+                             void* other = nullptr;
+                             c.before(0, [&] {
+                                 other = take();
+                                 take();
+                             });
+                             c.thread("owner", [] { take(); });
+                             c.thread("freer", [&] { give(c.first); });
+                             c.thread("freer", [&] { give(other); });
+                             c.ends_with(3);
+                         });
 
 // What came back before a refill serves it.
 const Explored kServes("remote.refill_takes_what_came_back", [](Scenario& s) {
@@ -117,7 +130,8 @@ const Explored kServes("remote.refill_takes_what_came_back", [](Scenario& s) {
     auto& done = s.make<hak::Atomic<World, bool>>(false);
     c.thread("owner", [&] {
         explorer::await([&] { return done.load(hak::order::acquire); });
-        explorer::check(take() == c.first, "a refill leaves what came back, and takes fresh memory");
+        explorer::check(take() == c.first,
+                        "a refill leaves what came back, and takes fresh memory");
     });
     c.thread("freer", [&] {
         give(c.first);
@@ -126,17 +140,19 @@ const Explored kServes("remote.refill_takes_what_came_back", [](Scenario& s) {
     c.ends_with(2);
 });
 
-// The owner returns all it can while its last two blocks come back: the slab is released by the owner, late, or later at home.
-const Explored kRetire("remote.owner_retires_slab", {collect, keep_empty, batch_full, decommit}, [](Scenario& s) {
-    FullSlab c(s);
-    c.thread("owner", [] {
-        trim();
-        trim();
-    });
-    c.thread("freer", [&] { give(c.first); });
-    c.thread("freer", [&] { give(c.second); });
-    c.ends_with(0);
-});
+// The owner returns all it can while its last two blocks come back: the slab is released by the
+// owner, late, or later at home.
+const Explored kRetire("remote.owner_retires_slab", {collect, keep_empty, batch_full, decommit},
+                       [](Scenario& s) {
+                           FullSlab c(s);
+                           c.thread("owner", [] {
+                               trim();
+                               trim();
+                           });
+                           c.thread("freer", [&] { give(c.first); });
+                           c.thread("freer", [&] { give(c.second); });
+                           c.ends_with(0);
+                       });
 
 // The slab is released, and its unit is another heap's slab before the freer ends.
 const Explored kAnew("remote.slab_owned_anew", [](Scenario& s) {

@@ -1,5 +1,6 @@
-// retries.cpp: Loop::retry() lets the explorer leave out failed rounds. That is sound if such a round leaves no trace: each loop of src/ that
-// says so is explored with and without, and ends in the same states.
+// retries.cpp: Loop::retry() lets the explorer leave out failed rounds. That is sound if such a
+// round leaves no trace: each loop of src/ that says so is explored with and without, and ends in
+// the same states.
 #include <cstdio>
 #include <set>
 
@@ -35,13 +36,17 @@ void posts(Scenario& s) {
     auto& early = s.ghost<std::uint64_t>(0u);
     for (int i = 0; i < 2; ++i) {
         s.thread("freer", [&p, i] {
-            if (hak::post<World>(p.slab, &p.blocks[i], kSecret)) hak::push_pending<World>(p.pending, &p.slab);
+            if (hak::post<World>(p.slab, &p.blocks[i], kSecret))
+                hak::push_pending<World>(p.pending, &p.slab);
         });
     }
     s.thread("owner", [&] {
         if (hak::pop_pending<World>(p.pending) != nullptr) early = p.digits(hak::drain(p.slab));
     });
-    s.finally([&] { outcomes.insert(early * 64 + p.digits(p.slab.remote.load(hak::order::relaxed) & ~hak::kQueued)); });
+    s.finally([&] {
+        outcomes.insert(early * 64 +
+                        p.digits(p.slab.remote.load(hak::order::relaxed) & ~hak::kQueued));
+    });
     s.run();
 }
 
@@ -55,7 +60,8 @@ void pushes(Scenario& s) {
     s.finally([&] {
         const Slab* const first = pending.load(hak::order::relaxed);
         outcomes.insert(first == &p[0].slab ? 0 : 1);
-        explorer::check(first->pending_next.get() == &p[first == &p[0].slab ? 1 : 0].slab, "both are on the list");
+        explorer::check(first->pending_next.get() == &p[first == &p[0].slab ? 1 : 0].slab,
+                        "both are on the list");
     });
     s.run();
 }
@@ -69,11 +75,13 @@ void pops(Scenario& s) {
         s.thread("freer", [&, i] { hak::push_pending<World>(pending, &p[i].slab); });
     }
     s.thread("tender", [&] {
-        if (const Slab* const slab = hak::pop_one_pending<World>(pending)) popped = slab == &p[0].slab ? 1 : 2;
+        if (const Slab* const slab = hak::pop_one_pending<World>(pending))
+            popped = slab == &p[0].slab ? 1 : 2;
     });
     s.finally([&] {
         std::uint64_t left = 0;
-        for (const Slab* slab = pending.load(hak::order::relaxed); slab != nullptr; slab = slab->pending_next.get()) {
+        for (const Slab* slab = pending.load(hak::order::relaxed); slab != nullptr;
+             slab = slab->pending_next.get()) {
             left = left * 4 + (slab == &p[0].slab ? 1 : 2);
         }
         outcomes.insert(popped * 64 + left);
@@ -90,7 +98,10 @@ void claims(Scenario& s) {
     s.thread("tender", [&] {
         if (hak::try_claim<World>(p.slab)) claimed = 1 + p.digits(hak::drain(p.slab));
     });
-    s.finally([&] { outcomes.insert(claimed * 8 + notifies * 4 + p.digits(p.slab.remote.load(hak::order::relaxed) & ~hak::kQueued)); });
+    s.finally([&] {
+        outcomes.insert(claimed * 8 + notifies * 4 +
+                        p.digits(p.slab.remote.load(hak::order::relaxed) & ~hak::kQueued));
+    });
     s.run();
 }
 
@@ -114,15 +125,19 @@ bool is_sound(const char* name, void (*body)(Scenario&)) {
         options.prune_retries = prunes;
         const explorer::Result result = explorer::explore(options, body);
         if (!result.ok()) {
-            std::printf("WRONG %s, %s failed rounds: %s\n", name, prunes ? "without" : "with", result.message.c_str());
+            std::printf("WRONG %s, %s failed rounds: %s\n", name, prunes ? "without" : "with",
+                        result.message.c_str());
             return false;
         }
         found[prunes] = outcomes;
         executions[prunes] = result.executions;
     }
     const bool is_same = found[0] == found[1] && !found[0].empty();
-    std::printf("%-5s %-10s %zu and %zu final states, %llu executions with failed rounds, %llu without\n", is_same ? "ok" : "WRONG", name,
-                found[0].size(), found[1].size(), static_cast<unsigned long long>(executions[0]), static_cast<unsigned long long>(executions[1]));
+    std::printf(
+        "%-5s %-10s %zu and %zu final states, %llu executions with failed rounds, %llu without\n",
+        is_same ? "ok" : "WRONG", name, found[0].size(), found[1].size(),
+        static_cast<unsigned long long>(executions[0]),
+        static_cast<unsigned long long>(executions[1]));
     return is_same;
 }
 
@@ -131,5 +146,8 @@ bool is_sound(const char* name, void (*body)(Scenario&)) {
 
 int main() {
     using namespace protocols;
-    return is_sound("posts", posts) && is_sound("pushes", pushes) && is_sound("pops", pops) && is_sound("claims", claims) && is_sound("readies", readies) ? 0 : 1;
+    return is_sound("posts", posts) && is_sound("pushes", pushes) && is_sound("pops", pops) &&
+                   is_sound("claims", claims) && is_sound("readies", readies)
+               ? 0
+               : 1;
 }

@@ -15,11 +15,12 @@ void for_each_bit(std::uint64_t bits, F f) {
     for (; bits; bits &= bits - 1) f(std::countr_zero(bits));
 }
 
-constexpr int kSlots = 8;  // events of one thread; row 0 holds the initial writes, so that event ids stay below 64
+// events of one thread; row 0 holds the initial writes, so that event ids stay below 64
+constexpr int kSlots = 8;
 
 // A set of pairs of events.
 class Relation {
-public:
+  public:
     void add(int from, int to) { rows_[std::size_t(from)] |= std::uint64_t{1} << to; }
     void add_all(int from, std::uint64_t to) { rows_[std::size_t(from)] |= to; }
     bool has(int from, int to) const { return rows_[std::size_t(from)] >> to & 1; }
@@ -64,12 +65,16 @@ public:
     }
     bool acyclic() const { return closure().irreflexive(); }
 
-private:
+  private:
     std::array<std::uint64_t, 64> rows_{};
 };
 
-bool acquires(Order o) { return o == Order::acquire || o == Order::acq_rel || o == Order::seq_cst; }
-bool releases(Order o) { return o == Order::release || o == Order::acq_rel || o == Order::seq_cst; }
+bool acquires(Order o) {
+    return o == Order::acquire || o == Order::acq_rel || o == Order::seq_cst;
+}
+bool releases(Order o) {
+    return o == Order::release || o == Order::acq_rel || o == Order::seq_cst;
+}
 
 struct Event {
     bool reads = false, writes = false, plain = false;
@@ -80,7 +85,7 @@ struct Event {
 };
 
 class Graph {
-public:
+  public:
     explicit Graph(const Program& program) : program_(&program) {
         if (program.size() >= kSlots) throw std::invalid_argument("too many threads");
         for (int location = 0; location < kLocations; ++location) {
@@ -113,7 +118,8 @@ public:
         const auto& order = modification_[std::size_t(op.location)];
         if (op.kind == Kind::store || op.kind == Kind::plain_write) {
             event.writes = true;
-            for (std::size_t position = 1; position <= order.size(); ++position) base.written(row, event, position, visit);
+            for (std::size_t position = 1; position <= order.size(); ++position)
+                base.written(row, event, position, visit);
             return;
         }
         // A cas loop begins with a load, and its cas expects what was read last.
@@ -161,7 +167,8 @@ public:
         for (std::size_t t = 0; t < program_->size(); ++t) {
             const Op* const op = next_op(t);
             if (!op) continue;
-            if (op->kind != Kind::await || newest(std::size_t(op->location)) == op->value) return false;
+            if (op->kind != Kind::await || newest(std::size_t(op->location)) == op->value)
+                return false;
             waits = true;
         }
         return waits;
@@ -171,7 +178,8 @@ public:
     std::string key() const {
         std::string key;
         for (int row = 1; row < kSlots; ++row) {
-            for (int slot = 0; slot < count_[std::size_t(row)]; ++slot) key += char(at(row, slot).source + 1);
+            for (int slot = 0; slot < count_[std::size_t(row)]; ++slot)
+                key += char(at(row, slot).source + 1);
             key += '\x7f';
         }
         for (const auto& order : modification_) {
@@ -220,7 +228,8 @@ public:
         return (psc | execution).acyclic();
     }
 
-    // Two accesses of one word, one of them plain, one a write, and neither happens before the other. Asked after consistent().
+    // Two accesses of one word, one of them plain, one a write, and neither happens before the
+    // other. Asked after consistent().
     bool race() const {
         bool found = false;
         for_each_bit(present(), [&](int a) {
@@ -228,14 +237,14 @@ public:
             if (!x.plain) return;
             for_each_bit(present(), [&](int b) {
                 const Event& y = event_[std::size_t(b)];
-                found |= a != b && x.location == y.location && (x.writes || y.writes) && !happens_before_.has(a, b) &&
-                         !happens_before_.has(b, a);
+                found |= a != b && x.location == y.location && (x.writes || y.writes) &&
+                         !happens_before_.has(a, b) && !happens_before_.has(b, a);
             });
         });
         return found;
     }
 
-private:
+  private:
     // Null at the end of the thread.
     const Op* next_op(std::size_t t) const {
         const Thread& thread = (*program_)[t];
@@ -244,7 +253,9 @@ private:
         return at < thread.size() ? &thread[at] : nullptr;
     }
 
-    int newest(std::size_t location) const { return event_[std::size_t(modification_[location].back())].written; }
+    int newest(std::size_t location) const {
+        return event_[std::size_t(modification_[location].back())].written;
+    }
 
     const Event& at(int row, int slot) const { return event_[std::size_t(row * kSlots + slot)]; }
 
@@ -268,12 +279,13 @@ private:
         Relation sb;
         const std::uint64_t initial = row_of(0), rest = present() & ~initial;
         for_each_bit(initial, [&](int e) { sb.add_all(e, rest); });
-        for_each_bit(rest, [&](int e) { sb.add_all(e, row_of(e / kSlots) & ~(bit(e) | (bit(e) - 1))); });
+        for_each_bit(rest,
+                     [&](int e) { sb.add_all(e, row_of(e / kSlots) & ~(bit(e) | (bit(e) - 1))); });
         return sb;
     }
 
-    // A release write, or a write after a release fence; then read-modify-writes that hand it on; then an acquire read, or a read before
-    // an acquire fence.
+    // A release write, or a write after a release fence; then read-modify-writes that hand it on;
+    // then an acquire read, or a read before an acquire fence.
     Relation synchronizes_with(const Relation& sb, const Model& model) const {
         Relation sw;
         for_each_bit(present(), [&](int read) {
@@ -286,11 +298,13 @@ private:
                 if (model.store_continues_release)
                     for_each_bit(row_of(head / kSlots), [&](int e) {
                         const Event& earlier = event_[std::size_t(e)];
-                        if (e < head && earlier.writes && earlier.location == r.location) heads |= bit(e);
+                        if (e < head && earlier.writes && earlier.location == r.location)
+                            heads |= bit(e);
                     });
                 for_each_bit(heads, [&](int e) {
                     if (releases(event_[std::size_t(e)].order)) sw.add_all(e, acquired);
-                    for_each_bit(fences(releases) & row_of(e / kSlots) & (bit(e) - 1), [&](int f) { sw.add_all(f, acquired); });
+                    for_each_bit(fences(releases) & row_of(e / kSlots) & (bit(e) - 1),
+                                 [&](int f) { sw.add_all(f, acquired); });
                 });
             }
         });
@@ -301,14 +315,15 @@ private:
     std::uint64_t fences(bool (*has_order)(Order)) const {
         std::uint64_t found = 0;
         for_each_bit(present(), [&](int e) {
-            if (event_[std::size_t(e)].location < 0 && has_order(event_[std::size_t(e)].order)) found |= bit(e);
+            if (event_[std::size_t(e)].location < 0 && has_order(event_[std::size_t(e)].order))
+                found |= bit(e);
         });
         return found;
     }
 
     // psc of RC11: its base between SC accesses and fences, and its order between SC fences.
-    Relation partial_sc(const Relation& sb, const Relation& mo, const Relation& fr, const Relation& eco,
-                        const Model& model) const {
+    Relation partial_sc(const Relation& sb, const Relation& mo, const Relation& fr,
+                        const Relation& eco, const Model& model) const {
         const Relation& hb = happens_before_;
         std::uint64_t accesses = 0, fences = 0, updates = 0;
         for_each_bit(present(), [&](int e) {
@@ -334,7 +349,9 @@ private:
     }
 
     static std::uint64_t bit(int id) { return std::uint64_t{1} << id; }
-    std::uint64_t row_of(int row) const { return (bit(count_[std::size_t(row)]) - 1) << (row * kSlots); }
+    std::uint64_t row_of(int row) const {
+        return (bit(count_[std::size_t(row)]) - 1) << (row * kSlots);
+    }
     std::uint64_t present() const {
         std::uint64_t all = 0;
         for (int row = 0; row < kSlots; ++row) all |= row_of(row);

@@ -1,5 +1,6 @@
-// controls.cpp: for each thing that the explorer detects, a scenario that has it and, where that says more, its correct twin. Here: data races,
-// and memory that comes and goes; the rest is in memory_controls.cpp and more_controls.cpp.
+// controls.cpp: for each thing that the explorer detects, a scenario that has it and, where that
+// says more, its correct twin. Here: data races, and memory that comes and goes; the rest is in
+// memory_controls.cpp and more_controls.cpp.
 #include <new>
 
 #include "props/explorer/driver.hpp"
@@ -34,8 +35,12 @@ void read_against_write(Scenario& s, Order publish) {
     });
     s.run();
 }
-const Registered race_read{"race.read_write", [](Scenario& s) { read_against_write(s, Order::relaxed); }, {}, Kind::data_race};
-const Registered race_read_twin{"race.read_write.ordered", [](Scenario& s) { read_against_write(s, Order::release); }};
+const Registered race_read{"race.read_write",
+                           [](Scenario& s) { read_against_write(s, Order::relaxed); },
+                           {},
+                           Kind::data_race};
+const Registered race_read_twin{"race.read_write.ordered",
+                                [](Scenario& s) { read_against_write(s, Order::release); }};
 
 void write_against_write(Scenario& s, Order hand_over) {
     auto& m = s.make<Message>();
@@ -48,8 +53,12 @@ void write_against_write(Scenario& s, Order hand_over) {
     s.finally([&] { check(m.data.get() == 2, "the second write is the last"); });
     s.run();
 }
-const Registered race_write{"race.write_write", [](Scenario& s) { write_against_write(s, Order::relaxed); }, {}, Kind::data_race};
-const Registered race_write_twin{"race.write_write.ordered", [](Scenario& s) { write_against_write(s, Order::release); }};
+const Registered race_write{"race.write_write",
+                            [](Scenario& s) { write_against_write(s, Order::relaxed); },
+                            {},
+                            Kind::data_race};
+const Registered race_write_twin{"race.write_write.ordered",
+                                 [](Scenario& s) { write_against_write(s, Order::release); }};
 
 // A read that comes first and a write that knows nothing of it.
 void write_after_read(Scenario& s, bool confirmed) {
@@ -64,10 +73,13 @@ void write_after_read(Scenario& s, bool confirmed) {
     });
     s.run();
 }
-const Registered race_reader{"race.write_after_read", [](Scenario& s) { write_after_read(s, false); }, {}, Kind::data_race};
-const Registered race_reader_twin{"race.write_after_read.ordered", [](Scenario& s) { write_after_read(s, true); }};
+const Registered race_reader{
+    "race.write_after_read", [](Scenario& s) { write_after_read(s, false); }, {}, Kind::data_race};
+const Registered race_reader_twin{"race.write_after_read.ordered",
+                                  [](Scenario& s) { write_after_read(s, true); }};
 
-// Memory that is used again as an atomic word, while a late thread may still look at the word that it was.
+// Memory that is used again as an atomic word, while a late thread may still look at the word that
+// it was.
 void construct_again(Scenario& s, Order leave) {
     struct Slab {
         Word header{7};
@@ -84,8 +96,12 @@ void construct_again(Scenario& s, Order leave) {
     });
     s.run();
 }
-const Registered race_construction{"race.construction", [](Scenario& s) { construct_again(s, Order::relaxed); }, {}, Kind::data_race};
-const Registered race_construction_twin{"race.construction.ordered", [](Scenario& s) { construct_again(s, Order::release); }};
+const Registered race_construction{"race.construction",
+                                   [](Scenario& s) { construct_again(s, Order::relaxed); },
+                                   {},
+                                   Kind::data_race};
+const Registered race_construction_twin{"race.construction.ordered",
+                                        [](Scenario& s) { construct_again(s, Order::release); }};
 
 // The same, where the access comes second.
 const Registered race_with_constructed{"race.access_of_the_constructed",
@@ -120,8 +136,10 @@ void retire(Scenario& s, bool touch_late) {
         });
     s.run();
 }
-const Registered retire_late{"lifetime.unmapped_under_a_reader", [](Scenario& s) { retire(s, true); }, {}, Kind::data_race};
-const Registered retire_twin{"lifetime.unmapped_by_the_last", [](Scenario& s) { retire(s, false); }};
+const Registered retire_late{
+    "lifetime.unmapped_under_a_reader", [](Scenario& s) { retire(s, true); }, {}, Kind::data_race};
+const Registered retire_twin{"lifetime.unmapped_by_the_last",
+                             [](Scenario& s) { retire(s, false); }};
 
 // The access happens after the unmapping: no race, but nothing is there.
 void after_unmap(Scenario& s, bool map_again) {
@@ -139,8 +157,10 @@ void after_unmap(Scenario& s, bool map_again) {
     });
     s.run();
 }
-const Registered use_after_unmap{"lifetime.use_after_unmap", [](Scenario& s) { after_unmap(s, false); }, {}, Kind::lifetime};
-const Registered use_after_unmap_twin{"lifetime.use_after_map", [](Scenario& s) { after_unmap(s, true); }};
+const Registered use_after_unmap{
+    "lifetime.use_after_unmap", [](Scenario& s) { after_unmap(s, false); }, {}, Kind::lifetime};
+const Registered use_after_unmap_twin{"lifetime.use_after_map",
+                                      [](Scenario& s) { after_unmap(s, true); }};
 
 // Two threads leave and the last one unmaps; one that is off by one takes both for the last.
 void retire_twice(Scenario& s, unsigned last) {
@@ -149,16 +169,20 @@ void retire_twice(Scenario& s, unsigned last) {
     explorer::map(memory, explorer::kGrain);
     for (const char* name : {"first", "second"})
         s.thread(name, [&, memory, last] {
-            if (users.fetch_sub(1, Order::acq_rel) <= last) explorer::unmap(memory, explorer::kGrain);
+            if (users.fetch_sub(1, Order::acq_rel) <= last)
+                explorer::unmap(memory, explorer::kGrain);
         });
     s.run();
 }
-const Registered double_retire{"lifetime.retired_twice", [](Scenario& s) { retire_twice(s, 2); }, {}, Kind::lifetime};
-const Registered double_retire_twin{"lifetime.retired_once", [](Scenario& s) { retire_twice(s, 1); }};
+const Registered double_retire{
+    "lifetime.retired_twice", [](Scenario& s) { retire_twice(s, 2); }, {}, Kind::lifetime};
+const Registered double_retire_twin{"lifetime.retired_once",
+                                    [](Scenario& s) { retire_twice(s, 1); }};
 
 const Registered map_mapped{"lifetime.mapped_twice",
                             [](Scenario& s) {
-                                void* const memory = explorer::reserve(explorer::kGrain, explorer::kGrain);
+                                void* const memory =
+                                    explorer::reserve(explorer::kGrain, explorer::kGrain);
                                 s.thread("maps", [memory] {
                                     explorer::map(memory, explorer::kGrain);
                                     explorer::map(memory, explorer::kGrain);

@@ -9,13 +9,14 @@
 
 namespace litmus {
 
-// What programs have beside loads, stores, read-modify-writes and fences: nothing, a plain word, loops that retry and wait, or choices.
+// What programs have beside loads, stores, read-modify-writes and fences: nothing, a plain word,
+// loops that retry and wait, or choices.
 enum class Flavor { straight, plain, loops, choices };
 
-// Two or three threads of a few operations on two atomic words: every kind of operation, in every order that it may have. The same
-// seed gives the same program everywhere.
+// Two or three threads of a few operations on two atomic words: every kind of operation, in every
+// order that it may have. The same seed gives the same program everywhere.
 class Generator {
-public:
+  public:
     Generator(std::uint64_t seed, Flavor flavor) : random_(seed), flavor_(flavor) {}
 
     Program program() {
@@ -29,7 +30,7 @@ public:
         return program;
     }
 
-private:
+  private:
     Op op() {
         Op op;
         if (own_register_ >= 0 && below(6) == 0)
@@ -70,8 +71,12 @@ private:
             default:
                 if (flavor_ == Flavor::loops) {
                     op.kind = below(3) ? Kind::await : Kind::cas_loop;
-                    op.order = op.kind == Kind::await ? one_of(Order::relaxed, Order::acquire, Order::seq_cst) : kOrders[below(5)];
-                    op.failure = op.kind == Kind::await ? Order::relaxed : one_of(Order::relaxed, Order::acquire, Order::seq_cst);
+                    op.order = op.kind == Kind::await
+                                   ? one_of(Order::relaxed, Order::acquire, Order::seq_cst)
+                                   : kOrders[below(5)];
+                    op.failure = op.kind == Kind::await
+                                     ? Order::relaxed
+                                     : one_of(Order::relaxed, Order::acquire, Order::seq_cst);
                     break;
                 }
                 if (flavor_ == Flavor::choices && registers_ < kRegisters) {

@@ -1,5 +1,6 @@
-// goldens.hpp: how many executions litmus programs have, as the test suite of GenMC publishes them (facts, not its text).
-// GenMC counts with Model::sc_through_location, which is stronger than RC11 as published: that differs in two programs.
+// goldens.hpp: how many executions litmus programs have, as the test suite of GenMC publishes them
+// (facts, not its text). GenMC counts with Model::sc_through_location, which is stronger than RC11
+// as published: that differs in two programs.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +12,10 @@ struct Golden {
     const char* name;
     const char* program;
     std::size_t rc11;
-    std::size_t sc;          // 0: not published
-    std::size_t engine = 0;  // where the engine's known gap hides executions: how many it finds; 0: all
-    std::size_t paper = 0;   // where RC11 as published allows more; 0: as many
+    std::size_t sc;  // 0: not published
+    // where the engine's known gap hides executions: how many it finds; 0: all
+    std::size_t engine = 0;
+    std::size_t paper = 0;  // where RC11 as published allows more; 0: as many
 };
 
 inline constexpr Golden kGoldens[] = {

@@ -1,4 +1,5 @@
-// litmus_test.cpp: which outcomes of the litmus programs of litmus_rows.hpp are seen and which races are found.
+// litmus_test.cpp: which outcomes of the litmus programs of litmus_rows.hpp are seen and which
+// races are found.
 #include <algorithm>
 
 #include "props/explorer/tests/axioms.hpp"
@@ -15,11 +16,14 @@ Answer in_axioms(const Row& row, const Program& program) {
     if (!row.outcome) return verdict.race ? yes : no;
     const std::vector<Fact> facts = parse_outcome(row.outcome);
     for (const State& state : verdict.outcomes)
-        if (std::all_of(facts.begin(), facts.end(), [&](const Fact& fact) { return state.holds(fact); })) return yes;
+        if (std::all_of(facts.begin(), facts.end(),
+                        [&](const Fact& fact) { return state.holds(fact); }))
+            return yes;
     return no;
 }
 
-Answer in_engine(const Row& row, const Program& program, explorer::Stores stores, explorer::Orders orders) {
+Answer in_engine(const Row& row, const Program& program, explorer::Stores stores,
+                 explorer::Orders orders) {
     explorer::Options options;
     options.stores = stores;
     options.orders = orders;
@@ -31,7 +35,9 @@ Answer in_engine(const Row& row, const Program& program, explorer::Stores stores
     if (!row.outcome) return no;
     const std::vector<Fact> facts = parse_outcome(row.outcome);
     for (const State& state : found.outcomes)
-        if (std::all_of(facts.begin(), facts.end(), [&](const Fact& fact) { return state.holds(fact); })) return yes;
+        if (std::all_of(facts.begin(), facts.end(),
+                        [&](const Fact& fact) { return state.holds(fact); }))
+            return yes;
     return no;
 }
 
@@ -42,15 +48,19 @@ int main() {
     for (const Row& row : kRows) {
         const Program program = parse(row.program);
         using explorer::Orders, explorer::Stores;
-        const Answer found[] = {in_axioms(row, program), in_engine(row, program, Stores::insert, Orders::declared),
+        const Answer found[] = {in_axioms(row, program),
+                                in_engine(row, program, Stores::insert, Orders::declared),
                                 in_engine(row, program, Stores::append, Orders::declared),
                                 in_engine(row, program, Stores::insert, Orders::x86),
                                 in_engine(row, program, Stores::insert, Orders::sc)};
-        std::printf("%-26s %c    %c      %c      %c   %c\n", row.name, found[0], found[1], found[2], found[3], found[4]);
+        std::printf("%-26s %c    %c      %c      %c   %c\n", row.name, found[0], found[1], found[2],
+                    found[3], found[4]);
         const Answer wanted[] = {row.rc11, row.insert, row.append, row.x86, row.sc};
         const char* const columns[] = {"rc11", "insert", "append", "x86", "sc"};
         for (int i = 0; i < 5; ++i)
-            report::equal(std::string(row.name) + " in column " + columns[i] + " (" + row.program + ")", char(found[i]), char(wanted[i]));
+            report::equal(
+                std::string(row.name) + " in column " + columns[i] + " (" + row.program + ")",
+                char(found[i]), char(wanted[i]));
     }
     return report::finish("litmus", int(std::size(kRows)));
 }

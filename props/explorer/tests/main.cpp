@@ -1,4 +1,6 @@
 // main.cpp: the scenarios of controls.cpp, more_controls.cpp and shapes.cpp from the command line.
 #include "props/explorer/driver.hpp"
 
-int main(int argc, char** argv) { return explorer::drive(argc, argv); }
+int main(int argc, char** argv) {
+    return explorer::drive(argc, argv);
+}

@@ -1,4 +1,5 @@
-// more_controls.cpp: the scenarios of controls.cpp for waiting, what the test itself asks, and fork().
+// more_controls.cpp: the scenarios of controls.cpp for waiting, what the test itself asks, and
+// fork().
 #include "props/explorer/driver.hpp"
 
 namespace {
@@ -16,7 +17,8 @@ using Data = Sync::Plain<unsigned>;
 
 // --- Waiting ---
 
-// A sleeper announces itself and looks once more; a waker leaves work and looks for sleepers. Without a total order each may miss the other.
+// A sleeper announces itself and looks once more; a waker leaves work and looks for sleepers.
+// Without a total order each may miss the other.
 void wake_up(Scenario& s, Order store, Order load) {
     struct Bell {
         Word work, asleep, woken;
@@ -33,9 +35,12 @@ void wake_up(Scenario& s, Order store, Order load) {
     });
     s.run();
 }
-const Registered lost_wake_up{"liveness.lost_wake_up", [](Scenario& s) { wake_up(s, Order::release, Order::acquire); }, {},
+const Registered lost_wake_up{"liveness.lost_wake_up",
+                              [](Scenario& s) { wake_up(s, Order::release, Order::acquire); },
+                              {},
                               Kind::liveness};
-const Registered lost_wake_up_twin{"liveness.wake_up", [](Scenario& s) { wake_up(s, Order::seq_cst, Order::seq_cst); }};
+const Registered lost_wake_up_twin{"liveness.wake_up",
+                                   [](Scenario& s) { wake_up(s, Order::seq_cst, Order::seq_cst); }};
 
 void lock(Word& word) {
     for (Sync::Loop loop;;) {
@@ -44,7 +49,9 @@ void lock(Word& word) {
         loop.wait();
     }
 }
-void unlock(Word& word) { word.store(0, Order::release); }
+void unlock(Word& word) {
+    word.store(0, Order::release);
+}
 
 void two_locks(Scenario& s, bool same_order) {
     struct Locks {
@@ -60,11 +67,14 @@ void two_locks(Scenario& s, bool same_order) {
         unlock(first);
     };
     s.thread("ab", [&, both] { both(locks.a, locks.b); });
-    s.thread("ba", [&, both, same_order] { same_order ? both(locks.a, locks.b) : both(locks.b, locks.a); });
+    s.thread("ba", [&, both, same_order] {
+        same_order ? both(locks.a, locks.b) : both(locks.b, locks.a);
+    });
     s.finally([&] { check(locks.guarded.get() == 2, "both were inside"); });
     s.run();
 }
-const Registered deadlock{"liveness.deadlock", [](Scenario& s) { two_locks(s, false); }, {}, Kind::liveness};
+const Registered deadlock{
+    "liveness.deadlock", [](Scenario& s) { two_locks(s, false); }, {}, Kind::liveness};
 const Registered deadlock_twin{"liveness.one_lock_order", [](Scenario& s) { two_locks(s, true); }};
 
 // Each thread undoes what the other one waits for, with writes, so that no wait is seen in it.
@@ -78,8 +88,7 @@ const Registered livelock{"step_bound.livelock",
                                   });
                               s.run();
                           },
-                          Options{.step_bound = 50},
-                          Kind::step_bound};
+                          Options{.step_bound = 50}, Kind::step_bound};
 
 // The same where no other thread has a part in it.
 const Registered alone{"step_bound.alone",
@@ -91,8 +100,7 @@ const Registered alone{"step_bound.alone",
                            });
                            s.run();
                        },
-                       Options{.step_bound = 10},
-                       Kind::step_bound};
+                       Options{.step_bound = 10}, Kind::step_bound};
 const Registered plain_alone{"step_bound.plain",
                              [](Scenario& s) {
                                  auto& data = s.make<Data>();
@@ -102,10 +110,10 @@ const Registered plain_alone{"step_bound.plain",
                                  });
                                  s.run();
                              },
-                             Options{.step_bound = 10},
-                             Kind::step_bound};
+                             Options{.step_bound = 10}, Kind::step_bound};
 
-// A round of a loop that others can see may not be cut: what it did is still there when the loop has ended, here after two rounds.
+// A round of a loop that others can see may not be cut: what it did is still there when the loop
+// has ended, here after two rounds.
 template <class Round>
 void visible_rounds(Scenario& s, Round round) {
     struct Words {
@@ -127,7 +135,8 @@ const Registered visible_retry{"loop.visible_round_retries",
                                [](Scenario& s) {
                                    visible_rounds(s, [](Word& goal, Sync::Loop& loop) {
                                        unsigned expected = 1;
-                                       const bool done = goal.cas_strong(expected, 2, Order::relaxed, Order::relaxed);
+                                       const bool done = goal.cas_strong(
+                                           expected, 2, Order::relaxed, Order::relaxed);
                                        if (!done) loop.retry();
                                        return done;
                                    });
@@ -146,37 +155,43 @@ const Registered visible_wait{"loop.visible_round_waits",
                               Kind::check};
 
 // A round that decided something may decide otherwise in the next one: it does not wait for ever.
-const Registered decided_wait{"liveness.wait_after_a_choice", [](Scenario& s) {
-                                  auto& word = s.make<Word>();
-                                  s.thread("waits", [&] {
-                                      for (Sync::Loop loop; word.load(Order::relaxed) == 0 && explorer::choose(2) == 0; loop.wait()) {
-                                      }
-                                  });
-                                  s.run();
-                              }};
-const Registered spurious_wait{"liveness.wait_after_a_spurious_failure", [](Scenario& s) {
-                                   auto& word = s.make<Word>();
-                                   s.thread("waits", [&] {
-                                       unsigned expected = 0;
-                                       for (Sync::Loop loop; !word.cas_weak(expected, 1, Order::acquire, Order::relaxed); loop.wait()) {
-                                       }
-                                   });
-                                   s.run();
-                               }};
+const Registered decided_wait{
+    "liveness.wait_after_a_choice", [](Scenario& s) {
+        auto& word = s.make<Word>();
+        s.thread("waits", [&] {
+            for (Sync::Loop loop; word.load(Order::relaxed) == 0 && explorer::choose(2) == 0;
+                 loop.wait()) {
+            }
+        });
+        s.run();
+    }};
+const Registered spurious_wait{
+    "liveness.wait_after_a_spurious_failure", [](Scenario& s) {
+        auto& word = s.make<Word>();
+        s.thread("waits", [&] {
+            unsigned expected = 0;
+            for (Sync::Loop loop; !word.cas_weak(expected, 1, Order::acquire, Order::relaxed);
+                 loop.wait()) {
+            }
+        });
+        s.run();
+    }};
 
 // --- What the test itself asks ---
 
-const Registered check_in_thread{"check.in_a_thread",
-                                 [](Scenario& s) {
-                                     auto& word = s.make<Word>();
-                                     s.thread("stores", [&] { word.store(1, Order::relaxed); });
-                                     s.thread("reads", [&] { check(word.load(Order::relaxed) == 0, "the word has changed"); });
-                                     s.run();
-                                 },
-                                 {},
-                                 Kind::check};
+const Registered check_in_thread{
+    "check.in_a_thread",
+    [](Scenario& s) {
+        auto& word = s.make<Word>();
+        s.thread("stores", [&] { word.store(1, Order::relaxed); });
+        s.thread("reads", [&] { check(word.load(Order::relaxed) == 0, "the word has changed"); });
+        s.run();
+    },
+    {},
+    Kind::check};
 
-// Two threads take the same block and one of them gives it back, so that one count is lost: found when all is over.
+// Two threads take the same block and one of them gives it back, so that one count is lost: found
+// when all is over.
 void leak(Scenario& s, bool atomically) {
     auto& blocks = s.make<Word>();
     for (const char* name : {"first", "second"})
@@ -212,7 +227,9 @@ const Registered invariant{"check.always",
 
 const Registered chosen{"check.choice",
                         [](Scenario& s) {
-                            s.thread("chooses", [] { check(explorer::choose(5, "a number") != 3, "three was chosen"); });
+                            s.thread("chooses", [] {
+                                check(explorer::choose(5, "a number") != 3, "three was chosen");
+                            });
                             s.run();
                         },
                         {},
@@ -222,7 +239,8 @@ const Registered chosen_twice{"check.two_choices",
                               [](Scenario& s) {
                                   s.thread("chooses", [] {
                                       const bool first = explorer::choose(2) != 0;
-                                      check(!(explorer::choose(2) != 0 && first), "both were chosen");
+                                      check(!(explorer::choose(2) != 0 && first),
+                                            "both were chosen");
                                   });
                                   s.run();
                               },
@@ -235,7 +253,8 @@ const Registered crash{"crash.null",
                            s.thread("stores", [&] { word.store(1, Order::relaxed); });
                            s.thread("follows", [&] {
                                unsigned local = 0;
-                               volatile unsigned* const p = word.load(Order::relaxed) ? nullptr : &local;
+                               volatile unsigned* const p =
+                                   word.load(Order::relaxed) ? nullptr : &local;
                                *p = 1;
                            });
                            s.run();
@@ -264,23 +283,23 @@ const Registered budget{"budget.executions",
                                 s.thread(name, [&] { word.fetch_add(1, Order::relaxed); });
                             s.run();
                         },
-                        Options{.max_executions = 5},
-                        Kind::budget};
+                        Options{.max_executions = 5}, Kind::budget};
 const Registered budget_of_time{"budget.seconds",
                                 [](Scenario& s) {
                                     auto& word = s.make<Word>();
                                     for (const char* name : {"a", "b", "c", "d"})
                                         s.thread(name, [&] {
-                                            for (unsigned i = 0; i < 2; ++i) word.fetch_add(1, Order::relaxed);
+                                            for (unsigned i = 0; i < 2; ++i)
+                                                word.fetch_add(1, Order::relaxed);
                                         });
                                     s.run();
                                 },
-                                Options{.max_seconds = 1e-6},
-                                Kind::budget};
+                                Options{.max_seconds = 1e-6}, Kind::budget};
 
 // --- fork() ---
 
-// The child has one thread; a lock that another thread held stays locked unless the fork waits for it.
+// The child has one thread; a lock that another thread held stays locked unless the fork waits for
+// it.
 void fork_against_lock(Scenario& s, bool prepared) {
     auto& word = s.make<Word>();
     s.thread("holder", [&] {
@@ -302,7 +321,10 @@ void fork_against_lock(Scenario& s, bool prepared) {
     });
     s.run();
 }
-const Registered fork_locked{"fork.locked_in_the_child", [](Scenario& s) { fork_against_lock(s, false); }, {}, Kind::liveness};
+const Registered fork_locked{"fork.locked_in_the_child",
+                             [](Scenario& s) { fork_against_lock(s, false); },
+                             {},
+                             Kind::liveness};
 const Registered fork_twin{"fork.prepared", [](Scenario& s) { fork_against_lock(s, true); }};
 
 // A fork comes between any two steps of the others, of which the child sees what happened before.
@@ -311,12 +333,13 @@ const Registered fork_between{"fork.between_two_stores",
                                   auto& one = s.make<Word>();
                                   auto& other = s.make<Word>();
                                   s.thread("forks", [&] {
-                                      explorer::fork([] {}, [] {},
-                                                     [&] {
-                                                         const bool first = one.load(Order::relaxed) != 0;
-                                                         const bool second = other.load(Order::relaxed) != 0;
-                                                         check(first == second, "one store without the other");
-                                                     });
+                                      explorer::fork(
+                                          [] {}, [] {},
+                                          [&] {
+                                              const bool first = one.load(Order::relaxed) != 0;
+                                              const bool second = other.load(Order::relaxed) != 0;
+                                              check(first == second, "one store without the other");
+                                          });
                                   });
                                   s.thread("stores", [&] {
                                       one.store(1, Order::relaxed);

@@ -9,7 +9,7 @@ namespace litmus {
 namespace {
 
 class Parser {
-public:
+  public:
     explicit Parser(std::string_view text) : text_(text) {}
 
     Program program() {
@@ -33,7 +33,7 @@ public:
         return facts;
     }
 
-private:
+  private:
     Op op() {
         Op op;
         if (accept("[")) {
@@ -113,7 +113,8 @@ private:
         bool negative = accept("-");
         if (!std::isdigit(static_cast<unsigned char>(peek()))) fail("a number");
         int n = 0;
-        while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_]))) n = n * 10 + (text_[at_++] - '0');
+        while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])))
+            n = n * 10 + (text_[at_++] - '0');
         return negative ? -n : n;
     }
 
@@ -145,8 +146,8 @@ private:
         if (peek()) fail("the end");
     }
     [[noreturn]] void fail(std::string_view wanted) const {
-        throw std::invalid_argument("at column " + std::to_string(at_ + 1) + " of \"" + std::string(text_) + "\": expected " +
-                                    std::string(wanted));
+        throw std::invalid_argument("at column " + std::to_string(at_ + 1) + " of \"" +
+                                    std::string(text_) + "\": expected " + std::string(wanted));
     }
 
     std::string_view text_;
@@ -169,17 +170,33 @@ std::string to_text(const Op& op) {
     if (op.into >= 0) text += std::string(1, char('a' + op.into)) + "=";
     if (op.kind == Kind::choose) return text + "?" + std::to_string(op.value);
     text += kLocationNames[std::size_t(op.location)];
-    std::string value = op.operand >= 0 ? std::string(1, char('a' + op.operand)) : std::to_string(op.value);
+    std::string value =
+        op.operand >= 0 ? std::string(1, char('a' + op.operand)) : std::to_string(op.value);
     switch (op.kind) {
         case Kind::store:
-        case Kind::plain_write: text += "=" + value; break;
-        case Kind::add: text += "+=" + value; break;
-        case Kind::exchange: text += "<>" + value; break;
-        case Kind::cas: text += "?" + std::to_string(op.expected) + ":" + value; break;
-        case Kind::cas_loop: text += ":=" + value; break;
-        case Kind::await: text += "==" + value; break;
-        case Kind::weak_cas: text += "~" + std::to_string(op.expected) + ":" + value; break;
-        default: break;
+        case Kind::plain_write:
+            text += "=" + value;
+            break;
+        case Kind::add:
+            text += "+=" + value;
+            break;
+        case Kind::exchange:
+            text += "<>" + value;
+            break;
+        case Kind::cas:
+            text += "?" + std::to_string(op.expected) + ":" + value;
+            break;
+        case Kind::cas_loop:
+            text += ":=" + value;
+            break;
+        case Kind::await:
+            text += "==" + value;
+            break;
+        case Kind::weak_cas:
+            text += "~" + std::to_string(op.expected) + ":" + value;
+            break;
+        default:
+            break;
     }
     if (!is_plain(op)) text += " " + name(op.order);
     if (has_failure(op)) text += "/" + name(op.failure);
@@ -188,14 +205,19 @@ std::string to_text(const Op& op) {
 
 }  // namespace
 
-Program parse(std::string_view text) { return Parser(text).program(); }
-std::vector<Fact> parse_outcome(std::string_view text) { return Parser(text).outcome(); }
+Program parse(std::string_view text) {
+    return Parser(text).program();
+}
+std::vector<Fact> parse_outcome(std::string_view text) {
+    return Parser(text).outcome();
+}
 
 std::string to_text(const Program& program) {
     std::string text;
     for (const Thread& thread : program) {
         if (!text.empty()) text += " | ";
-        for (std::size_t i = 0; i < thread.size(); ++i) text += (i ? "; " : "") + to_text(thread[i]);
+        for (std::size_t i = 0; i < thread.size(); ++i)
+            text += (i ? "; " : "") + to_text(thread[i]);
     }
     return text;
 }

@@ -1,4 +1,5 @@
-// program.hpp: litmus programs as one line of text, so that a table of them can be read and a failing one can be pasted.
+// program.hpp: litmus programs as one line of text, so that a table of them can be read and a
+// failing one can be pasted.
 //
 //   x=1 rlx; y=1 rel | a=y acq; b=x rlx        threads are separated by `|`, operations by `;`
 //
@@ -6,9 +7,11 @@
 //   a=x acq        atomic load into a register; `x acq` forgets the value
 //   a=x+=1 ar      fetch_add; `a=` may be left out here and below
 //   a=x<>3 ar      exchange
-//   a=x?0:1 ar/rlx compare and swap: where x is 0 it becomes 1; the orders of success and of failure; a is the value read
+//   a=x?0:1 ar/rlx compare and swap: where x is 0 it becomes 1; the orders of success and of
+//                   failure; a is the value read
 //   a=x~0:1 ar/rlx the same, weak: it may fail although x is 0
-//   x:=3 rel/rlx   a cas loop: loads x relaxed and retries until its cas from what it read to 3 succeeds
+//   x:=3 rel/rlx   a cas loop: loads x relaxed and retries until its cas from what it read to 3
+//                  succeeds
 //   x==1 acq       waits until a load finds 1
 //   F sc           fence
 //   a=?3           any of 0, 1, 2 into a register, as explorer::choose() gives it
@@ -34,7 +37,20 @@ inline constexpr int kAtomics = 4;
 inline constexpr int kLocations = 6;  // the atomic ones, then the plain ones
 inline constexpr int kRegisters = 8;
 
-enum class Kind : std::uint8_t { load, store, add, exchange, cas, weak_cas, cas_loop, await, fence, plain_read, plain_write, choose };
+enum class Kind : std::uint8_t {
+    load,
+    store,
+    add,
+    exchange,
+    cas,
+    weak_cas,
+    cas_loop,
+    await,
+    fence,
+    plain_read,
+    plain_write,
+    choose
+};
 
 struct Fact {
     char left = 0;  // a register or a location; 0: no fact
@@ -58,9 +74,15 @@ struct Op {
 using Thread = std::vector<Op>;
 using Program = std::vector<Thread>;
 
-inline bool is_plain(const Op& op) { return op.kind == Kind::plain_read || op.kind == Kind::plain_write; }
-inline bool is_cas(const Op& op) { return op.kind == Kind::cas || op.kind == Kind::weak_cas; }
-inline bool has_failure(const Op& op) { return is_cas(op) || op.kind == Kind::cas_loop; }
+inline bool is_plain(const Op& op) {
+    return op.kind == Kind::plain_read || op.kind == Kind::plain_write;
+}
+inline bool is_cas(const Op& op) {
+    return op.kind == Kind::cas || op.kind == Kind::weak_cas;
+}
+inline bool has_failure(const Op& op) {
+    return is_cas(op) || op.kind == Kind::cas_loop;
+}
 
 // What registers and locations hold.
 struct State {
@@ -77,15 +99,22 @@ struct State {
 
 inline constexpr std::string_view kLocationNames = "xyzwpq";
 inline constexpr std::array<std::string_view, 5> kOrderNames = {"rlx", "acq", "rel", "ar", "sc"};
-inline constexpr std::array<Order, 5> kOrders = {Order::relaxed, Order::acquire, Order::release, Order::acq_rel,
-                                                 Order::seq_cst};
+inline constexpr std::array<Order, 5> kOrders = {Order::relaxed, Order::acquire, Order::release,
+                                                 Order::acq_rel, Order::seq_cst};
 
-inline int location_of(char name) { return int(kLocationNames.find(name)); }
-inline bool is_register(char name) { return name >= 'a' && name < 'a' + kRegisters; }
-inline bool is_location(char name) { return kLocationNames.find(name) != kLocationNames.npos && name; }
+inline int location_of(char name) {
+    return int(kLocationNames.find(name));
+}
+inline bool is_register(char name) {
+    return name >= 'a' && name < 'a' + kRegisters;
+}
+inline bool is_location(char name) {
+    return kLocationNames.find(name) != kLocationNames.npos && name;
+}
 
 inline int State::of(char name) const {
-    return is_register(name) ? registers[std::size_t(name - 'a')] : locations[std::size_t(location_of(name))];
+    return is_register(name) ? registers[std::size_t(name - 'a')]
+                             : locations[std::size_t(location_of(name))];
 }
 
 // Both throw std::invalid_argument, which says where the text is wrong.

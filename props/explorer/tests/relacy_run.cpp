@@ -1,5 +1,6 @@
-// relacy_run.cpp: relacy takes a class with a fixed number of threads, and makes one object of it for each execution.
-// It replaces operator new for as long as it runs, so that nothing that outlives an execution may be allocated meanwhile.
+// relacy_run.cpp: relacy takes a class with a fixed number of threads, and makes one object of it
+// for each execution. It replaces operator new for as long as it runs, so that nothing that
+// outlives an execution may be allocated meanwhile.
 #include "props/explorer/tests/relacy_run.hpp"
 
 #include <algorithm>
@@ -21,7 +22,8 @@ struct Seen {
     std::size_t count = 0;
 
     void add(const State& state) {
-        if (std::find(states.begin(), states.begin() + count, state) != states.begin() + count) return;
+        if (std::find(states.begin(), states.begin() + count, state) != states.begin() + count)
+            return;
         if (count == states.size()) std::abort();
         states[count++] = state;
     }
@@ -30,11 +32,16 @@ Seen seen;
 
 rl::memory_order order_of(Order order) {
     switch (order) {
-        case Order::acquire: return rl::mo_acquire;
-        case Order::release: return rl::mo_release;
-        case Order::acq_rel: return rl::mo_acq_rel;
-        case Order::seq_cst: return rl::mo_seq_cst;
-        default: return rl::mo_relaxed;
+        case Order::acquire:
+            return rl::mo_acquire;
+        case Order::release:
+            return rl::mo_release;
+        case Order::acq_rel:
+            return rl::mo_acq_rel;
+        case Order::seq_cst:
+            return rl::mo_seq_cst;
+        default:
+            return rl::mo_relaxed;
     }
 }
 
@@ -52,8 +59,10 @@ struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
         for (const Op& op : (*current)[index]) execute(op);
     }
     void after() {
-        for (unsigned l = 0; l < kAtomics; ++l) state.locations[l] = atomic[l]($).load(rl::mo_relaxed);
-        for (unsigned l = kAtomics; l < kLocations; ++l) state.locations[l] = plain[l - kAtomics]($).load();
+        for (unsigned l = 0; l < kAtomics; ++l)
+            state.locations[l] = atomic[l]($).load(rl::mo_relaxed);
+        for (unsigned l = kAtomics; l < kLocations; ++l)
+            state.locations[l] = plain[l - kAtomics]($).load();
         seen.add(state);
     }
 
@@ -65,14 +74,28 @@ struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
         auto word = [&] { return atomic[op.location]($); };
         int read = op.expected;
         switch (op.kind) {
-            case Kind::plain_write: return plain[op.location - kAtomics]($).store(value);
-            case Kind::plain_read: read = plain[op.location - kAtomics]($).load(); break;
-            case Kind::store: return word().store(value, order);
-            case Kind::load: read = word().load(order); break;
-            case Kind::add: read = word().fetch_add(value, order); break;
-            case Kind::exchange: read = word().exchange(value, order); break;
-            case Kind::cas: word().compare_exchange_strong(read, value, order, order_of(op.failure)); break;
-            default: word().compare_exchange_weak(read, value, order, order_of(op.failure)); break;
+            case Kind::plain_write:
+                return plain[op.location - kAtomics]($).store(value);
+            case Kind::plain_read:
+                read = plain[op.location - kAtomics]($).load();
+                break;
+            case Kind::store:
+                return word().store(value, order);
+            case Kind::load:
+                read = word().load(order);
+                break;
+            case Kind::add:
+                read = word().fetch_add(value, order);
+                break;
+            case Kind::exchange:
+                read = word().exchange(value, order);
+                break;
+            case Kind::cas:
+                word().compare_exchange_strong(read, value, order, order_of(op.failure));
+                break;
+            default:
+                word().compare_exchange_weak(read, value, order, order_of(op.failure));
+                break;
         }
         if (op.into >= 0) state.registers[std::size_t(op.into)] = read;
     }
@@ -96,10 +119,17 @@ RelacyRun run_in_relacy(const Program& program) {
     params.output_stream = &silent;
     params.progress_stream = &silent;
     switch (program.size()) {
-        case 2: search<2>(params); break;
-        case 3: search<3>(params); break;
-        case 4: search<4>(params); break;
-        default: throw std::invalid_argument("relacy runs are for two to four threads");
+        case 2:
+            search<2>(params);
+            break;
+        case 3:
+            search<3>(params);
+            break;
+        case 4:
+            search<4>(params);
+            break;
+        default:
+            throw std::invalid_argument("relacy runs are for two to four threads");
     }
     run.race = params.test_result == rl::test_result_data_race;
     if (!run.race && params.test_result != rl::test_result_success)

@@ -1,4 +1,5 @@
-// relacy_run.hpp: a litmus program through relacy. A separate translation unit, because relacy's headers redefine `new` and the orders.
+// relacy_run.hpp: a litmus program through relacy. A separate translation unit, because relacy's
+// headers redefine `new` and the orders.
 #pragma once
 
 #include <set>

@@ -20,7 +20,8 @@ template <class A, class B>
 bool equal(const std::string& what, const A& found, const B& wanted) {
     if (found == wanted) return true;
     ++failures;
-    std::printf("FAILED %s: found %s, wanted %s\n", what.c_str(), text_of(found).c_str(), text_of(wanted).c_str());
+    std::printf("FAILED %s: found %s, wanted %s\n", what.c_str(), text_of(found).c_str(),
+                text_of(wanted).c_str());
     return false;
 }
 

@@ -24,10 +24,17 @@ void execute(const Op& op, Words& words, State& state) {
     } else {
         auto& word = words.atomic[op.location];
         switch (op.kind) {
-            case Kind::store: return word.store(value, op.order);
-            case Kind::load: read = word.load(op.order); break;
-            case Kind::add: read = word.fetch_add(value, op.order); break;
-            case Kind::exchange: read = word.exchange(value, op.order); break;
+            case Kind::store:
+                return word.store(value, op.order);
+            case Kind::load:
+                read = word.load(op.order);
+                break;
+            case Kind::add:
+                read = word.fetch_add(value, op.order);
+                break;
+            case Kind::exchange:
+                read = word.exchange(value, op.order);
+                break;
             case Kind::cas:
                 read = op.expected;
                 word.cas_strong(read, value, op.order, op.failure);
@@ -64,8 +71,10 @@ Run run(const Program& program, const explorer::Options& options) {
             });
         scenario.finally([&] {
             State end = state;
-            for (std::size_t l = 0; l < kAtomics; ++l) end.locations[l] = words.atomic[l].load(Order::relaxed);
-            for (std::size_t l = kAtomics; l < kLocations; ++l) end.locations[l] = words.plain[l - kAtomics].get();
+            for (std::size_t l = 0; l < kAtomics; ++l)
+                end.locations[l] = words.atomic[l].load(Order::relaxed);
+            for (std::size_t l = kAtomics; l < kLocations; ++l)
+                end.locations[l] = words.plain[l - kAtomics].get();
             run.outcomes.insert(end);
         });
         scenario.run();

@@ -36,13 +36,19 @@ void spinlock(Scenario& s, Order lock, Order unlock) {
     s.finally([&] { check(guarded.count.get() == 2, "both counted"); });
     s.run();
 }
-const Registered lock_right{"spinlock", [](Scenario& s) { spinlock(s, Order::acquire, Order::release); }};
-const Registered lock_unlocks{"spinlock.unlock_relaxed", [](Scenario& s) { spinlock(s, Order::acquire, Order::relaxed); }, {},
+const Registered lock_right{"spinlock",
+                            [](Scenario& s) { spinlock(s, Order::acquire, Order::release); }};
+const Registered lock_unlocks{"spinlock.unlock_relaxed",
+                              [](Scenario& s) { spinlock(s, Order::acquire, Order::relaxed); },
+                              {},
                               Kind::data_race};
-const Registered lock_locks{"spinlock.lock_relaxed", [](Scenario& s) { spinlock(s, Order::relaxed, Order::release); }, {},
+const Registered lock_locks{"spinlock.lock_relaxed",
+                            [](Scenario& s) { spinlock(s, Order::relaxed, Order::release); },
+                            {},
                             Kind::data_race};
 
-// --- Treiber stack of three nodes that are taken and given back; without a tag, `head` may be what it was while `next` is not (ABA) ---
+// --- Treiber stack of three nodes that are taken and given back; without a tag, `head` may be what
+// it was while `next` is not (ABA) ---
 
 struct Stack {
     explicit Stack(bool tagged) : tagged_(tagged) {
@@ -61,14 +67,17 @@ struct Stack {
             const unsigned node = head & 0xff;
             if (!node) return 0;
             const unsigned next = next_[node].load(Order::relaxed);
-            if (head_.cas_strong(head, replaced(head, next), Order::acquire, Order::acquire)) return node;
+            if (head_.cas_strong(head, replaced(head, next), Order::acquire, Order::acquire))
+                return node;
         }
     }
 
     static constexpr unsigned kNodes = 3;
 
-private:
-    std::uint64_t replaced(std::uint64_t head, unsigned node) const { return tagged_ ? ((head >> 8) + 1) << 8 | node : node; }
+  private:
+    std::uint64_t replaced(std::uint64_t head, unsigned node) const {
+        return tagged_ ? ((head >> 8) + 1) << 8 | node : node;
+    }
 
     Sync::Atomic<std::uint64_t> head_;
     Word next_[kNodes + 1];
@@ -98,11 +107,13 @@ void treiber(Scenario& s, bool tagged) {
     });
     s.run();
 }
-const Registered untagged{"treiber.untagged", [](Scenario& s) { treiber(s, false); }, {}, Kind::check};
+const Registered untagged{
+    "treiber.untagged", [](Scenario& s) { treiber(s, false); }, {}, Kind::check};
 const Registered tagged{"treiber.tagged", [](Scenario& s) { treiber(s, true); }};
 
-// --- Queue by exchange (Vyukov; snmalloc): a producer clears its own link, swings `back` to itself, and links itself to what was there.
-// With exchange(release) the clearing may come after another producer's link in modification order: that message is lost. ---
+// --- Queue by exchange (Vyukov; snmalloc): a producer clears its own link, swings `back` to
+// itself, and links itself to what was there. With exchange(release) the clearing may come after
+// another producer's link in modification order: that message is lost. ---
 
 void exchange_queue(Scenario& s, Order exchange) {
     constexpr unsigned kProducers = 2, kStale = 77;
@@ -111,7 +122,8 @@ void exchange_queue(Scenario& s, Order exchange) {
         Word next[kProducers + 1];
     };
     auto& queue = s.make<Queue>();
-    for (unsigned node = 1; node <= kProducers; ++node) queue.next[node].store(kStale, Order::relaxed);
+    for (unsigned node = 1; node <= kProducers; ++node)
+        queue.next[node].store(kStale, Order::relaxed);
     for (unsigned node = 1; node <= kProducers; ++node)
         s.thread(node == 1 ? "first" : "second", [&, node, exchange] {
             queue.next[node].store(0, Order::relaxed);
@@ -126,12 +138,18 @@ void exchange_queue(Scenario& s, Order exchange) {
     });
     s.run();
 }
-const Registered queue_right{"exchange_queue", [](Scenario& s) { exchange_queue(s, Order::acq_rel); }};
-const Registered queue_release{"exchange_queue.release", [](Scenario& s) { exchange_queue(s, Order::release); }, {}, Kind::check};
-const Registered queue_append{"exchange_queue.release_append_only", [](Scenario& s) { exchange_queue(s, Order::release); },
+const Registered queue_right{"exchange_queue",
+                             [](Scenario& s) { exchange_queue(s, Order::acq_rel); }};
+const Registered queue_release{"exchange_queue.release",
+                               [](Scenario& s) { exchange_queue(s, Order::release); },
+                               {},
+                               Kind::check};
+const Registered queue_append{"exchange_queue.release_append_only",
+                              [](Scenario& s) { exchange_queue(s, Order::release); },
                               Options{.stores = Stores::append}};
 
-// --- Remote list: freers push blocks, the owner takes all. One round of a failed push is cut by Loop::retry(). ---
+// --- Remote list: freers push blocks, the owner takes all. One round of a failed push is cut by
+// Loop::retry(). ---
 
 template <bool kRetry>
 void remote_list(Scenario& s, unsigned freers, Order push, Order drain) {
@@ -171,16 +189,29 @@ void remote_list(Scenario& s, unsigned freers, Order push, Order drain) {
     });
     s.finally([&, take_all, freers] {
         take_all();
-        for (unsigned block = 1; block <= freers; ++block) check(seen.drained[block], "a block is lost");
+        for (unsigned block = 1; block <= freers; ++block)
+            check(seen.drained[block], "a block is lost");
     });
     s.run();
 }
-const Registered list_two{"remote_list.two", [](Scenario& s) { remote_list<true>(s, 2, Order::release, Order::acquire); }};
-const Registered list_two_all{"remote_list.two.unpruned", [](Scenario& s) { remote_list<false>(s, 2, Order::release, Order::acquire); }};
-const Registered list_three{"remote_list.three", [](Scenario& s) { remote_list<true>(s, 3, Order::release, Order::acquire); }};
-const Registered list_push{"remote_list.push_relaxed", [](Scenario& s) { remote_list<true>(s, 2, Order::relaxed, Order::acquire); }, {},
-                           Kind::data_race};
-const Registered list_drain{"remote_list.drain_relaxed", [](Scenario& s) { remote_list<true>(s, 2, Order::release, Order::relaxed); },
-                            {}, Kind::data_race};
+const Registered list_two{"remote_list.two", [](Scenario& s) {
+                              remote_list<true>(s, 2, Order::release, Order::acquire);
+                          }};
+const Registered list_two_all{"remote_list.two.unpruned", [](Scenario& s) {
+                                  remote_list<false>(s, 2, Order::release, Order::acquire);
+                              }};
+const Registered list_three{"remote_list.three", [](Scenario& s) {
+                                remote_list<true>(s, 3, Order::release, Order::acquire);
+                            }};
+const Registered list_push{
+    "remote_list.push_relaxed",
+    [](Scenario& s) { remote_list<true>(s, 2, Order::relaxed, Order::acquire); },
+    {},
+    Kind::data_race};
+const Registered list_drain{
+    "remote_list.drain_relaxed",
+    [](Scenario& s) { remote_list<true>(s, 2, Order::release, Order::relaxed); },
+    {},
+    Kind::data_race};
 
 }  // namespace

@@ -1,9 +1,9 @@
-// bare_sync.hpp: the Sync policy with nothing of our own in it: std::atomic itself and words in a struct, under the names that the source
-// calls. The test beside it compiles the whole library with this policy and with StdSync and compares the instructions.
+// bare_sync.hpp: the Sync policy with nothing of our own in it: std::atomic itself and words in a
+// struct, under the names that the source calls. The test beside it compiles the whole library with
+// this policy and with StdSync and compares the instructions.
 #pragma once
 
 #include <atomic>
-
 #include <sys/single_threaded.h>
 
 namespace bare {
@@ -13,10 +13,12 @@ struct Sync {
     struct Atomic : std::atomic<T> {
         using std::atomic<T>::atomic;
 
-        bool cas_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+        bool cas_weak(T& expected, T desired, std::memory_order success,
+                      std::memory_order failure) {
             return this->compare_exchange_weak(expected, desired, success, failure);
         }
-        bool cas_strong(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+        bool cas_strong(T& expected, T desired, std::memory_order success,
+                        std::memory_order failure) {
             return this->compare_exchange_strong(expected, desired, success, failure);
         }
     };
