@@ -18,7 +18,7 @@ from .switch import HEADER
 CONFIGURE = ("--preset", "dev", "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DCMAKE_C_FLAGS_DEBUG=-O0", "-DHAKMEM_PRECOMPILE=ON", "-DHAKMEM_SANITIZER=",
              "-DHAKMEM_WERROR=OFF", "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF")
 BUILD_SECONDS = 400
-GRACE = 2  # seconds for what a test says behind its report
+GRACE = 0.5  # seconds for what a test says behind its report
 
 
 @dataclass
