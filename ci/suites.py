@@ -1,4 +1,5 @@
-"""Runs the suites of ci/suites.toml: configure, build, ctest, each within its budget. Called by ci/test."""
+"""Runs the suites of ci/suites.toml: configure, build, ctest, each within its budget. Called by
+ci/test."""
 
 import argparse
 import errno
@@ -21,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1800  # seconds for all suites together, on a machine that is as fast as this:
 PROBE = ["g++", "-std=c++20", "-O2", "-c", "-o", os.devnull, "ci/speed_probe.cpp"]
 PROBE_SECONDS = 0.8  # what it takes for that, with one on each of 2 processors
-STRETCH_MAX = 2.5  # and a budget is never longer than so many times what the table says: ci/test in any case ends within 75 minutes
+# And a budget is never longer than so many times what the table says: ci/test in any case ends
+# within 75 minutes.
+STRETCH_MAX = 2.5
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 2 << 30  # what the build trees of all presets need, with room for the tests' own files
 
@@ -62,7 +65,8 @@ class Outcome:
 
 
 class Console:
-    """Lines on stdout, each with the time since the start of the run and the suite that it belongs to."""
+    """Lines on stdout, each with the time since the start of the run and the suite that it belongs
+    to."""
 
     def __init__(self):
         self.begin = time.monotonic()
@@ -93,13 +97,14 @@ def session_members(session):
                 stat = Path("/proc", entry, "stat").read_text()
             except OSError:
                 continue
-            fields = stat[stat.rindex(")") + 2:].split()
+            fields = stat[stat.rindex(")") + 2 :].split()
             if int(fields[3]) == session and fields[0] != "Z":
                 yield int(entry)
 
 
 def end_session(process):
-    """Ends a child and all that it started: ctest gives its tests process groups of their own, but not a session."""
+    """Ends a child and all that it started: ctest gives its tests process groups of their own, but
+    not a session."""
     for number, patience in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
         deadline = time.monotonic() + patience
         for pid in list(session_members(process.pid)):
@@ -118,7 +123,8 @@ begun, begun_lock = set(), threading.Lock()  # sessions of run_whole(), by all t
 
 
 def run_whole(command, timeout=None, **options):
-    """subprocess.run, in a session of its own that ends with this call: whoever is interrupted leaves no compiler and no test behind."""
+    """subprocess.run, in a session of its own that ends with this call: whoever is interrupted
+    leaves no compiler and no test behind."""
     with begun_lock:
         process = subprocess.Popen(command, start_new_session=True, **options)
         begun.add(process)
@@ -140,8 +146,10 @@ def end_all():
 
 def end_by(*numbers):
     """Signals that raise Interrupted from now on."""
+
     def interrupt(number, _):
         raise Interrupted(number)
+
     for number in numbers:
         signal.signal(number, interrupt)
 
@@ -152,14 +160,18 @@ def write_list(lines):
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of what is left once more
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or Python complains of what is left once more
         if not isinstance(error, BrokenPipeError):
             raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def finish(futures):
-    """Waits until all are done. With a limit, again and again: the kernel may hand a signal to any thread (to one that just lets signals
-    in again behind fork, for instance), and Python's handler, which only the main thread runs, does not wake it from a wait without end."""
+    """Waits until all are done. With a limit, again and again: the kernel may hand a signal to any
+    thread (to one that just lets signals in again behind fork, for instance), and Python's handler,
+    which only the main thread runs, does not wake it from a wait without end.
+    """
     while wait(futures, timeout=0.2).not_done:
         pass
 
@@ -170,12 +182,16 @@ class Runner:
         self.logs = logs
         self.console = Console()
         self.interrupted_by = 0
-        self.environment = {name: value for name, value in os.environ.items()
-                            if name not in ("LD_PRELOAD", "MAKEFLAGS") and not name.startswith("HAKMEM_")}
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("LD_PRELOAD", "MAKEFLAGS") and not name.startswith("HAKMEM_")
+        }
         self.environment["LC_ALL"] = "C"
 
     def note_interrupt(self, number, _):
-        """A signal handler. It raises nothing, because between fork and the return of Popen nobody knows the child to be ended."""
+        """A signal handler. It raises nothing, because between fork and the return of Popen nobody
+        knows the child to be ended."""
         self.interrupted_by = number
 
     def stop_if_interrupted(self):
@@ -183,13 +199,23 @@ class Runner:
             raise Interrupted(self.interrupted_by)
 
     def run(self, suite, command, log, deadline, on_line, running=lambda: ""):
-        """Runs one command, gives each line of its output to the log and to on_line. Returns the exit status, None on overrun."""
+        """Runs one command, gives each line of its output to the log and to on_line. Returns the
+        exit status, None on overrun."""
         log.write("$ " + " ".join(command) + "\n")
         try:
-            process = subprocess.Popen(command, cwd=ROOT, env=self.environment, start_new_session=True,
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
         except FileNotFoundError:
-            raise Trouble(f"{command[0]} is not installed; ci/bootstrap installs what is needed") from None
+            raise Trouble(
+                f"{command[0]} is not installed; ci/bootstrap installs what is needed"
+            ) from None
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(process.stdout, selectors.EVENT_READ)
@@ -227,11 +253,21 @@ class Runner:
             log.flush()
 
     def slowness(self, name):
-        """By how much the machine is slower just now than that of the budgets, at least 1. What is slow because the machine is does not fail: a budget
-        shall find suites that grew."""
+        """By how much the machine is slower just now than that of the budgets, at least 1. What is
+        slow because the machine is does not fail: a budget shall find suites that grew."""
         begin = time.monotonic()
-        compilers = [subprocess.Popen(PROBE, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL, start_new_session=True) for _ in range(self.jobs)]
+        compilers = [
+            subprocess.Popen(
+                PROBE,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            for _ in range(self.jobs)
+        ]
         for compiler in compilers:
             if compiler.wait() != 0:
                 raise Trouble(f"`{' '.join(PROBE)}` failed")
@@ -239,7 +275,9 @@ class Runner:
         slower = min((time.monotonic() - begin) / PROBE_SECONDS, STRETCH_MAX)
         if slower <= 1:
             return 1.0
-        self.console.say(name, f"the machine is slower than that of the budgets: {slower:.2f} times the time")
+        self.console.say(
+            name, f"the machine is slower than that of the budgets: {slower:.2f} times the time"
+        )
         return slower
 
     def build(self, suite, outcome, log, deadline):
@@ -252,13 +290,27 @@ class Runner:
                 if time.monotonic() - printed < 5:
                     return
                 printed = time.monotonic()
-            elif not text.strip() or text.startswith("--") or text.startswith("Preset CMake variables") \
-                    or re.match(r"  [A-Z_]+=", text):
+            elif (
+                not text.strip()
+                or text.startswith("--")
+                or text.startswith("Preset CMake variables")
+                or re.match(r"  [A-Z_]+=", text)
+            ):
                 return
             self.console.say(suite.name, text)
 
-        steps = [["cmake", "--preset", suite.preset],
-                 ["cmake", "--build", f"build/{suite.preset}", "-j", str(self.jobs), "--target", *suite.targets]]
+        steps = [
+            ["cmake", "--preset", suite.preset],
+            [
+                "cmake",
+                "--build",
+                f"build/{suite.preset}",
+                "-j",
+                str(self.jobs),
+                "--target",
+                *suite.targets,
+            ],
+        ]
         for command in steps:
             status = self.run(suite, command, log, deadline, show)
             if status is None:
@@ -280,23 +332,41 @@ class Runner:
                 return
             match = TEST_LINE.match(text)
             if match:
-                name, verdict, seconds = match[1], match[2].replace("***", " ").strip(" :"), float(match[3])
+                name, verdict, seconds = (
+                    match[1],
+                    match[2].replace("***", " ").strip(" :"),
+                    float(match[3]),
+                )
                 running.pop(name, None)
                 outcome.tests.append((seconds, f"{suite.name} {name}"))
                 if verdict == "Passed":
                     outcome.passed += 1
                 else:
-                    outcome.failures.append(f"{name}: {verdict} after {seconds:.1f} s; again: "
-                                            f"ctest --test-dir build/{suite.preset} --output-on-failure -R '^{re.escape(name)}$'")
+                    outcome.failures.append(
+                        f"{name}: {verdict} after {seconds:.1f} s; again: "
+                        f"ctest --test-dir build/{suite.preset} --output-on-failure -R "
+                        f"'^{re.escape(name)}$'"
+                    )
                 self.console.say(suite.name, f"{verdict:8s} {seconds:7.2f} s  {name}")
             elif outcome.failures[failed_before:] and text.strip():
                 self.console.say(suite.name, f"  {text}")
 
         def names():
-            return "running " + ", ".join(f"{name} ({time.monotonic() - since:.0f} s)" for name, since in running.items())
+            return "running " + ", ".join(
+                f"{name} ({time.monotonic() - since:.0f} s)" for name, since in running.items()
+            )
 
-        command = ["ctest", "--test-dir", f"build/{suite.preset}", "-L", f"^({'|'.join(suite.labels)})$",
-                   "--output-on-failure", "--no-tests=error", "-j", str(self.jobs)]
+        command = [
+            "ctest",
+            "--test-dir",
+            f"build/{suite.preset}",
+            "-L",
+            f"^({'|'.join(suite.labels)})$",
+            "--output-on-failure",
+            "--no-tests=error",
+            "-j",
+            str(self.jobs),
+        ]
         status = self.run(suite, command, log, deadline, show, names)
         if status is None:
             outcome.failures.append(f"the budget of {suite.budget} s was spent; {names()}")
@@ -311,7 +381,13 @@ class Runner:
         deadline = begin + suite.budget
         with open(self.logs / f"{suite.name}.log", "w", encoding="utf-8") as log:
             if suite.command:
-                status = self.run(suite, suite.command, log, deadline, lambda text: self.console.say(suite.name, text))
+                status = self.run(
+                    suite,
+                    suite.command,
+                    log,
+                    deadline,
+                    lambda text: self.console.say(suite.name, text),
+                )
                 if status == 0:
                     outcome.passed += 1
                 else:
@@ -321,7 +397,11 @@ class Runner:
                 self.tests(suite, outcome, log, deadline)
         outcome.seconds = time.monotonic() - begin
         verdict = "failed" if outcome.failures else "passed"
-        self.console.say(suite.name, f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in {os.path.relpath(self.logs, ROOT)}/{suite.name}.log")
+        self.console.say(
+            suite.name,
+            f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in "
+            f"{os.path.relpath(self.logs, ROOT)}/{suite.name}.log",
+        )
         return outcome
 
 
@@ -337,7 +417,9 @@ def check_machine(suites, logs):
         raise Trouble(f"not installed: {', '.join(missing)}; ci/bootstrap installs what is needed")
     free = shutil.disk_usage(logs).free
     if free < FREE_BYTES:
-        raise Trouble(f"only {free >> 20} MiB are free in {logs}, {FREE_BYTES >> 20} MiB are needed")
+        raise Trouble(
+            f"only {free >> 20} MiB are free in {logs}, {FREE_BYTES >> 20} MiB are needed"
+        )
 
 
 def summary(outcomes):
@@ -348,8 +430,11 @@ def summary(outcomes):
             print(f"  {seconds:8.2f} s  {name}")
     print("\nsuites:")
     for outcome in outcomes:
-        print(f"  {outcome.suite.name:14s} {outcome.passed:4d} passed {len(outcome.failures):3d} failed "
-              f"{outcome.seconds:6.0f} s of {outcome.suite.budget} s")
+        print(
+            f"  {outcome.suite.name:14s} {outcome.passed:4d} passed {len(outcome.failures):3d} "
+            "failed "
+            f"{outcome.seconds:6.0f} s of {outcome.suite.budget} s"
+        )
     failures = [(outcome.suite.name, text) for outcome in outcomes for text in outcome.failures]
     if failures:
         print("\nfailed:")
@@ -360,14 +445,33 @@ def summary(outcomes):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="ci/test", description="Builds and tests everything; the table is ci/suites.toml.")
-    parser.add_argument("--only", action="append", metavar="SUITE", default=[], help="run this suite alone; may be repeated")
+    parser = argparse.ArgumentParser(
+        prog="ci/test", description="Builds and tests everything; the table is ci/suites.toml."
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="SUITE",
+        default=[],
+        help="run this suite alone; may be repeated",
+    )
     parser.add_argument("--list", action="store_true", help="print the suites and stop")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
-                        help="compilers and tests at a time (default: one per processor)")
-    parser.add_argument("--no-bootstrap", action="store_true", help="do not look for missing Debian packages first")
-    parser.add_argument("--table", type=Path, default=ROOT / "ci" / "suites.toml", help="another table of suites")
-    parser.add_argument("--logs", type=Path, default=ROOT / "build" / "ci", help="another folder for the logs")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="compilers and tests at a time (default: one per processor)",
+    )
+    parser.add_argument(
+        "--no-bootstrap", action="store_true", help="do not look for missing Debian packages first"
+    )
+    parser.add_argument(
+        "--table", type=Path, default=ROOT / "ci" / "suites.toml", help="another table of suites"
+    )
+    parser.add_argument(
+        "--logs", type=Path, default=ROOT / "build" / "ci", help="another folder for the logs"
+    )
     arguments = parser.parse_args()
     arguments.logs = arguments.logs.absolute()
     if arguments.jobs < 1:
@@ -375,8 +479,15 @@ def main():
 
     suites = read_suites(arguments.table)
     if arguments.list:
-        whats = (f"{suite.preset}: {', '.join(suite.labels)}" if suite.preset else " ".join(suite.command) for suite in suites)
-        write_list(f"{suite.name:14s} {suite.budget:4d} s  {what}" for suite, what in zip(suites, whats))
+        whats = (
+            f"{suite.preset}: {', '.join(suite.labels)}"
+            if suite.preset
+            else " ".join(suite.command)
+            for suite in suites
+        )
+        write_list(
+            f"{suite.name:14s} {suite.budget:4d} s  {what}" for suite, what in zip(suites, whats)
+        )
         return 0
     names = [suite.name for suite in suites]
     for name in arguments.only:
@@ -409,8 +520,11 @@ if __name__ == "__main__":
         print(f"ci/test: {trouble}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as interrupted:
-        print(f"\nci/test: interrupted by {signal.Signals(interrupted.number).name}; everything it started was ended",
-              file=sys.stderr)
+        print(
+            f"\nci/test: interrupted by {signal.Signals(interrupted.number).name}; everything "
+            "it started was ended",
+            file=sys.stderr,
+        )
         sys.exit(128 + interrupted.number)
     except OSError as error:
         if error.errno not in UNWRITABLE:

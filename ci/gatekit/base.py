@@ -29,20 +29,29 @@ def is_dirty(root=ROOT):
 
 
 def main_branch_of_origin(root=ROOT):
-    for name in (git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", root=root), "origin/main", "origin/master"):
+    for name in (
+        git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", root=root),
+        "origin/main",
+        "origin/master",
+    ):
         if name and git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", root=root):
             return name
     return None
 
 
 def choose(reference, root=ROOT):
-    """(Base or None, why): the reference; else the merge base with origin's main branch; else the last tag; else none.
+    """(Base or None, why): the reference; else the merge base with origin's main branch; else the
+    last tag; else none.
 
     A commit that is the head itself compares nothing, unless the working copy has changes.
     """
     head = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", root=root)
     if reference is not None:
-        commit = None if reference.startswith("-") else git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", root=root)
+        commit = (
+            None
+            if reference.startswith("-")
+            else git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", root=root)
+        )
         if not commit:
             raise NoSuchCommit(f"--base {reference}: no such commit in {root}")
         return Base(commit, f"base is {reference} ({commit[:12]})"), ""
@@ -54,7 +63,11 @@ def choose(reference, root=ROOT):
         commit = git("merge-base", "HEAD", branch, root=root)
         if commit and (commit != head or is_dirty(root)):
             return Base(commit, f"base is the merge base with {branch} ({commit[:12]})"), ""
-        passed_over.append(f"the merge base with {branch} is the head itself" if commit else f"nothing in common with {branch}")
+        passed_over.append(
+            f"the merge base with {branch} is the head itself"
+            if commit
+            else f"nothing in common with {branch}"
+        )
     else:
         passed_over.append("there is no origin/main")
     tag = git("describe", "--tags", "--abbrev=0", root=root)
@@ -66,8 +79,10 @@ def choose(reference, root=ROOT):
 
 
 def has_library(commit, root=ROOT):
-    return all(git("cat-file", "-e", f"{commit}:{path}", root=root) is not None
-               for path in ("CMakeLists.txt", "CMakePresets.json", "src/api/library.cpp"))
+    return all(
+        git("cat-file", "-e", f"{commit}:{path}", root=root) is not None
+        for path in ("CMakeLists.txt", "CMakePresets.json", "src/api/library.cpp")
+    )
 
 
 def extract(commit, folder):
@@ -93,9 +108,28 @@ def extract(commit, folder):
 def working_copy(folder):
     """The sources of the library as they are in the working copy, copied to a folder."""
     folder = Path(folder)
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "CMakeLists.txt",
-                             "CMakePresets.json", "LICENSE", "cmake", "include", "sanitizers", "src"],
-                            cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        [
+            "git",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+            "CMakeLists.txt",
+            "CMakePresets.json",
+            "LICENSE",
+            "cmake",
+            "include",
+            "sanitizers",
+            "src",
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

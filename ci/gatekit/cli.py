@@ -16,14 +16,24 @@ def allowance(text):
 
 
 def run_comparison(name, description, measure, compare, allows=False):
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lib", metavar="PATH", default=str(ROOT / "build" / "release" / "libhakmem.so"))
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--lib", metavar="PATH", default=str(ROOT / "build" / "release" / "libhakmem.so")
+    )
     parser.add_argument("--base", metavar="PATH")
     parser.add_argument("--json", metavar="FILE", help="write the counts of --lib")
     parser.add_argument("--folder", metavar="DIR", default=str(ROOT / "build" / "gate" / "tools"))
     if allows:
-        parser.add_argument("--allow", metavar="KIND=NUMBER", action="append", default=[], type=allowance,
-                            help="so many more calls of this kind in each trace")
+        parser.add_argument(
+            "--allow",
+            metavar="KIND=NUMBER",
+            action="append",
+            default=[],
+            type=allowance,
+            help="so many more calls of this kind in each trace",
+        )
     parser.add_argument("trace", nargs="*", metavar="TRACE")
     arguments = parser.parse_args()
     for path in (arguments.lib, arguments.base):
@@ -32,8 +42,13 @@ def run_comparison(name, description, measure, compare, allows=False):
             return 2
 
     def all_of(library):
-        return traces.all_traces(measure, library, arguments.folder, only=arguments.trace,
-                                 progress=lambda line: print(f"{name}: measured {line}", flush=True))
+        return traces.all_traces(
+            measure,
+            library,
+            arguments.folder,
+            only=arguments.trace,
+            progress=lambda line: print(f"{name}: measured {line}", flush=True),
+        )
 
     try:
         head = all_of(arguments.lib)

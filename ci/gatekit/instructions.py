@@ -1,9 +1,12 @@
-"""What each machine instruction of a library does: loads, stores, conditional branches, calls, locked operations.
+"""What each machine instruction of a library does: loads, stores, conditional branches, calls,
+locked operations.
 
-Input is `objdump -d` in AT&T syntax, where the last operand is the destination. Conventions of the counts:
+Input is `objdump -d` in AT&T syntax, where the last operand is the destination. Conventions of the
+counts:
 - an instruction that reads, changes and writes memory is one load and one store;
 - push is a store and pop a load; the return address of call and ret is not counted;
-- a branch is a conditional jump or an indirect jump that is not a call; a direct jump is only an instruction;
+- a branch is a conditional jump or an indirect jump that is not a call; a direct jump is only an
+  instruction;
 - locked is every instruction that locks: a lock prefix, or xchg with memory, which needs none.
 """
 
@@ -13,20 +16,52 @@ from dataclasses import dataclass
 
 COLUMNS = ("insns", "loads", "stores", "branches", "calls", "locked")
 
-PREFIXES = {"lock", "rep", "repz", "repnz", "repe", "repne", "notrack", "bnd", "data16", "cs", "ds", "es", "ss", "addr32",
-            "xacquire", "xrelease", "rex", "rex.W", "{vex}", "{evex}"}
-MODIFY = re.compile(r"^(add|sub|and|or|xor|adc|sbb|inc|dec|neg|not|shl|shr|sal|sar|rol|ror|rcl|rcr|shld|shrd|xadd|cmpxchg|"
-                    r"cmpxchg8b|cmpxchg16b|btr|bts|btc|xchg)[bwlq]?$")
-ONLY_READS = re.compile(r"^(cmp|test|bt|ucomis[sd]|comis[sd]|vucomis[sd]|vcomis[sd]|ptest|vptest|imul|mul|idiv|div|"
-                        r"ldmxcsr|vldmxcsr)[bwlq]?$")
-WRITES = re.compile(r"^(v?mov\w*|v?extract\w*|v?pextr\w*|set\w+|stmxcsr|vstmxcsr|v?p?compress\w*|v?pscatter\w*|fn?st\w*|sahf|vpmov\w+)$")
-NO_ACCESS = re.compile(r"^(lea[bwlq]?|nop[bwlq]?|prefetch\w*|endbr64|ud2|int3|hlt|clflush\w*|cltq|cqto|cltd|cwtl|pause|ret[bwlq]?|"
-                       r"[lms]fence|cpuid|rdtsc|rdtscp|syscall|cld|std|v?zeroupper|vzeroall)$")
+PREFIXES = {
+    "lock",
+    "rep",
+    "repz",
+    "repnz",
+    "repe",
+    "repne",
+    "notrack",
+    "bnd",
+    "data16",
+    "cs",
+    "ds",
+    "es",
+    "ss",
+    "addr32",
+    "xacquire",
+    "xrelease",
+    "rex",
+    "rex.W",
+    "{vex}",
+    "{evex}",
+}
+MODIFY = re.compile(
+    r"^(add|sub|and|or|xor|adc|sbb|inc|dec|neg|not|shl|shr|sal|sar|rol|ror|rcl|rcr|shld|shrd|"
+    r"xadd|cmpxchg|"
+    r"cmpxchg8b|cmpxchg16b|btr|bts|btc|xchg)[bwlq]?$"
+)
+ONLY_READS = re.compile(
+    r"^(cmp|test|bt|ucomis[sd]|comis[sd]|vucomis[sd]|vcomis[sd]|ptest|vptest|imul|mul|idiv|div|"
+    r"ldmxcsr|vldmxcsr)[bwlq]?$"
+)
+WRITES = re.compile(
+    r"^(v?mov\w*|v?extract\w*|v?pextr\w*|set\w+|stmxcsr|vstmxcsr|v?p?compress\w*|v?pscatter\w*|"
+    r"fn?st\w*|sahf|vpmov\w+)$"
+)
+NO_ACCESS = re.compile(
+    r"^(lea[bwlq]?|nop[bwlq]?|prefetch\w*|endbr64|ud2|int3|hlt|clflush\w*|cltq|cqto|cltd|cwtl|"
+    r"pause|ret[bwlq]?|"
+    r"[lms]fence|cpuid|rdtsc|rdtscp|syscall|cld|std|v?zeroupper|vzeroall)$"
+)
 JUMP = re.compile(r"^j(?!mp)\w+$")
 
 
 class UnknownInstruction(Exception):
-    """An instruction with a memory destination that no rule knows: the rules must grow, a guess would be a wrong golden."""
+    """An instruction with a memory destination that no rule knows: the rules must grow, a guess
+    would be a wrong golden."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +98,8 @@ def split_operands(text):
 
 
 def is_memory(operand):
-    """True for `8(%rdi)`, `%fs:0x28`, `*0x10(%rip)`, `0x601040`; false for registers, `$3` and masks."""
+    """True for `8(%rdi)`, `%fs:0x28`, `*0x10(%rip)`, `0x601040`; false for registers, `$3` and
+    masks."""
     operand = operand.lstrip("*")
     if operand.startswith("$"):
         return False
@@ -86,7 +122,12 @@ def effect_of(text):
     base = re.sub(r"[bwlq]$", "", name)
 
     if name.startswith("call"):
-        return Effect(calls=1, loads=int(bool(operands) and operands[0].startswith("*") and memory[0])), False
+        return (
+            Effect(
+                calls=1, loads=int(bool(operands) and operands[0].startswith("*") and memory[0])
+            ),
+            False,
+        )
     if name in ("jmp", "jmpq", "ljmp"):
         indirect = bool(operands) and operands[0].startswith("*")
         return Effect(branches=int(indirect), loads=int(indirect and memory[0])), False
@@ -101,7 +142,8 @@ def effect_of(text):
     if name in ("leave", "leaveq"):
         return Effect(loads=1), False
     if base in ("stos", "movs", "lods", "scas", "cmps") and any(memory):
-        # String instructions without operands in xmm registers: movs reads and writes, stos writes, the others read.
+        # String instructions without operands in xmm registers: movs reads and writes, stos writes,
+        # the others read.
         return Effect(loads=int(base != "stos"), stores=int(base in ("stos", "movs"))), repeats
     if not any(memory):
         return Effect(locked=int(locked)), repeats
@@ -119,8 +161,12 @@ def effect_of(text):
 
 def disassemble(library):
     """All instructions of a library by address."""
-    output = subprocess.run(["objdump", "-d", "--no-show-raw-insn", "-w", library], check=True, capture_output=True,
-                            text=True).stdout
+    output = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", "-w", library],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     listing, function = {}, "?"
     for line in output.splitlines():
         header = re.match(r"^[0-9a-f]+ <(.+)>:$", line)
@@ -134,7 +180,8 @@ def disassemble(library):
 
 
 def instruction_at(listing, address):
-    """The decoded instruction; an address that objdump did not see as a start is an error, never skipped."""
+    """The decoded instruction; an address that objdump did not see as a start is an error, never
+    skipped."""
     if address not in listing:
         raise KeyError(f"no instruction starts at {address:#x}")
     text, function = listing[address]
@@ -144,7 +191,9 @@ def instruction_at(listing, address):
 
 def compiler_of(library):
     """The compiler's own note in the library, for the head of the golden table."""
-    output = subprocess.run(["readelf", "-p", ".comment", library], capture_output=True, text=True).stdout
+    output = subprocess.run(
+        ["readelf", "-p", ".comment", library], capture_output=True, text=True
+    ).stdout
     notes = re.findall(r"\]\s+(.*\S)", output)
     wanted = [note for note in notes if "clang" in note.lower()] or notes
     return wanted[0] if wanted else "unknown compiler"

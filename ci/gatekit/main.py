@@ -1,18 +1,23 @@
-"""Decides whether a change may be merged: builds base and head, tests head, and holds head to base's figures.
+"""Decides whether a change may be merged: builds base and head, tests head, and holds head to
+base's figures.
 
-  ci/gate                 against the merge base with origin's main branch, or the last tag; with neither it records
+  ci/gate                 against the merge base with origin's main branch, or the last tag; with
+                          neither it records
   ci/gate --base REF      against a commit, branch or tag
   ci/gate --quick         only the counts: hit paths, instructions, system calls
   ci/gate --only STEP     one step (and the build); may be repeated
   ci/gate --list          the steps and their budgets
   ci/gate --self-test     proves that each slowdown of ci/slowdowns turns the named limit red
 
-Hard limits: ci/test, sanitizer stress, fuzzing, the golden table of hit paths, at most +0.5 % instructions in each trace, no
-additional system call but those that the change adds to ci/syscalls.allowed. Wall-clock time is reported with 95 % bounds beside a comparison of base with itself; it turns the gate
-red only where the whole interval lies above +3 % and above that control's.
+Hard limits: ci/test, sanitizer stress, fuzzing, the golden table of hit paths, at most +0.5 %
+instructions in each trace, no additional system call but those that the change adds to
+ci/syscalls.allowed. Wall-clock time is reported with 95 % bounds beside a comparison of base with
+itself; it turns the gate red only where the whole interval lies above +3 % and above that
+control's.
 
-The last line is `gate: green` or `gate: red (reasons)`. Exit code: 0 green, 1 red, 2 the gate could not run. Logs and
-record.json are in build/gate. Address randomisation, the clock and the environment are fixed where counts are compared.
+The last line is `gate: green` or `gate: red (reasons)`. Exit code: 0 green, 1 red, 2 the gate could
+not run. Logs and record.json are in build/gate. Address randomisation, the clock and the
+environment are fixed where counts are compared.
 """
 
 import argparse
@@ -35,19 +40,36 @@ from gatekit import base as base_of  # noqa: E402
 from gatekit import selftest, steps  # noqa: E402
 from suites import UNWRITABLE, Interrupted, Trouble, write_list  # noqa: E402
 
-NEEDED = {"cmake": "cmake", "ninja": "ninja-build", "g++": "g++", "clang++-19": "clang-19", "objdump": "binutils",
-          "valgrind": "valgrind", "strace": "strace", "git": "git"}
+NEEDED = {
+    "cmake": "cmake",
+    "ninja": "ninja-build",
+    "g++": "g++",
+    "clang++-19": "clang-19",
+    "objdump": "binutils",
+    "valgrind": "valgrind",
+    "strace": "strace",
+    "git": "git",
+}
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(prog="ci/gate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="ci/gate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", metavar="REF")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", metavar="STEP", action="append", choices=[name for name, *_ in steps.STEPS])
+    parser.add_argument(
+        "--only", metavar="STEP", action="append", choices=[name for name, *_ in steps.STEPS]
+    )
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--self-test", action="store_true")
-    parser.add_argument("--preset", metavar="PRESET", action="append", choices=steps.COMPILERS,
-                        help="with --self-test: this compiler alone; may be repeated")
+    parser.add_argument(
+        "--preset",
+        metavar="PRESET",
+        action="append",
+        choices=steps.COMPILERS,
+        help="with --self-test: this compiler alone; may be repeated",
+    )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     arguments = parser.parse_args(argv)
     if arguments.jobs < 1:
@@ -71,7 +93,15 @@ def write_record(gate, outcomes, seconds):
         "base": gate.base.commit if gate.base else None,
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds),
-        "steps": {o.name: {"verdict": o.verdict, "seconds": round(o.seconds), "reasons": o.reasons, "notes": o.notes} for o in outcomes},
+        "steps": {
+            o.name: {
+                "verdict": o.verdict,
+                "seconds": round(o.seconds),
+                "reasons": o.reasons,
+                "notes": o.notes,
+            }
+            for o in outcomes
+        },
         **gate.record,
     }
     (steps.FOLDER / "record.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -87,11 +117,18 @@ def finish(gate, outcomes, seconds):
         for note in o.notes:
             print(f"{'':<13s}note: {note}")
     if not gate.base:
-        print("nothing was compared with a base; the figures are recorded in build/gate/record.json")
+        print(
+            "nothing was compared with a base; the figures are recorded in build/gate/record.json"
+        )
     missing = {name for name, *_ in steps.STEPS} - gate.chosen
     if missing:
         print(f"not run: {', '.join(name for name, *_ in steps.STEPS if name in missing)}")
-    red = [f"{o.name}: {o.reasons[0]}" + (f" and {len(o.reasons) - 1} more" if len(o.reasons) > 1 else "") for o in outcomes if o.reasons]
+    red = [
+        f"{o.name}: {o.reasons[0]}"
+        + (f" and {len(o.reasons) - 1} more" if len(o.reasons) > 1 else "")
+        for o in outcomes
+        if o.reasons
+    ]
     print(f"gate: red ({'; '.join(red)})" if red else "gate: green")
     return 1 if red else 0
 
@@ -99,7 +136,11 @@ def finish(gate, outcomes, seconds):
 def main(argv):
     arguments = parse(argv)
     if arguments.list:
-        write_list(f"{name:<12s} {budget:>5d} s  {'hard' if hard else 'soft'}  {function.__doc__.strip()}" for name, budget, hard, function in steps.STEPS)
+        whats = (" ".join(function.__doc__.split()) for *_, function in steps.STEPS)
+        write_list(
+            f"{name:<12s} {budget:>5d} s  {'hard' if hard else 'soft'}  {what}"
+            for (name, budget, hard, _), what in zip(steps.STEPS, whats)
+        )
         return 0
     missing = [package for tool, package in NEEDED.items() if not shutil.which(tool)]
     if missing:
@@ -114,6 +155,7 @@ def main(argv):
 
     def interrupt(number, _):
         raise Interrupted(number)
+
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
 
@@ -145,5 +187,9 @@ if __name__ == "__main__":
         print(f"gate: {error.filename or steps.FOLDER}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as interrupted:
-        print(f"\ngate: interrupted by {signal.Signals(interrupted.number).name}; everything it started was ended", file=sys.stderr)
+        print(
+            f"\ngate: interrupted by {signal.Signals(interrupted.number).name}; everything it "
+            "started was ended",
+            file=sys.stderr,
+        )
         sys.exit(128 + interrupted.number)

@@ -6,8 +6,8 @@ A patch begins with lines of comment; those of the form `Turns-red: TOOL PATTERN
   Turns-red: callgrind small_lifo           instructions of this trace
   Turns-red: syscalls large_churn: madvise  system calls of this kind in this trace
 
-The same sources without a patch, built the same way, must keep every limit green; a limit that is red without a cause
-proves nothing.
+The same sources without a patch, built the same way, must keep every limit green; a limit that is
+red without a cause proves nothing.
 """
 
 import os
@@ -17,7 +17,6 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from suites import finish
 
@@ -27,7 +26,8 @@ from .stepping import ROOT
 PATCHES = ROOT / "ci" / "slowdowns"
 FOLDER = ROOT / "build" / "gate" / "self"
 TOOLS = FOLDER / "tools"
-# Taken once, so that an edit in the working copy while the self-test runs reaches either every copy or none.
+# Taken once, so that an edit in the working copy while the self-test runs reaches either every copy
+# or none.
 SNAPSHOT = FOLDER / "snapshot"
 BUILD_TIMEOUT = 300
 MEASURE_TIMEOUT = 300
@@ -73,12 +73,25 @@ def is_met(expectation, preset, output):
 
 
 def build(folder, preset):
-    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "MAKEFLAGS")}
-    for command in (["cmake", "--preset", preset, "-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"],
-                    ["cmake", "--build", f"build/{preset}", "-j", "1", "--target", "hakmem"]):
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "MAKEFLAGS")
+    }
+    for command in (
+        ["cmake", "--preset", preset, "-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"],
+        ["cmake", "--build", f"build/{preset}", "-j", "1", "--target", "hakmem"],
+    ):
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_TIMEOUT,
+        )
         if done.returncode:
-            raise SelfTestFailed(f"does not build with {preset}:\n{(done.stdout + done.stderr)[-2000:]}")
+            raise SelfTestFailed(
+                f"does not build with {preset}:\n{(done.stdout + done.stderr)[-2000:]}"
+            )
     return folder / "build" / preset / "libhakmem.so"
 
 
@@ -87,9 +100,16 @@ def prepare(name, patch, presets):
     folder = FOLDER / name
     shutil.copytree(SNAPSHOT, folder)
     if patch:
-        # Without a ceiling git would take the enclosing repository for the one to patch, and skip every file.
+        # Without a ceiling git would take the enclosing repository for the one to patch, and skip
+        # every file.
         environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(FOLDER))
-        done = subprocess.run(["git", "apply", "--whitespace=nowarn", str(patch)], cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "apply", "--whitespace=nowarn", str(patch)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             raise SelfTestFailed(f"does not apply: {done.stderr.strip()}")
     return {preset: build(folder, preset) for preset in presets}
@@ -99,11 +119,40 @@ def measure(tool, preset, library, control, subjects):
     """(exit status, output) of one tool that compares a library with the control."""
     golden = FOLDER / f"control.{preset}.golden"
     command = {
-        "fast_path": ["ci/fast_path", "--check", "--lib", f"{preset}={library}", "--golden", str(golden), "--folder", str(TOOLS)],
-        "callgrind": ["ci/traces/run", "--lib", str(library), "--base", str(control), "--folder", str(TOOLS), *subjects],
-        "syscalls": ["ci/syscalls", "--lib", str(library), "--base", str(control), "--folder", str(TOOLS), *subjects],
+        "fast_path": [
+            "ci/fast_path",
+            "--check",
+            "--lib",
+            f"{preset}={library}",
+            "--golden",
+            str(golden),
+            "--folder",
+            str(TOOLS),
+        ],
+        "callgrind": [
+            "ci/traces/run",
+            "--lib",
+            str(library),
+            "--base",
+            str(control),
+            "--folder",
+            str(TOOLS),
+            *subjects,
+        ],
+        "syscalls": [
+            "ci/syscalls",
+            "--lib",
+            str(library),
+            "--base",
+            str(control),
+            "--folder",
+            str(TOOLS),
+            *subjects,
+        ],
     }[tool]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=MEASURE_TIMEOUT)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=MEASURE_TIMEOUT
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -124,11 +173,18 @@ def check(name, promised, preset, library, control):
         subjects = sorted({e.subject for e in expected}) or ["small_lifo", "large_churn"]
         status, output = measure(tool, preset, library, control, subjects)
         if not expected:
-            demand(status == 0, f"{name} {preset}: {tool} is not green without a slowdown (status {status}):\n{output}")
+            demand(
+                status == 0,
+                f"{name} {preset}: {tool} is not green without a slowdown (status "
+                f"{status}):\n{output}",
+            )
             said.append(f"{tool} green")
             continue
         for e in expected:
-            demand(status == 1 and is_met(e, preset, output), f"{name} {preset}: {e} did not turn red (status {status}):\n{output}")
+            demand(
+                status == 1 and is_met(e, preset, output),
+                f"{name} {preset}: {e} did not turn red (status {status}):\n{output}",
+            )
             said.append(f"red at {e}")
     return ", ".join(said)
 
@@ -151,26 +207,51 @@ def run(presets, jobs):
             failures.append(f"{name}: {error}")
             return None
 
-    promised = {"control": []} | {patch.stem: guarded(patch.name, lambda p=patch: expectations(p.read_text())) for patch in patches}
+    promised = {"control": []} | {
+        patch.stem: guarded(patch.name, lambda p=patch: expectations(p.read_text()))
+        for patch in patches
+    }
     sources = {"control": None} | {patch.stem: patch for patch in patches}
     with ThreadPoolExecutor(jobs) as pool:
-        builds = {name: pool.submit(guarded, name, lambda name=name, patch=patch: prepare(name, patch, presets)) for name, patch in sources.items()}
+        builds = {
+            name: pool.submit(
+                guarded, name, lambda name=name, patch=patch: prepare(name, patch, presets)
+            )
+            for name, patch in sources.items()
+        }
         finish(builds.values())
         built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
         for preset in presets:
-            # The control's own table is the golden one, so that the self-test judges the gate and not the committed table.
-            table = subprocess.run(["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", str(TOOLS)], cwd=ROOT,
-                                   capture_output=True, text=True, timeout=MEASURE_TIMEOUT).stdout
-            (FOLDER / f"control.{preset}.golden").write_text("".join(
-                line for line in table.splitlines(keepends=True) if not line.startswith("fast_path:")))
+            # The control's own table is the golden one, so that the self-test judges the gate and
+            # not the committed table.
+            table = subprocess.run(
+                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", str(TOOLS)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=MEASURE_TIMEOUT,
+            ).stdout
+            (FOLDER / f"control.{preset}.golden").write_text(
+                "".join(
+                    line
+                    for line in table.splitlines(keepends=True)
+                    if not line.startswith("fast_path:")
+                )
+            )
         for name, libraries in built.items():
             for preset in presets if libraries and promised[name] is not None else ():
-                said = guarded(name, lambda: check(name, promised[name], preset, libraries[preset], control[preset]))
+                said = guarded(
+                    name,
+                    lambda: check(name, promised[name], preset, libraries[preset], control[preset]),
+                )
                 if said:
                     print(f"gate --self-test: {name} {preset}: {said}", flush=True)
     for failure in failures:
         print(f"gate --self-test: FAILED {failure}")
-    print(f"gate --self-test: {len(patches)} slowdowns, {len(failures)} failures, {time.monotonic() - began:.0f} s")
+    print(
+        f"gate --self-test: {len(patches)} slowdowns, {len(failures)} failures, "
+        f"{time.monotonic() - began:.0f} s"
+    )
     return 1 if failures else 0

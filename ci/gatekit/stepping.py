@@ -11,10 +11,22 @@ from .instructions import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 # The order of the table's rows.
-ENTRIES = ("malloc", "malloc_fresh", "calloc", "realloc", "aligned_alloc", "new", "free", "sized_delete", "free_foreign",
-           "free_remote", "free_notify")
-# Rules that no golden table may relax: on its hit path malloc and local free make no call and hold no lock; a remote
-# free locks nothing while the thread's own list has room, then once for its block and once more when it notifies the owner.
+ENTRIES = (
+    "malloc",
+    "malloc_fresh",
+    "calloc",
+    "realloc",
+    "aligned_alloc",
+    "new",
+    "free",
+    "sized_delete",
+    "free_foreign",
+    "free_remote",
+    "free_notify",
+)
+# Rules that no golden table may relax: on its hit path malloc and local free make no call and hold
+# no lock; a remote free locks nothing while the thread's own list has room, then once for its block
+# and once more when it notifies the owner.
 RULES = {
     "malloc": {"calls": 0, "locked": 0},
     "malloc_fresh": {"locked": 0},
@@ -48,8 +60,15 @@ class Row:
 
 
 def environment(library, **more):
-    """A process environment that holds nothing of the caller's, so that two runs differ in nothing but the library."""
-    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "LD_BIND_NOW": "1", "LD_PRELOAD": str(library), **more}
+    """A process environment that holds nothing of the caller's, so that two runs differ in nothing
+    but the library."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C",
+        "LD_BIND_NOW": "1",
+        "LD_PRELOAD": str(library),
+        **more,
+    }
 
 
 def build_driver(folder):
@@ -59,8 +78,24 @@ def build_driver(folder):
     source = ROOT / "ci" / "fast_path_step.c"
     if not driver.exists() or driver.stat().st_mtime < source.stat().st_mtime:
         partial = folder / f"fast_path_step.{os.getpid()}"
-        subprocess.run(["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-mno-red-zone", "-fno-builtin", str(source),
-                        "-o", str(partial), "-pthread", "-ldl"], check=True)
+        subprocess.run(
+            [
+                "gcc",
+                "-std=c11",
+                "-O2",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-mno-red-zone",
+                "-fno-builtin",
+                str(source),
+                "-o",
+                str(partial),
+                "-pthread",
+                "-ldl",
+            ],
+            check=True,
+        )
         partial.rename(driver)
     return driver
 
@@ -70,7 +105,9 @@ def observe(library, folder, **more):
     library = Path(library).resolve()
     driver = build_driver(folder)
     output = Path(folder) / f"steps.{os.getpid()}"
-    subprocess.run([str(driver), str(output)], check=True, env=environment(library, **more), timeout=240)
+    subprocess.run(
+        [str(driver), str(output)], check=True, env=environment(library, **more), timeout=240
+    )
     lines = output.read_text().splitlines()
     output.unlink()
     served = Path(lines[0].removeprefix("library ")).resolve()
@@ -94,10 +131,14 @@ def without_repeats(listing, path):
 
 
 def hit_path(paths):
-    """The way most calls took. Less than half of the calls on one way means that there is no steady hit path."""
+    """The way most calls took. Less than half of the calls on one way means that there is no steady
+    hit path."""
     path, times = Counter(paths).most_common(1)[0]
     if times * 2 < len(paths):
-        raise NoSteadyPath(f"{len(set(paths))} different ways in {len(paths)} calls, the most frequent one {times} times")
+        raise NoSteadyPath(
+            f"{len(set(paths))} different ways in {len(paths)} calls, the most frequent one "
+            f"{times} times"
+        )
     return path
 
 
@@ -125,7 +166,10 @@ def measure(compiler, library, folder, **more):
 def show(library, row):
     """The listing of a row's path, one instruction a line with what it counts as."""
     listing = instructions.disassemble(str(Path(library).resolve()))
-    lines = [f"{row.compiler} {row.entry}({row.size}): " + ", ".join(f"{n} {c}" for c, n in zip(COLUMNS, row.counts))]
+    lines = [
+        f"{row.compiler} {row.entry}({row.size}): "
+        + ", ".join(f"{n} {c}" for c, n in zip(COLUMNS, row.counts))
+    ]
     function = None
     for address in row.path:
         instruction = instructions.instruction_at(listing, address)
@@ -139,12 +183,21 @@ def show(library, row):
 
 def format_table(rows, compilers):
     head = [
-        "# Instructions on the hit path of each entry point, observed by ci/fast_path (columns: ci/gatekit/instructions.py).",
-        "# Only instructions of the library count. `ci/fast_path --check` compares, `ci/fast_path --update` rewrites.",
+        "# Instructions on the hit path of each entry point, observed by ci/fast_path "
+        "(columns: ci/gatekit/instructions.py).",
+        "# Only instructions of the library count. `ci/fast_path --check` compares, "
+        "`ci/fast_path --update` rewrites.",
     ]
     head += [f"# {name}: {compiler}" for name, compiler in compilers.items()]
-    head.append(f"{'compiler':<14s} {'entry':<14s} {'size':>5s} " + " ".join(f"{column:>8s}" for column in COLUMNS))
-    body = [f"{row.compiler:<14s} {row.entry:<14s} {row.size:>5d} " + " ".join(f"{n:>8d}" for n in row.counts) for row in rows]
+    head.append(
+        f"{'compiler':<14s} {'entry':<14s} {'size':>5s} "
+        + " ".join(f"{column:>8s}" for column in COLUMNS)
+    )
+    body = [
+        f"{row.compiler:<14s} {row.entry:<14s} {row.size:>5d} "
+        + " ".join(f"{n:>8d}" for n in row.counts)
+        for row in rows
+    ]
     return "\n".join(head + body) + "\n"
 
 
@@ -171,12 +224,16 @@ def broken_rules(rows):
         for column, limit in RULES[row.entry].items():
             value = row.counts[COLUMNS.index(column)]
             if value > limit:
-                found.append(f"{row.compiler} {row.entry}({row.size}): {value} {column}, the rule allows {limit}")
+                found.append(
+                    f"{row.compiler} {row.entry}({row.size}): {value} {column}, the rule "
+                    f"allows {limit}"
+                )
     return found
 
 
 def compare(golden, rows, compilers):
-    """(increases, decreases, missing) between the golden rows and the measured rows of the given compilers."""
+    """(increases, decreases, missing) between the golden rows and the measured rows of the given
+    compilers."""
     increases, decreases, missing = [], [], []
     measured = {row.key: row for row in rows}
     for key, row in measured.items():
@@ -189,5 +246,7 @@ def compare(golden, rows, compilers):
                 (increases if new > old else decreases).append(f"{name}: {column} {old} -> {new}")
     for key, row in golden.items():
         if row.compiler in compilers and key not in measured:
-            missing.append(f"{row.compiler} {row.entry}({row.size}): in the golden table, not measured")
+            missing.append(
+                f"{row.compiler} {row.entry}({row.size}): in the golden table, not measured"
+            )
     return increases, decreases, missing

@@ -68,13 +68,17 @@ class Step:
 
     def command(self, command, on_line=None, show=True, budget=None):
         """Exit status of a command, with every line shown and given to on_line."""
+
         def line(text):
             if show and text.strip():
                 self.say(text)
             if on_line:
                 on_line(text)
+
         deadline = min(self.deadline, time.monotonic() + budget) if budget else self.deadline
-        status = self.gate.runner.run(self, [str(word) for word in command], self.log, deadline, line)
+        status = self.gate.runner.run(
+            self, [str(word) for word in command], self.log, deadline, line
+        )
         if status is None and time.monotonic() >= self.deadline:
             raise Overrun
         return status
@@ -84,7 +88,15 @@ class Step:
         # The presets of another folder are found only by a cmake that runs in it.
         inside = [] if source == ROOT else ["env", "-C", source]
         configure = ["cmake", "--preset", preset, *options]
-        compile = ["cmake", "--build", f"build/{preset}", "-j", self.gate.runner.jobs, "--target", *targets]
+        compile = [
+            "cmake",
+            "--build",
+            f"build/{preset}",
+            "-j",
+            self.gate.runner.jobs,
+            "--target",
+            *targets,
+        ]
         for command in (configure, compile):
             lines = []
             if self.command([*inside, *command], lines.append, show=False) != 0:
@@ -94,7 +106,8 @@ class Step:
         return True
 
     def judged(self, command, marks, about="", on_line=None):
-        """Runs a measuring command; the lines that begin with a mark are the reasons to be red, said to be about something."""
+        """Runs a measuring command; the lines that begin with a mark are the reasons to be red,
+        said to be about something."""
         reasons, last = [], [""]
 
         def collect(text):
@@ -104,6 +117,7 @@ class Step:
             for mark in marks:
                 if text.startswith(mark):
                     reasons.append(about + text.removeprefix(mark).strip())
+
         status = self.command(command, collect, show=False)
         for reason in reasons:
             self.red(reason)
@@ -113,7 +127,8 @@ class Step:
 
 
 def library(preset, side="head"):
-    """Where the build step keeps a copy of a library, so that a build that runs beside the gate changes nothing it measures."""
+    """Where the build step keeps a copy of a library, so that a build that runs beside the gate
+    changes nothing it measures."""
     return FOLDER / "libraries" / side / preset / "libhakmem.so"
 
 
@@ -129,7 +144,9 @@ def step_build(gate, step):
     """Head's libraries, workloads and fuzz harnesses; base's libraries."""
     for preset in COMPILERS:
         step.say(f"building head, {preset}")
-        targets = ["hakmem"] + (["bench_workloads"] if preset == "release" and "wall" in gate.chosen else [])
+        targets = ["hakmem"] + (
+            ["bench_workloads"] if preset == "release" and "wall" in gate.chosen else []
+        )
         if not step.build(preset, targets):
             step.red(f"the head does not build with {preset}")
             continue
@@ -138,8 +155,12 @@ def step_build(gate, step):
         tree = base_of.extract(gate.base.commit, FOLDER / "base")
         for preset in COMPILERS:
             step.say(f"building base, {preset}")
-            if not step.build(preset, ["hakmem"], tree, ["-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"]):
-                step.red(f"the base does not build with {preset}; choose another commit with --base")
+            if not step.build(
+                preset, ["hakmem"], tree, ["-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"]
+            ):
+                step.red(
+                    f"the base does not build with {preset}; choose another commit with --base"
+                )
                 continue
             keep(tree / "build" / preset / "libhakmem.so", preset, "base")
             # The control of the wall clock: the base once more, under another name.
@@ -155,19 +176,44 @@ def step_tests(gate, step):
 
 
 def stress_programs(step, preset):
-    """(name, command, environment) of the stress tests whose first parameter is the number of seconds to run."""
-    listed = subprocess.run(["ctest", "--test-dir", str(ROOT / "build" / preset), "-L", "^stress$", "--show-only=json-v1"],
-                            capture_output=True, text=True, check=True).stdout
+    """(name, command, environment) of the stress tests whose first parameter is the number of
+    seconds to run."""
+    listed = subprocess.run(
+        [
+            "ctest",
+            "--test-dir",
+            str(ROOT / "build" / preset),
+            "-L",
+            "^stress$",
+            "--show-only=json-v1",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     chosen = {}
     for test in json.loads(listed)["tests"]:
         command = test.get("command", [])
-        if not command or not os.access(command[0], os.X_OK) or not Path(command[0]).is_relative_to(ROOT / "build" / preset):
+        if (
+            not command
+            or not os.access(command[0], os.X_OK)
+            or not Path(command[0]).is_relative_to(ROOT / "build" / preset)
+        ):
             continue
-        usage = subprocess.run([command[0], "usage"], capture_output=True, text=True, errors="replace", timeout=60)
-        if usage.returncode != 2 or not re.search(r"^usage: \S+ \[seconds=", usage.stderr, re.MULTILINE):
+        usage = subprocess.run(
+            [command[0], "usage"], capture_output=True, text=True, errors="replace", timeout=60
+        )
+        if usage.returncode != 2 or not re.search(
+            r"^usage: \S+ \[seconds=", usage.stderr, re.MULTILINE
+        ):
             continue
-        environment = next((p["value"] for p in test.get("properties", []) if p["name"] == "ENVIRONMENT"), [])
-        chosen[test["name"]] = ([command[0], str(STRESS_SECONDS), *command[2:]], [pair for pair in environment if "=" in pair])
+        environment = next(
+            (p["value"] for p in test.get("properties", []) if p["name"] == "ENVIRONMENT"), []
+        )
+        chosen[test["name"]] = (
+            [command[0], str(STRESS_SECONDS), *command[2:]],
+            [pair for pair in environment if "=" in pair],
+        )
     return chosen
 
 
@@ -185,16 +231,22 @@ def step_stress(gate, step):
         for name, (command, environment) in programs.items():
             step.say(f"{preset} {name}: {STRESS_SECONDS} s")
             began = time.monotonic()
-            status = step.command(["env", *environment, *command], show=False, budget=STRESS_SECONDS * 4)
+            status = step.command(
+                ["env", *environment, *command], show=False, budget=STRESS_SECONDS * 4
+            )
             ran += 1
             if status != 0:
                 how = "did not end" if status is None else f"ended with status {status}"
-                step.red(f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env {' '.join(environment)} {' '.join(command)}")
+                step.red(
+                    f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env "
+                    f"{' '.join(environment)} {' '.join(command)}"
+                )
     step.outcome.summary = f"{ran} runs of {STRESS_SECONDS} s"
 
 
 def step_fuzz(gate, step):
-    """Each libFuzzer target for a minute, two at a time; what it finds is kept in build/gate/fuzz."""
+    """Each libFuzzer target for a minute, two at a time; what it finds is kept in
+    build/gate/fuzz."""
     found = FOLDER / "fuzz"
     shutil.rmtree(found, ignore_errors=True)
     step.say("building fuzz")
@@ -204,20 +256,35 @@ def step_fuzz(gate, step):
         last[0] = text or last[0]
         if "; again: " in text:
             step.red(text.removeprefix("campaign: "))
-    status = step.command(["ci/campaign", "--each", FUZZ_SECONDS, "--jobs", max(2, gate.runner.jobs), "--folder", found,
-                           "--regressions", found / "regressions"], line)
+
+    status = step.command(
+        [
+            "ci/campaign",
+            "--each",
+            FUZZ_SECONDS,
+            "--jobs",
+            max(2, gate.runner.jobs),
+            "--folder",
+            found,
+            "--regressions",
+            found / "regressions",
+        ],
+        line,
+    )
     if status != 0 and not step.outcome.reasons:
         step.red(f"ci/campaign ended with status {status}: {last[0]}")
     step.outcome.summary = last[0].removeprefix("campaign: ")
 
 
 def step_coverage(gate, step):
-    """Lines and branches of the allocator that the property suites and the fuzz corpora run: 95 and 90 %, the rest named in ci/coverage.missed."""
+    """Lines and branches of the allocator that the property suites and the fuzz corpora run: 95 and
+    90 %, the rest named in ci/coverage.missed."""
     totals = []
 
     def line(text):
         if "; the limit is" in text:
             totals.append(text.removeprefix("coverage: ").split(" ran;")[0].strip())
+
     step.judged(["ci/coverage", "--jobs", gate.runner.jobs], ("coverage: red:",), on_line=line)
     step.outcome.summary = ", ".join(totals)
 
@@ -230,29 +297,52 @@ def step_engines(gate, step):
         last[0] = text or last[0]
         if text.startswith("engines: "):
             tried.append(text)
-    if step.command(["ci/engines", "--seconds", ENGINE_SECONDS, "--jobs", gate.runner.jobs], line, show=False) != 0:
+
+    if (
+        step.command(
+            ["ci/engines", "--seconds", ENGINE_SECONDS, "--jobs", gate.runner.jobs],
+            line,
+            show=False,
+        )
+        != 0
+    ):
         step.red(last[0])
     step.outcome.summary = f"{len(tried)} targets"
 
 
 def step_explorer(gate, step):
-    """Fresh seeds: the explorer's reduced search against the naive one, and five threads in the allocator at random."""
+    """Fresh seeds: the explorer's reduced search against the naive one, and five threads in the
+    allocator at random."""
     step.say("building the explorer's fuzzer and the protocols")
     if not step.build("dev", ["explorer_reduction_fuzz", "protocols"]):
         return step.red("the explorer does not build")
     seed = secrets.randbelow(10**9)
     folder = ROOT / "build/dev/props/explorer"
-    for command in ([folder / "tests/explorer_reduction_fuzz", "--seed", seed, "--programs", EXPLORER_PROGRAMS],
-                    [folder / "protocols/protocols", "--scenario", "portfolio.", "--seed", seed, "--executions", EXPLORER_EXECUTIONS]):
+    for command in (
+        [folder / "tests/explorer_reduction_fuzz", "--seed", seed, "--programs", EXPLORER_PROGRAMS],
+        [
+            folder / "protocols/protocols",
+            "--scenario",
+            "portfolio.",
+            "--seed",
+            seed,
+            "--executions",
+            EXPLORER_EXECUTIONS,
+        ],
+    ):
         last = [""]
         status = step.command(command, lambda text: last.__setitem__(0, text or last[0]))
         if status != 0:
             step.red(f"{last[0]}; again: {' '.join(map(str, command))}")
-    step.outcome.summary = f"{EXPLORER_PROGRAMS} programs and {EXPLORER_EXECUTIONS} executions of each portfolio from seed {seed}"
+    step.outcome.summary = (
+        f"{EXPLORER_PROGRAMS} programs and {EXPLORER_EXECUTIONS} executions of each portfolio "
+        f"from seed {seed}"
+    )
 
 
 def step_mutants(gate, step):
-    """Seeded defects in a copy of the tree, each of which its test must see: those that ci/test leaves out."""
+    """Seeded defects in a copy of the tree, each of which its test must see: those that ci/test
+    leaves out."""
     reasons, last = [], [""]
 
     def line(text):
@@ -261,7 +351,10 @@ def step_mutants(gate, step):
             reasons.append(text.removeprefix("mutants: red:").strip())
         elif text.startswith("["):
             step.say(text)
-    status = step.command(["ci/mutants/run", "--rest", "--jobs", gate.runner.jobs], line, show=False)
+
+    status = step.command(
+        ["ci/mutants/run", "--rest", "--jobs", gate.runner.jobs], line, show=False
+    )
     for reason in reasons:
         step.red(reason)
     if status != 0 and not reasons:
@@ -272,17 +365,38 @@ def step_mutants(gate, step):
 def step_fast_path(gate, step):
     """The golden table of hit paths, for both compilers."""
     libraries = [word for preset in COMPILERS for word in ("--lib", f"{preset}={library(preset)}")]
-    step.judged(["ci/fast_path", "--check", *libraries], ("fast_path: increase:", "fast_path: missing:", "fast_path: rule broken:"))
-    if gate.base and base_of.git("diff", "--quiet", gate.base.commit, "--", "ci/fast_path.golden") is None:
-        step.outcome.notes.append(f"ci/fast_path.golden differs from base's: git diff {gate.base.commit[:12]} -- ci/fast_path.golden")
+    step.judged(
+        ["ci/fast_path", "--check", *libraries],
+        ("fast_path: increase:", "fast_path: missing:", "fast_path: rule broken:"),
+    )
+    if (
+        gate.base
+        and base_of.git("diff", "--quiet", gate.base.commit, "--", "ci/fast_path.golden") is None
+    ):
+        step.outcome.notes.append(
+            f"ci/fast_path.golden differs from base's: git diff {gate.base.commit[:12]} -- "
+            "ci/fast_path.golden"
+        )
 
 
 def step_traces(gate, step, program, kind, allowed=()):
     for preset in COMPILERS:
         figures = FOLDER / f"{kind}.{preset}.json"
         compared = ["--base", library(preset, "base"), *allowed] if gate.base else []
-        step.judged([program, "--lib", library(preset), *compared, "--json", figures, "--folder", FOLDER / "tools"],
-                    ("traces: red:", "syscalls: red:"), f"{preset} ")
+        step.judged(
+            [
+                program,
+                "--lib",
+                library(preset),
+                *compared,
+                "--json",
+                figures,
+                "--folder",
+                FOLDER / "tools",
+            ],
+            ("traces: red:", "syscalls: red:"),
+            f"{preset} ",
+        )
         if figures.exists():
             gate.record.setdefault(kind, {})[preset] = json.loads(figures.read_text())
         step.say(f"{preset}: {len(gate.record.get(kind, {}).get(preset, {}))} traces measured")
@@ -295,16 +409,28 @@ def step_callgrind(gate, step):
 
 
 def step_syscalls(gate, step):
-    """System calls of the fixed traces by kind: none more, but those that ci/syscalls.allowed names and base's does not."""
+    """System calls of the fixed traces by kind: none more, but those that ci/syscalls.allowed names
+    and base's does not."""
     allowed = {}
     if gate.base:
         at_base = base_of.git("show", f"{gate.base.commit}:ci/syscalls.allowed") or ""
         try:
-            allowed = traces.allowed_system_calls((ROOT / "ci/syscalls.allowed").read_text(), at_base)
+            allowed = traces.allowed_system_calls(
+                (ROOT / "ci/syscalls.allowed").read_text(), at_base
+            )
         except (OSError, ValueError) as error:
             return step.red(str(error))
-    step_traces(gate, step, "ci/syscalls", "syscalls", [f"--allow={kind}={number}" for kind, number in allowed.items()])
-    step.outcome.notes += [f"ci/syscalls.allowed: {number} more of {kind} in each trace" for kind, number in allowed.items()]
+    step_traces(
+        gate,
+        step,
+        "ci/syscalls",
+        "syscalls",
+        [f"--allow={kind}={number}" for kind, number in allowed.items()],
+    )
+    step.outcome.notes += [
+        f"ci/syscalls.allowed: {number} more of {kind} in each trace"
+        for kind, number in allowed.items()
+    ]
 
 
 def step_wall(gate, step):
@@ -314,12 +440,35 @@ def step_wall(gate, step):
         step.outcome.summary = "no base to compare with"
         return
     from . import wall
+
     figures = FOLDER / "wall.json"
     figures.unlink(missing_ok=True)
-    libraries = [word for side in ("base", "twin", "head") for word in ("--lib", f"{side}={library('release', side)}")]
-    # Interrupted in time, bench/compare reports the complete rounds; too few of them conclude nothing.
-    command = ["timeout", "--preserve-status", "-s", "INT", step.budget - 60, "bench/compare", "--allocators", "base,twin,head", "--subject",
-               "head", "--pairs", WALL_ROUNDS, "--json", figures, *libraries, "--programs", ROOT / "build/release/bench/bench_workloads"]
+    libraries = [
+        word
+        for side in ("base", "twin", "head")
+        for word in ("--lib", f"{side}={library('release', side)}")
+    ]
+    # Interrupted in time, bench/compare reports the complete rounds; too few of them conclude
+    # nothing.
+    command = [
+        "timeout",
+        "--preserve-status",
+        "-s",
+        "INT",
+        step.budget - 60,
+        "bench/compare",
+        "--allocators",
+        "base,twin,head",
+        "--subject",
+        "head",
+        "--pairs",
+        WALL_ROUNDS,
+        "--json",
+        figures,
+        *libraries,
+        "--programs",
+        ROOT / "build/release/bench/bench_workloads",
+    ]
     failures = []
 
     def line(text):
@@ -327,20 +476,27 @@ def step_wall(gate, step):
             step.say(text)
         elif text.startswith("bench/compare:"):
             failures.append(text)
+
     status = step.command(command, line, show=False)
     if status not in (0, 130) or not figures.exists():
-        return step.red(f"bench/compare ended with status {status}{': ' if failures else ''}{'; '.join(failures)}")
+        return step.red(
+            "bench/compare ended with status "
+            f"{status}{': ' if failures else ''}{'; '.join(failures)}"
+        )
     lines, reasons, notes = wall.report(figures)
     for line in lines:
         step.say(line)
     step.outcome.notes += notes
     for reason in reasons:
         step.red(reason)
-    step.outcome.summary = f"{len(lines) - 1} workloads{', interrupted to stay within the budget' if status else ''}"
+    step.outcome.summary = (
+        f"{len(lines) - 1} workloads{', interrupted to stay within the budget' if status else ''}"
+    )
 
 
-# name, seconds, whether its limit is hard (the others are red only on a significant and large change), function.
-# The seconds add up to at most eighty minutes; on a machine that is slower just then each step has more (Runner.slowness).
+# name, seconds, whether its limit is hard (the others are red only on a significant and large
+# change), function. The seconds add up to at most eighty minutes; on a machine that is slower just
+# then each step has more (Runner.slowness).
 STEPS = (
     ("build", 150, True, step_build),
     ("fast_path", 60, True, step_fast_path),
@@ -386,7 +542,9 @@ class Gate:
             if name not in self.chosen:
                 continue
             if not self.built and name in ("fast_path", "callgrind", "syscalls", "wall"):
-                self.outcomes.append(Outcome(name, budget, hard, skipped=True, summary="the build failed"))
+                self.outcomes.append(
+                    Outcome(name, budget, hard, skipped=True, summary="the build failed")
+                )
                 continue
             self.run_step(name, budget, hard, function)
         return self.outcomes

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Checks docs/museum.md: every bug from B01 to B59 has one row and at least one test, and every test and mutant that it names exists.
+"""Checks docs/museum.md: every bug from B01 to B59 has one row and at least one test, and every
+test and mutant that it names exists.
 
-  museum.py BUILD [--ctest PROGRAM]    BUILD: a configured build tree, which ctest asks for its tests
+  museum.py BUILD [--ctest PROGRAM]    BUILD: a configured build tree, which ctest asks for its
+  tests
   museum.py --self-test                each of these mistakes is seen
 """
 
@@ -35,8 +37,16 @@ def wrong_in(text, tests, mutants):
         seen.append(bug)
         if not TOKEN.findall(caught):
             wrong.append(f"{bug}: no test")
-        wrong += [f"{bug}: {problem}" for name in TOKEN.findall(caught) if (problem := problem_of(name, tests))]
-        wrong += [f"{bug}: no mutant or canary is called {name}" for name in TOKEN.findall(mutant) if name not in mutants | tests]
+        wrong += [
+            f"{bug}: {problem}"
+            for name in TOKEN.findall(caught)
+            if (problem := problem_of(name, tests))
+        ]
+        wrong += [
+            f"{bug}: no mutant or canary is called {name}"
+            for name in TOKEN.findall(mutant)
+            if name not in mutants | tests
+        ]
     if seen != BUGS:
         odd = sorted(set(seen) ^ set(BUGS)) or [a for a, b in zip(seen, BUGS) if a != b]
         wrong.append(f"the rows are not B01 to B59, once each and in order: {', '.join(odd[:5])}")
@@ -54,7 +64,9 @@ def problem_of(name, tests):
 
 
 def tests_of(build, ctest):
-    out = subprocess.run([ctest, "--show-only=json-v1"], cwd=build, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [ctest, "--show-only=json-v1"], cwd=build, capture_output=True, text=True, check=True
+    ).stdout
     return {test["name"] for test in json.loads(out)["tests"]}
 
 
@@ -62,7 +74,9 @@ def known_mutants():
     source = (ROOT / "props/explorer/protocols/mutants/list.py").read_text()
     names = set(re.findall(r'^    mutant\("([^"]+)"', source, re.MULTILINE))
     patches = ROOT / "ci" / "mutants" / "patches"
-    return names | {path.relative_to(patches).with_suffix("").as_posix() for path in patches.rglob("*.patch")}
+    return names | {
+        path.relative_to(patches).with_suffix("").as_posix() for path in patches.rglob("*.patch")
+    }
 
 
 def self_test():
@@ -73,7 +87,9 @@ def self_test():
         "no test": good.replace("`a.b`", "", 1),
         "ctest knows no test a.c": good.replace("a.b", "a.c", 1),
         "there is no file nowhere.cpp": good.replace("a.b", "nowhere.cpp: case", 1),
-        "docs/museum.md has no such_case_": good.replace("a.b", "docs/museum.md: such_" + "case_", 1),
+        "docs/museum.md has no such_case_": good.replace(
+            "a.b", "docs/museum.md: such_" + "case_", 1
+        ),
         "no mutant or canary is called n": good.replace("`m`", "`n`", 1),
         "once each and in order": good.replace("B07", "B08", 1),
         "4 cells": good.replace(" y |", "", 1),
@@ -91,7 +107,9 @@ def main(build, *options):
     if build == "--self-test":
         return self_test()
     ctest = options[1] if options[:1] == ("--ctest",) else "ctest"
-    wrong = wrong_in((ROOT / "docs" / "museum.md").read_text(), tests_of(build, ctest), known_mutants())
+    wrong = wrong_in(
+        (ROOT / "docs" / "museum.md").read_text(), tests_of(build, ctest), known_mutants()
+    )
     for line in wrong:
         print(f"museum: {line}")
     print(f"museum: {len(BUGS)} bugs, {len(wrong)} findings")
