@@ -40,7 +40,9 @@ def pack(target, folder):
     given = {path.read_bytes() for path in (CORPUS / target).iterdir() if path.suffix != ".pack"}
     found = {path.read_bytes() for path in Path(folder).iterdir()} - given - {b""}
     grown = CORPUS / target / "grown.pack"
-    grown.write_text("".join(data.hex() + "\n" for data in sorted(found, key=lambda data: (len(data), data))))
+    grown.write_text(
+        "".join(data.hex() + "\n" for data in sorted(found, key=lambda data: (len(data), data)))
+    )
     if not found:
         grown.unlink()
     return len(found)

@@ -55,18 +55,46 @@ class CoverageTest(unittest.TestCase):
         (cls.root / "src/mem").mkdir(parents=True)
         (cls.root / "src/mem/small.hpp").write_text(HEADER)
         (cls.root / "main.cpp").write_text(MAIN)
-        run = lambda *command: subprocess.run(command, cwd=cls.root, check=True, capture_output=True, text=True).stdout  # noqa: E731
-        run("clang++-19", "-std=c++20", "-O0", "-fprofile-instr-generate", "-fcoverage-mapping", "-I.", "main.cpp", "-o", "program")
+        run = lambda *command: subprocess.run(
+            command, cwd=cls.root, check=True, capture_output=True, text=True
+        ).stdout  # noqa: E731
+        run(
+            "clang++-19",
+            "-std=c++20",
+            "-O0",
+            "-fprofile-instr-generate",
+            "-fcoverage-mapping",
+            "-I.",
+            "main.cpp",
+            "-o",
+            "program",
+        )
         run("env", "LLVM_PROFILE_FILE=one.profraw", "./program")
         run("llvm-profdata-19", "merge", "one.profraw", "-o", "all.profdata")
-        cls.export = json.loads(run("llvm-cov-19", "export", "-skip-expansions", "-instr-profile=all.profdata", "./program"))
+        cls.export = json.loads(
+            run(
+                "llvm-cov-19",
+                "export",
+                "-skip-expansions",
+                "-instr-profile=all.profdata",
+                "./program",
+            )
+        )
 
     def setUp(self):
         loader = importlib.machinery.SourceFileLoader("coverage_tool", str(SOURCE))
-        self.tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("coverage_tool", loader))
+        self.tool = importlib.util.module_from_spec(
+            importlib.util.spec_from_loader("coverage_tool", loader)
+        )
         loader.exec_module(self.tool)
-        self.tool.ROOT, self.tool.BUILD, self.tool.MISSED = self.root, self.root / "build/coverage", self.root / "missed"
-        self.lines, self.branches = defaultdict(lambda: defaultdict(bool)), defaultdict(lambda: defaultdict(lambda: [False, False]))
+        self.tool.ROOT, self.tool.BUILD, self.tool.MISSED = (
+            self.root,
+            self.root / "build/coverage",
+            self.root / "missed",
+        )
+        self.lines, self.branches = defaultdict(lambda: defaultdict(bool)), defaultdict(
+            lambda: defaultdict(lambda: [False, False])
+        )
         for function in self.export["data"][0]["functions"]:
             self.tool.add(function, self.lines, self.branches)
 
@@ -92,8 +120,18 @@ sometimes false src/mem/small.hpp | N == 2 | constant
         self.assertEqual(set(self.lines), {"src/mem/small.hpp"}, "only the folders that count")
         ran = {line for line, did in lines.items() if did}
         self.assertLessEqual({2, 4, 6, 11, 17}, ran, "either instance's half of `if constexpr`")
-        self.assertEqual({line for line, did in lines.items() if not did and self.tool.is_code(HEADER.splitlines()[line - 1])}, {14, 19, 20})
-        by_text = {self.tool.condition_at(HEADER.splitlines(), where): sides for where, sides in branches.items()}
+        self.assertEqual(
+            {
+                line
+                for line, did in lines.items()
+                if not did and self.tool.is_code(HEADER.splitlines()[line - 1])
+            },
+            {14, 19, 20},
+        )
+        by_text = {
+            self.tool.condition_at(HEADER.splitlines(), where): sides
+            for where, sides in branches.items()
+        }
         self.assertEqual(by_text["x < 0"], [True, True], "true in one instance, false in the other")
         self.assertEqual(by_text["x > 100"], [False, True])
         self.assertNotIn("N > 0", by_text, "what is constant where it was reached is no branch")
@@ -113,12 +151,19 @@ sometimes false src/mem/small.hpp | N == 2 | constant
         status, text = self.judge(self.ALL + "never line src/mem/small.hpp | return 1; | a lie\n")
         self.assertEqual(status, 1)
         self.assertNotIn("lists what runs", before)
-        self.assertIn("missed lists what runs, or is not there: line src/mem/small.hpp | return 1;", text)
-        self.assertNotIn("lists", self.judge(self.ALL + "sometimes line src/mem/small.hpp | return 1; | a race\n")[1])
+        self.assertIn(
+            "missed lists what runs, or is not there: line src/mem/small.hpp | return 1;", text
+        )
+        self.assertNotIn(
+            "lists",
+            self.judge(self.ALL + "sometimes line src/mem/small.hpp | return 1; | a race\n")[1],
+        )
 
     def test_limits(self):
         lines = self.lines["src/mem/small.hpp"]
-        code = [did for line, did in lines.items() if self.tool.is_code(HEADER.splitlines()[line - 1])]
+        code = [
+            did for line, did in lines.items() if self.tool.is_code(HEADER.splitlines()[line - 1])
+        ]
         share = 100 * sum(code) / len(code)
         self.assertNotIn("lines ran, less", self.judge(self.ALL, lines=share - 0.01)[1])
         self.assertIn("lines ran, less", self.judge(self.ALL, lines=share + 0.01)[1])
