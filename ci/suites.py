@@ -8,15 +8,18 @@ import os
 import re
 import selectors
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 import tomllib
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+import children  # noqa: E402
+from children import finish  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1800  # seconds for all suites together, on a machine that is as fast as this:
@@ -37,11 +40,6 @@ NINJA_LINE = re.compile(r"\[\d+/\d+\] ")
 
 class Trouble(Exception):
     """Something that makes a run impossible; its text is all that is printed."""
-
-
-class Interrupted(Exception):
-    def __init__(self, number):
-        self.number = number
 
 
 @dataclass
@@ -90,70 +88,6 @@ def read_suites(path):
     return suites
 
 
-def session_members(session):
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_text()
-            except OSError:
-                continue
-            fields = stat[stat.rindex(")") + 2 :].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                yield int(entry)
-
-
-def end_session(process):
-    """Ends a child and all that it started: ctest gives its tests process groups of their own, but
-    not a session."""
-    for number, patience in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
-        deadline = time.monotonic() + patience
-        for pid in list(session_members(process.pid)):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
-        while time.monotonic() < deadline:
-            process.poll()
-            if not list(session_members(process.pid)):
-                return
-            time.sleep(0.05)
-
-
-begun, begun_lock = set(), threading.Lock()  # sessions of run_whole(), by all threads
-
-
-def run_whole(command, timeout=None, **options):
-    """subprocess.run, in a session of its own that ends with this call: whoever is interrupted
-    leaves no compiler and no test behind."""
-    with begun_lock:
-        process = subprocess.Popen(command, start_new_session=True, **options)
-        begun.add(process)
-    try:
-        out, errors = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(command, process.returncode, out, errors)
-    finally:
-        end_session(process)
-        process.wait()
-        with begun_lock:
-            begun.discard(process)
-
-
-def end_all():
-    """For who is interrupted while other threads run commands."""
-    for process in list(begun):
-        end_session(process)
-
-
-def end_by(*numbers):
-    """Signals that raise Interrupted from now on."""
-
-    def interrupt(number, _):
-        raise Interrupted(number)
-
-    for number in numbers:
-        signal.signal(number, interrupt)
-
-
 def write_list(lines):
     """For --list: who reads it may stop early, as head does, and the disk may be full."""
     try:
@@ -167,21 +101,11 @@ def write_list(lines):
             raise OSError(error.errno, error.strerror, "standard output") from None
 
 
-def finish(futures):
-    """Waits until all are done. With a limit, again and again: the kernel may hand a signal to any
-    thread (to one that just lets signals in again behind fork, for instance), and Python's handler,
-    which only the main thread runs, does not wake it from a wait without end.
-    """
-    while wait(futures, timeout=0.2).not_done:
-        pass
-
-
 class Runner:
     def __init__(self, jobs, logs):
         self.jobs = jobs
         self.logs = logs
         self.console = Console()
-        self.interrupted_by = 0
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -189,25 +113,15 @@ class Runner:
         }
         self.environment["LC_ALL"] = "C"
 
-    def note_interrupt(self, number, _):
-        """A signal handler. It raises nothing, because between fork and the return of Popen nobody
-        knows the child to be ended."""
-        self.interrupted_by = number
-
-    def stop_if_interrupted(self):
-        if self.interrupted_by:
-            raise Interrupted(self.interrupted_by)
-
     def run(self, suite, command, log, deadline, on_line, running=lambda: ""):
         """Runs one command, gives each line of its output to the log and to on_line. Returns the
         exit status, None on overrun."""
         log.write("$ " + " ".join(command) + "\n")
         try:
-            process = subprocess.Popen(
+            process = children.start(
                 command,
                 cwd=ROOT,
                 env=self.environment,
-                start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -225,7 +139,7 @@ class Runner:
                     if left <= 0:
                         return None
                     ready = selector.select(min(left, 0.2))
-                    self.stop_if_interrupted()
+                    children.look()
                     if ready:
                         data = os.read(process.stdout.fileno(), 65536)
                         if not data:
@@ -241,37 +155,29 @@ class Runner:
                 log.write(pending.decode("utf-8", "replace") + "\n")
                 on_line(pending.decode("utf-8", "replace"))
             while process.poll() is None:
-                self.stop_if_interrupted()
+                children.look()
                 if time.monotonic() > deadline:
                     return None
                 time.sleep(0.01)
-            self.stop_if_interrupted()
+            children.look()
             return process.returncode
         finally:
-            end_session(process)
-            process.stdout.close()
+            children.end(process)
             log.flush()
 
     def slowness(self, name):
         """By how much the machine is slower just now than that of the budgets, at least 1. What is
         slow because the machine is does not fail: a budget shall find suites that grew."""
         begin = time.monotonic()
-        compilers = [
-            subprocess.Popen(
-                PROBE,
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            for _ in range(self.jobs)
-        ]
-        for compiler in compilers:
-            if compiler.wait() != 0:
-                raise Trouble(f"`{' '.join(PROBE)}` failed")
-        self.stop_if_interrupted()
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            compilers = [
+                pool.submit(children.run, PROBE, cwd=ROOT, env=self.environment, **quiet)
+                for _ in range(self.jobs)
+            ]
+            finish(compilers)
+        if any(compiler.result().returncode for compiler in compilers):
+            raise Trouble(f"`{' '.join(PROBE)}` failed")
         slower = min((time.monotonic() - begin) / PROBE_SECONDS, STRETCH_MAX)
         if slower <= 1:
             return 1.0
@@ -505,8 +411,6 @@ def main():
         raise Trouble("another ci/test is running in this tree") from None
 
     runner = Runner(arguments.jobs, arguments.logs)
-    signal.signal(signal.SIGINT, runner.note_interrupt)
-    signal.signal(signal.SIGTERM, runner.note_interrupt)
     outcomes = []
     for suite in suites:
         outcomes.append(runner.suite(suite))
@@ -515,16 +419,12 @@ def main():
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(children.command(main))
     except Trouble as trouble:
         print(f"ci/test: {trouble}", file=sys.stderr)
         sys.exit(2)
-    except Interrupted as interrupted:
-        print(
-            f"\nci/test: interrupted by {signal.Signals(interrupted.number).name}; everything "
-            "it started was ended",
-            file=sys.stderr,
-        )
+    except children.Interrupted as interrupted:
+        print(f"\nci/test: {interrupted}; everything it started was ended", file=sys.stderr)
         sys.exit(128 + interrupted.number)
     except OSError as error:
         if error.errno not in UNWRITABLE:

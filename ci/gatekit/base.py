@@ -1,9 +1,10 @@
 """Which commit the change is compared with, and its library."""
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+import children
 
 from .stepping import ROOT
 
@@ -20,7 +21,7 @@ class Base:
 
 def git(*arguments, root=ROOT):
     """Output of a git command, or None where it fails."""
-    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    result = children.captured(["git", *arguments], cwd=root)
     return result.stdout.strip() if result.returncode == 0 else None
 
 
@@ -96,11 +97,10 @@ def extract(commit, folder):
         return target
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    archive = subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE)
-    subprocess.run(["tar", "-x", "-C", str(target)], stdin=archive.stdout, check=True)
-    archive.stdout.close()
-    if archive.wait():
-        raise subprocess.CalledProcessError(archive.returncode, "git archive")
+    packed = target.with_suffix(".tar")
+    children.run(["git", "archive", "-o", packed, commit], check=True, cwd=ROOT)
+    children.run(["tar", "-x", "-C", target, "-f", packed], check=True)
+    packed.unlink()
     complete.touch()
     return target
 
@@ -108,28 +108,17 @@ def extract(commit, folder):
 def working_copy(folder):
     """The sources of the library as they are in the working copy, copied to a folder."""
     folder = Path(folder)
-    listed = subprocess.run(
-        [
-            "git",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--",
-            "CMakeLists.txt",
-            "CMakePresets.json",
-            "LICENSE",
-            "cmake",
-            "include",
-            "sanitizers",
-            "src",
-        ],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    parts = (
+        "CMakeLists.txt",
+        "CMakePresets.json",
+        "LICENSE",
+        "cmake",
+        "include",
+        "sanitizers",
+        "src",
+    )
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *parts]
+    listed = children.captured(command, check=True, cwd=ROOT).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

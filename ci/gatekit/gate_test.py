@@ -4,6 +4,7 @@
 
 import contextlib
 import io
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "ci"))
 sys.dont_write_bytecode = True
 
+import children  # noqa: E402
 from gatekit import base, cli, instructions, selftest, steps, stepping, traces, wall  # noqa: E402
 
 
@@ -264,9 +266,9 @@ class CommandLine(unittest.TestCase):
 
     def test_interrupt(self):
         def interrupted(*_, **__):
-            raise KeyboardInterrupt
+            raise children.Interrupted(signal.SIGTERM)
 
-        self.assertEqual(self.end_of(interrupted), (130, "syscalls: interrupted\n"))
+        self.assertEqual(self.end_of(interrupted), (143, "syscalls: interrupted\n"))
 
 
 class Base(unittest.TestCase):

@@ -26,7 +26,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -36,9 +35,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "ci"))
 sys.dont_write_bytecode = True
 
+import children  # noqa: E402
 from gatekit import base as base_of  # noqa: E402
 from gatekit import selftest, steps  # noqa: E402
-from suites import UNWRITABLE, Interrupted, Trouble, write_list  # noqa: E402
+from suites import UNWRITABLE, Trouble, write_list  # noqa: E402
 
 NEEDED = {
     "cmake": "cmake",
@@ -153,12 +153,6 @@ def main(argv):
     except BlockingIOError:
         raise Trouble("another ci/gate is running in this tree") from None
 
-    def interrupt(number, _):
-        raise Interrupted(number)
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-
     if arguments.self_test:
         return selftest.run(arguments.preset or steps.COMPILERS, arguments.jobs)
     base, why = base_of.choose(arguments.base)
@@ -174,7 +168,7 @@ def main(argv):
 if __name__ == "__main__":
     os.chdir(ROOT)
     try:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(children.command(main, sys.argv[1:]))
     except (Trouble, base_of.NoSuchCommit) as trouble:
         print(f"gate: {trouble}", file=sys.stderr)
         sys.exit(2)
@@ -186,10 +180,6 @@ if __name__ == "__main__":
             raise
         print(f"gate: {error.filename or steps.FOLDER}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
-    except Interrupted as interrupted:
-        print(
-            f"\ngate: interrupted by {signal.Signals(interrupted.number).name}; everything it "
-            "started was ended",
-            file=sys.stderr,
-        )
+    except children.Interrupted as interrupted:
+        print(f"\ngate: {interrupted}; everything it started was ended", file=sys.stderr)
         sys.exit(128 + interrupted.number)

@@ -18,7 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from suites import finish
+import children
 
 from . import base as base_of
 from .stepping import ROOT
@@ -80,14 +80,7 @@ def build(folder, preset):
         ["cmake", "--preset", preset, "-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"],
         ["cmake", "--build", f"build/{preset}", "-j", "1", "--target", "hakmem"],
     ):
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_TIMEOUT,
-        )
+        done = children.captured(command, BUILD_TIMEOUT, cwd=folder, env=environment)
         if done.returncode:
             raise SelfTestFailed(
                 f"does not build with {preset}:\n{(done.stdout + done.stderr)[-2000:]}"
@@ -103,13 +96,8 @@ def prepare(name, patch, presets):
         # Without a ceiling git would take the enclosing repository for the one to patch, and skip
         # every file.
         environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(FOLDER))
-        done = subprocess.run(
-            ["git", "apply", "--whitespace=nowarn", str(patch)],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        apply = ["git", "apply", "--whitespace=nowarn", patch]
+        done = children.captured(apply, cwd=folder, env=environment)
         if done.returncode:
             raise SelfTestFailed(f"does not apply: {done.stderr.strip()}")
     return {preset: build(folder, preset) for preset in presets}
@@ -150,9 +138,7 @@ def measure(tool, preset, library, control, subjects):
             *subjects,
         ],
     }[tool]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=MEASURE_TIMEOUT
-    )
+    done = children.captured(command, MEASURE_TIMEOUT, cwd=ROOT)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -219,19 +205,17 @@ def run(presets, jobs):
             )
             for name, patch in sources.items()
         }
-        finish(builds.values())
+        children.finish(builds.values())
         built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
         for preset in presets:
             # The control's own table is the golden one, so that the self-test judges the gate and
             # not the committed table.
-            table = subprocess.run(
-                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", str(TOOLS)],
+            table = children.captured(
+                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", TOOLS],
+                MEASURE_TIMEOUT,
                 cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=MEASURE_TIMEOUT,
             ).stdout
             (FOLDER / f"control.{preset}.golden").write_text(
                 "".join(

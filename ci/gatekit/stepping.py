@@ -1,10 +1,11 @@
 """Hit paths of the entry points, observed by ci/fast_path_step.c, as rows of counts."""
 
 import os
-import subprocess
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+
+import children
 
 from . import instructions
 from .instructions import COLUMNS
@@ -78,7 +79,7 @@ def build_driver(folder):
     source = ROOT / "ci" / "fast_path_step.c"
     if not driver.exists() or driver.stat().st_mtime < source.stat().st_mtime:
         partial = folder / f"fast_path_step.{os.getpid()}"
-        subprocess.run(
+        children.run(
             [
                 "gcc",
                 "-std=c11",
@@ -105,7 +106,7 @@ def observe(library, folder, **more):
     library = Path(library).resolve()
     driver = build_driver(folder)
     output = Path(folder) / f"steps.{os.getpid()}"
-    subprocess.run(
+    children.run(
         [str(driver), str(output)], check=True, env=environment(library, **more), timeout=240
     )
     lines = output.read_text().splitlines()

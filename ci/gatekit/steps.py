@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from . import base as base_of, traces
 from .stepping import ROOT
 
 sys.path.insert(0, str(ROOT / "ci"))
+import children  # noqa: E402
 from suites import Runner  # noqa: E402
 
 FOLDER = ROOT / "build" / "gate"
@@ -178,31 +178,19 @@ def step_tests(gate, step):
 def stress_programs(step, preset):
     """(name, command, environment) of the stress tests whose first parameter is the number of
     seconds to run."""
-    listed = subprocess.run(
-        [
-            "ctest",
-            "--test-dir",
-            str(ROOT / "build" / preset),
-            "-L",
-            "^stress$",
-            "--show-only=json-v1",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    tree = ROOT / "build" / preset
+    show = ["ctest", "--test-dir", tree, "-L", "^stress$", "--show-only=json-v1"]
+    listed = children.captured(show, check=True).stdout
     chosen = {}
     for test in json.loads(listed)["tests"]:
         command = test.get("command", [])
         if (
             not command
             or not os.access(command[0], os.X_OK)
-            or not Path(command[0]).is_relative_to(ROOT / "build" / preset)
+            or not Path(command[0]).is_relative_to(tree)
         ):
             continue
-        usage = subprocess.run(
-            [command[0], "usage"], capture_output=True, text=True, errors="replace", timeout=60
-        )
+        usage = children.captured([command[0], "usage"], 60, errors="replace")
         if usage.returncode != 2 or not re.search(
             r"^usage: \S+ \[seconds=", usage.stderr, re.MULTILINE
         ):
