@@ -4,6 +4,7 @@ ci/test."""
 import argparse
 import errno
 import fcntl
+import json
 import os
 import re
 import selectors
@@ -59,6 +60,7 @@ class Outcome:
     seconds: float = 0.0
     passed: int = 0
     failures: list = field(default_factory=list)
+    overruns: int = 0  # how many of the failures are budgets that were spent
     tests: list = field(default_factory=list)  # (seconds, name)
 
 
@@ -220,6 +222,7 @@ class Runner:
         for command in steps:
             status = self.run(suite, command, log, deadline, show)
             if status is None:
+                outcome.overruns += 1
                 outcome.failures.append(f"build: the budget of {suite.budget} s was spent")
                 return False
             if status != 0:
@@ -275,6 +278,7 @@ class Runner:
         ]
         status = self.run(suite, command, log, deadline, show, names)
         if status is None:
+            outcome.overruns += 1
             outcome.failures.append(f"the budget of {suite.budget} s was spent; {names()}")
         elif status != 0 and len(outcome.failures) == failed_before:
             outcome.failures.append(f"`{' '.join(command)}` failed with status {status}")
@@ -297,6 +301,7 @@ class Runner:
                 if status == 0:
                     outcome.passed += 1
                 else:
+                    outcome.overruns += status is None
                     what = "spent its budget" if status is None else f"failed with status {status}"
                     outcome.failures.append(f"`{' '.join(suite.command)}` {what}")
             elif self.build(suite, outcome, log, deadline):
@@ -326,6 +331,21 @@ def check_machine(suites, logs):
         raise Trouble(
             f"only {free >> 20} MiB are free in {logs}, {FREE_BYTES >> 20} MiB are needed"
         )
+
+
+def write_result(path, outcomes):
+    """For ci/gate and the workflow, which must tell a failed test from a budget that was spent."""
+    suites = {
+        outcome.suite.name: {
+            "seconds": round(outcome.seconds, 1),
+            "budget": outcome.suite.budget,
+            "passed": outcome.passed,
+            "failures": outcome.failures,
+            "overruns": outcome.overruns,
+        }
+        for outcome in outcomes
+    }
+    path.write_text(json.dumps(suites, indent=1) + "\n")
 
 
 def summary(outcomes):
@@ -414,6 +434,7 @@ def main():
     outcomes = []
     for suite in suites:
         outcomes.append(runner.suite(suite))
+    write_result(arguments.logs / "result.json", outcomes)
     return summary(outcomes)
 
 

@@ -29,11 +29,13 @@ def is_dirty(root=ROOT):
     return bool(git("status", "--porcelain", "--untracked-files=no", root=root))
 
 
-def main_branch_of_origin(root=ROOT):
+def main_branch(root=ROOT):
     for name in (
         git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", root=root),
         "origin/main",
         "origin/master",
+        "main",
+        "master",
     ):
         if name and git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", root=root):
             return name
@@ -41,42 +43,33 @@ def main_branch_of_origin(root=ROOT):
 
 
 def choose(reference, root=ROOT):
-    """(Base or None, why): the reference; else the merge base with origin's main branch; else the
-    last tag; else none.
+    """(Base or None, why): the reference; else the merge base with the main branch; on that branch
+    the commit before; where history is cut off, the last tag.
 
     A commit that is the head itself compares nothing, unless the working copy has changes.
     """
-    head = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", root=root)
+
+    def commit_of(name):
+        return git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", root=root)
+
     if reference is not None:
-        commit = (
-            None
-            if reference.startswith("-")
-            else git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", root=root)
-        )
+        commit = None if reference.startswith("-") else commit_of(reference)
         if not commit:
             raise NoSuchCommit(f"--base {reference}: no such commit in {root}")
         return Base(commit, f"base is {reference} ({commit[:12]})"), ""
+    head = commit_of("HEAD")
     if not head:
         return None, "this is no git repository, or it has no commit"
-    passed_over = []
-    branch = main_branch_of_origin(root)
-    if branch:
-        commit = git("merge-base", "HEAD", branch, root=root)
-        if commit and (commit != head or is_dirty(root)):
-            return Base(commit, f"base is the merge base with {branch} ({commit[:12]})"), ""
-        passed_over.append(
-            f"the merge base with {branch} is the head itself"
-            if commit
-            else f"nothing in common with {branch}"
-        )
-    else:
-        passed_over.append("there is no origin/main")
-    tag = git("describe", "--tags", "--abbrev=0", root=root)
-    commit = git("rev-parse", f"{tag}^{{commit}}", root=root) if tag else None
+    branch = main_branch(root)
+    commit = git("merge-base", "HEAD", branch, root=root) if branch else None
     if commit and (commit != head or is_dirty(root)):
-        return Base(commit, f"base is the last tag, {tag} ({commit[:12]}): {passed_over[0]}"), ""
-    passed_over.append(f"the last tag, {tag}, is the head itself" if tag else "there is no tag")
-    return None, " and ".join(passed_over)
+        return Base(commit, f"base is the merge base with {branch} ({commit[:12]})"), ""
+    if commit := commit_of("HEAD^1"):
+        return Base(commit, f"base is the previous commit ({commit[:12]})"), ""
+    for tag in (git("tag", "--sort=-creatordate", root=root) or "").split():
+        if (commit := commit_of(tag)) and commit != head:
+            return Base(commit, f"base is the last tag, {tag} ({commit[:12]})"), ""
+    return None, "the head is the first commit, and there is no tag of another"
 
 
 def has_library(commit, root=ROOT):

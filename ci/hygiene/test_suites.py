@@ -253,7 +253,7 @@ class Commands(unittest.TestCase):
                 )
             self.assertEqual(
                 (result.returncode, len(result.stderr.splitlines())),
-                (2, 1),
+                (3 if command.startswith("ci/gate") else 2, 1),
                 (command, result.stderr),
             )
             self.assertIn("No space left", result.stderr)
@@ -279,7 +279,7 @@ class Commands(unittest.TestCase):
             )
             self.assertEqual(
                 (result.returncode, "error: --" in result.stderr),
-                (2, True),
+                (3 if command.startswith("ci/gate") else 2, True),
                 (command, result.stderr),
             )
 
