@@ -4,15 +4,20 @@
 usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is preloaded; - for a program that is linked with it
        run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY CASE...
+       run.py clocks PROGRAM LIBRARY CLOCK CASE...     CLOCK is preloaded before and behind LIBRARY; - for a program that has both
 """
 import concurrent.futures
 import os
+import resource
 import struct
 import subprocess
 import sys
 
 PLACES = ("preinit", "constructor", "main", "atexit", "quick_exit", "destructor", "signal", "child", "worker_child", "storm")
 STORM_SIZES = (100, 300000)
+# Whoever reads the clock, and a delay that is over soon.
+CLOCK_CPU_SECONDS = 20
+CLOCK_OPTIONS = ("purge_delay=1ms", "purge_delay=1ms:mode=learning:verbose=0", "purge_delay=1ms:profile=4096")
 SIZES = (0, 1, 100, 5000, 40000, 300000, 3000000)
 
 
@@ -60,7 +65,7 @@ def thread_local_bytes(library):
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "replaced", "loader", "cxx_loader", "elder"):
+    if len(sys.argv) < 4 or sys.argv[1] not in ("first_op", "ends", "forks", "streams", "replaced", "loader", "cxx_loader", "elder", "clocks"):
         print(__doc__, file=sys.stderr)
         return 2
     family, program, library = sys.argv[1:4]
@@ -75,6 +80,12 @@ def main():
         commands = [([program, sys.argv[4]], preload)]
     elif family == "elder":
         commands = [([program, case], preload, "threshold=256K" if case == "limits" else None) for case in sys.argv[4:]]
+    elif family == "clocks":
+        clock = sys.argv[4]
+        orders = [preload] if clock == "-" else [f"{clock}:{preload}", f"{preload}:{clock}"]
+        commands = [([program, name], order, options) for name in sys.argv[5:] for order in orders for options in CLOCK_OPTIONS]
+        # Who spins on his own heap ends here, on a busy machine no sooner than on an idle one.
+        resource.setrlimit(resource.RLIMIT_CPU, (CLOCK_CPU_SECONDS, CLOCK_CPU_SECONDS))
     else:
         plugin = sys.argv[4]
         commands = [
@@ -88,7 +99,12 @@ def main():
         if size > 16:
             failures.append(f"the library asks for {size} bytes of static TLS; the budget is 16")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        failures += [wrong for wrong in pool.map(lambda c: run(*c), commands) if wrong]
+        for wrong in pool.map(lambda c: run(*c), commands):
+            failures += [wrong] if wrong else []
+            # Runs that hang take a while each.
+            if family == "clocks" and failures:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
     for failure in failures[:20]:
         print("FAIL " + failure, file=sys.stderr)
     print(f"{family}: {len(commands)} runs, {len(failures)} failures")
