@@ -36,7 +36,8 @@ def build_program(folder):
     built = []
     for source, target, flags in (("traces.c", "traces", []), ("fixed_clock.c", "fixed_clock.so", ["-shared", "-fPIC"])):
         path = folder / target
-        if not path.exists() or path.stat().st_mtime < (SOURCES / source).stat().st_mtime:
+        newest = max(file.stat().st_mtime for file in (SOURCES / source, ROOT / "stress" / "own_vdso.h"))
+        if not path.exists() or path.stat().st_mtime < newest:
             partial = folder / f"{target}.{os.getpid()}"
             subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-builtin", *flags,
                             str(SOURCES / source), "-o", str(partial)], check=True)

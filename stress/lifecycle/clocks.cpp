@@ -27,12 +27,12 @@ uint64_t purges() {
 
 // Many refills of every class, each 64th of which looks at the clock.
 void refills() {
-    for (uint32_t round = 0; round < 30; ++round) lifecycle::mixed_work(round, 4000);
+    for (uint32_t round = 0; round < 3; ++round) lifecycle::mixed_work(round, 3000);
 }
 
 // Runs of units and of superslabs: taken, resized in both directions, freed, and all given back.
 void large_blocks() {
-    for (uint32_t round = 0; round < 200; ++round) {
+    for (uint32_t round = 0; round < 10; ++round) {
         for (const uint32_t size : {70'000u, 300'000u, 1'500'000u, 5'000'000u, 40'000'000u}) {
             stress::Block b = stress::allocate(size, 1, round);
             void* const larger = subject::realloc(b.p, size + size / 2);
@@ -40,7 +40,7 @@ void large_blocks() {
             if (smaller == nullptr) stress::fail("realloc(%u) returned null", size);
             subject::free(smaller);
         }
-        if (round % 50 == 0) {
+        if (round % 5 == 0) {
             lifecycle::mixed_work(2, 500);
             malloc_trim(0);
         }
@@ -49,9 +49,9 @@ void large_blocks() {
 
 // Heaps that are born, given up, tended and adopted.
 void threads() {
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < 3; ++round) {
         std::vector<std::thread> all;
-        for (uint32_t t = 0; t < 4; ++t) all.emplace_back([t] { lifecycle::mixed_work(t, 2000); });
+        for (uint32_t t = 0; t < 4; ++t) all.emplace_back([t] { lifecycle::mixed_work(t, 1000); });
         for (std::thread& t : all) t.join();
     }
 }
@@ -61,12 +61,12 @@ void forks() {
     std::thread busy([&] {
         while (!stop.load(std::memory_order_relaxed)) lifecycle::mixed_work(1, 500);
     });
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 4; ++i) {
         const pid_t child = fork();
         if (child < 0) stress::fail("fork: %s", strerror(errno));
         if (child == 0) {
             alarm(20);
-            lifecycle::mixed_work(2, 2000);
+            lifecycle::mixed_work(2, 1000);
             malloc_trim(0);
             _exit(0);
         }
