@@ -6,13 +6,13 @@
 namespace hak {
 
 class ErrnoKeeper {
-public:
+  public:
     ErrnoKeeper() : saved_(errno) {}
     ~ErrnoKeeper() { errno = saved_; }
     ErrnoKeeper(const ErrnoKeeper&) = delete;
     ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
 
-private:
+  private:
     int saved_;
 };
 

@@ -16,7 +16,8 @@ namespace {
 // The clock of own_clock.c is the one that this process sees.
 void expect_own_clock() {
     timespec time{};
-    if (clock_gettime(CLOCK_MONOTONIC, &time) != 0 || time.tv_sec != 1000) stress::fail("the program's own clock is not in force");
+    if (clock_gettime(CLOCK_MONOTONIC, &time) != 0 || time.tv_sec != 1000)
+        stress::fail("the program's own clock is not in force");
 }
 
 uint64_t purges() {
@@ -73,7 +74,8 @@ void forks() {
         int status = 0;
         while (waitpid(child, &status, 0) < 0)
             if (errno != EINTR) stress::fail("waitpid: %s", strerror(errno));
-        if (status != 0) stress::fail("a child ended with status 0x%x", static_cast<unsigned>(status));
+        if (status != 0)
+            stress::fail("a child ended with status 0x%x", static_cast<unsigned>(status));
     }
     stop.store(true, std::memory_order_relaxed);
     busy.join();
@@ -82,7 +84,8 @@ void forks() {
 // What is free is purged when purge_delay is over (run.py sets one of a millisecond), by the
 // system's time. Where that does not happen the alarm ends the run.
 void time_passes() {
-    stress::Block garbage = stress::allocate(16'000'000, 1, 1), behind = stress::allocate(16'000'000, 2, 2);
+    stress::Block garbage = stress::allocate(16'000'000, 1, 1),
+                  behind = stress::allocate(16'000'000, 2, 2);
     memset(garbage.p + 16, 1, garbage.size - 32);
     const uint64_t before = purges();
     stress::release(garbage, "garbage");
@@ -95,7 +98,8 @@ void time_passes() {
 }
 
 constexpr lifecycle::Scenario kScenarios[] = {
-    {"refills", refills}, {"large_blocks", large_blocks}, {"threads", threads}, {"forks", forks}, {"time_passes", time_passes},
+    {"refills", refills}, {"large_blocks", large_blocks}, {"threads", threads},
+    {"forks", forks},     {"time_passes", time_passes},
 };
 
 }  // namespace

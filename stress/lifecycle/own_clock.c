@@ -23,5 +23,7 @@ int clock_gettime(clockid_t clock, struct timespec* time) {
 #if OWN_CLOCK_WITHOUT_VDSO
 unsigned long __getauxval(unsigned long type); /* libc's own name for the function below */
 unsigned long getauxval(unsigned long type);
-unsigned long getauxval(unsigned long type) { return type == AT_SYSINFO_EHDR ? 0 : __getauxval(type); }
+unsigned long getauxval(unsigned long type) {
+    return type == AT_SYSINFO_EHDR ? 0 : __getauxval(type);
+}
 #endif
