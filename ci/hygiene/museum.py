@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,11 +72,16 @@ def tests_of(build, ctest):
 
 
 def known_mutants():
-    source = (ROOT / "props/explorer/protocols/mutants/list.py").read_text()
-    names = set(re.findall(r'^    mutant\("([^"]+)"', source, re.MULTILINE))
-    patches = ROOT / "ci" / "mutants" / "patches"
+    names = {
+        name
+        for name in tomllib.loads(
+            (ROOT / "props/explorer/protocols/mutants/explorer.toml").read_text()
+        )
+    }
     return names | {
-        path.relative_to(patches).with_suffix("").as_posix() for path in patches.rglob("*.patch")
+        f"{path.stem}/{name}"
+        for path in (ROOT / "ci/mutants/catalogue").glob("*.toml")
+        for name in tomllib.loads(path.read_text())
     }
 
 

@@ -2,7 +2,9 @@
 """Runs the lifecycle programs, each case in a process of its own, and expects success and silence.
 
 usage: run.py first_op|ends|forks|streams|replaced PROGRAM LIBRARY [CASE...]     LIBRARY is
-preloaded; - for a program that is linked with it
+preloaded; - for a program that is linked with it;
+                                                                                 a case of first_op
+                                                                                 is a function
        run.py loader|cxx_loader PROGRAM LIBRARY PLUGIN
        run.py elder PROGRAM LIBRARY CASE...
 """
@@ -62,8 +64,8 @@ def listed(program):
     ).stdout.split()
 
 
-def first_op_commands(program):
-    for function in listed(program):
+def first_op_commands(program, functions):
+    for function in functions:
         yield [program, "threads", function]
         if function.endswith("_other"):
             continue
@@ -99,7 +101,10 @@ def main():
     preload = None if library == "-" else os.path.abspath(library)
     failures = []
     if family == "first_op":
-        commands = [(command, preload) for command in first_op_commands(program)]
+        commands = [
+            (command, preload)
+            for command in first_op_commands(program, sys.argv[4:] or listed(program))
+        ]
     elif family in ("ends", "forks", "streams", "replaced"):
         names = sys.argv[4:] or listed(program)
         commands = [([program, name], preload) for name in names]

@@ -1,5 +1,5 @@
-// main.cpp: switches the defects of list.py on, one at a time, and demands that the scenario named
-// there breaks.
+// main.cpp: switches the defects of explorer.toml on, one at a time, and demands that the scenario
+// named there breaks.
 //
 //   protocols_mutants LIST           every defect of the list is found by its scenario, and none of
 //                                    those scenarios breaks without a defect
@@ -8,8 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "base/attrs.hpp"
-
+#include "mutant_switch.h"
 #include "props/explorer/driver.hpp"
 
 namespace {
@@ -40,20 +39,25 @@ void search(const std::string& name) {
 
 bool is_found(const std::string& name, const std::string& killer) {
     if (killer == "MISSING") {
-        std::printf("WRONG %s: the source has no such statement; see mutants/list.py\n",
+        std::printf("WRONG %s: the source has no such text; see mutants/explorer.toml\n",
                     name.c_str());
         return false;
     }
     for (const Case& c : explorer::cases()) {
         if (c.name != killer) continue;
-        const unsigned mutant = hak::mutant;
-        hak::mutant = 0;
+        const unsigned mutant = mutant_word;
+        mutant_word = 0;
         const bool is_clean = run(c).ok();
-        hak::mutant = mutant;
+        mutant_word = mutant;
+        mutant_told = 0;
         const explorer::Result result = run(c);
-        const bool is_right = is_clean && is_finding(result.kind);
+        const bool is_reached = mutant_told != 0;
+        const bool is_right = is_clean && is_reached && is_finding(result.kind);
         std::printf("%-5s %-40s %-44s %s at %llu\n", is_right ? "ok" : "WRONG", name.c_str(),
-                    killer.c_str(), is_clean ? name_of(result.kind) : "breaks without the defect",
+                    killer.c_str(),
+                    !is_clean    ? "breaks without the defect"
+                    : is_reached ? name_of(result.kind)
+                                 : "does not reach the defect",
                     static_cast<unsigned long long>(result.found_at));
         std::fflush(stdout);
         return is_right;
@@ -69,7 +73,7 @@ int main(int argc, char** argv) {
     const bool searches = argc > 2;
     unsigned count = 0, survivors = 0;
     std::string name, killer;
-    while (list >> hak::mutant >> name >> killer) {
+    while (list >> mutant_word >> name >> killer) {
         ++count;
         if (searches) {
             search(name);
