@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks docs/history/museum.md: every bug from B01 to B59 has one row and at least one test, and every
-test and mutant that it names exists.
+"""Checks docs/history/museum.md: every bug from B01 to B59 has one row and at least one test, and
+every test and mutant that it names exists.
 
   museum.py BUILD [--ctest PROGRAM]    BUILD: a configured build tree, which ctest asks for its
                                        tests
