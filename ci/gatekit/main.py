@@ -7,7 +7,7 @@ base's figures.
   ci/gate --quick         only the counts: hit paths, instructions, system calls
   ci/gate --only STEP     one step (and the build); may be repeated
   ci/gate --list          the steps and their budgets
-  ci/gate --self-test     proves that each slowdown of ci/slowdowns turns the named limit red
+  ci/gate --self-test     proves that each slowdown of ci/slowdowns.toml turns the named limit red
 
 Hard limits: ci/test, sanitizer stress, fuzzing, the golden table of hit paths, at most +0.5 %
 instructions in each trace, no additional system call but those that the change adds to

@@ -27,7 +27,7 @@ CONFIGURE = (
     "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF",
 )
 BUILD_SECONDS = 400
-GRACE = 2  # seconds for what a test says behind its report
+GRACE = 0.5  # seconds for what a test says behind its report
 
 
 @dataclass
