@@ -19,7 +19,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from suites import finish
+import children
 
 from . import base as base_of
 from .stepping import ROOT
@@ -96,14 +96,7 @@ def build(folder, preset):
         ["cmake", "--preset", preset, "-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"],
         ["cmake", "--build", f"build/{preset}", "-j", "1", "--target", "hakmem"],
     ):
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_TIMEOUT,
-        )
+        done = children.captured(command, BUILD_TIMEOUT, cwd=folder, env=environment)
         if done.returncode:
             raise SelfTestFailed(
                 f"does not build with {preset}:\n{(done.stdout + done.stderr)[-2000:]}"
@@ -158,9 +151,7 @@ def measure(tool, preset, library, control, subjects):
             *subjects,
         ],
     }[tool]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=MEASURE_TIMEOUT
-    )
+    done = children.captured(command, MEASURE_TIMEOUT, cwd=ROOT)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -184,8 +175,8 @@ def check(name, promised, preset, library, control):
             demand(
                 status == 0,
                 (
-                    f"{name} {preset}: {tool} is not green without a slowdown (status"
-                    f" {status}):\n{output}"
+                    f"{name} {preset}: {tool} is not green without a slowdown (status "
+                    f"{status}):\n{output}"
                 ),
             )
             said.append(f"{tool} green")
@@ -229,19 +220,17 @@ def run(presets, jobs):
             )
             for name, change in sources.items()
         }
-        finish(builds.values())
+        children.finish(builds.values())
         built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
         for preset in presets:
             # The control's own table is the golden one, so that the self-test judges the gate and
             # not the committed table.
-            table = subprocess.run(
-                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", str(TOOLS)],
+            table = children.captured(
+                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", TOOLS],
+                MEASURE_TIMEOUT,
                 cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=MEASURE_TIMEOUT,
             ).stdout
             (FOLDER / f"control.{preset}.golden").write_text(
                 "".join(

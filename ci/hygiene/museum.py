@@ -3,7 +3,7 @@
 every test and mutant that it names exists.
 
   museum.py BUILD [--ctest PROGRAM]    BUILD: a configured build tree, which ctest asks for its
-                                       tests
+  tests
   museum.py --self-test                each of these mistakes is seen
 """
 
