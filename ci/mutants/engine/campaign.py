@@ -149,6 +149,7 @@ class Campaign:
             return []
         mutants = {number: mutant for number, mutant in enumerate((m for its in bundle.values() for m in its), 1)}
         targets = sorted({target for killer in bundle for target in killer.targets})
+        self.say(f"builds {' '.join(targets)} with {len(mutants)} mutants")
         begin = time.monotonic()
         refused = self.build_switched(copy, mutants, targets)
         built = time.monotonic() - begin
@@ -167,9 +168,8 @@ class Campaign:
                     continue
                 result = copy.test(killer, deadline(killer, clean), numbers[mutant])
                 verdict = verdict_of(mutant, result)
-                told = copy.proof.read_text()
-                if "r" not in told:
-                    verdict = "not reached" if "s" in told else "not selected"
+                if "r" not in result.told:
+                    verdict = "not reached" if "s" in result.told else "not selected"
                 self.note(mutant, verdict, result, built / len(mutants), True, result.output)
         return refused
 
@@ -271,7 +271,7 @@ class Diary:
     def __init__(self, path, root):
         self.path = path
         digest = hashlib.sha256()
-        for name in sorted(name for name in listed(root) if "/catalogue" not in name):
+        for name in sorted(name for name in listed(root) if not name.startswith("ci/mutants/catalogue/")):
             digest.update(f"{name}\0".encode())
             digest.update((root / name).read_bytes())
         state = digest.hexdigest()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -27,6 +28,20 @@ def probed(path, source, numbered):
     return "".join((*text, source.text[at:]))
 
 
+class Progress:
+    """Says from time to time how far ninja is."""
+
+    def __init__(self, say):
+        self.say, self.begin, self.last = say, time.monotonic(), time.monotonic()
+
+    def line(self, text):
+        now, match = time.monotonic(), re.match(r"\[(\d+)/(\d+)\]", text)
+        if match and now - self.last > 15:
+            done, total = map(int, match.groups())
+            self.last = now
+            self.say(f"building: {done}/{total} {100 * done // total} %, {(now - self.begin) / done * (total - done):.0f} s left")
+
+
 class Reach:
     def __init__(self, root, jobs, say):
         self.root, self.jobs, self.say = Path(root).resolve(), jobs, say
@@ -46,7 +61,7 @@ class Reach:
         self.copy.folder.mkdir(parents=True, exist_ok=True)
         self.copy.refresh(self.texts)
         self.copy.configure(())
-        said = self.copy.build(targets, self.jobs, BUILD_SECONDS)
+        said = self.copy.build(targets, self.jobs, BUILD_SECONDS, Progress(self.say).line)
         if said:
             raise Trouble(f"the tests do not build with probes:\n{said[-3000:]}")
         self.copy.list_tests()

@@ -28,6 +28,7 @@ class Result:
     output: str
     seconds: float
     cores: float        # seconds that processors spent on it
+    told: str           # by the mutant: s selected, r reached
 
 
 running, lock, is_over = set(), threading.Lock(), threading.Event()
@@ -53,7 +54,7 @@ def environment():
     return {**{name: value for name, value in os.environ.items() if name not in dropped}, "RC_PARAMS": "noshrink=1"}
 
 
-def run(command, folder, seconds, more=None, until=None):
+def run(command, folder, seconds, more=None, until=None, on_line=lambda line: None):
     """(status or None, output, core seconds) of a command in a session of its own, all of which ends with it. Soon after a line that matches
     `until` nobody waits for more."""
     with lock:
@@ -72,6 +73,7 @@ def run(command, folder, seconds, more=None, until=None):
     try:
         for line in process.stdout:
             lines.append(line)
+            on_line(line)
             if until and until.search(line):
                 until = None
                 timer.cancel()
@@ -102,7 +104,6 @@ class Copy:
     def __init__(self, root, folder):
         self.root, self.folder = root, folder
         self.build_folder = folder / "build" / "dev"
-        self.proof = folder / "build" / "proof"
         self.options = None
         self.tests, self.artifacts = {}, {}
         self.saved = {}
@@ -147,9 +148,9 @@ class Copy:
         return {line for line in told.stdout.splitlines() if line.endswith((".o", ".a")) and "precompiled" not in line
                 and not line.startswith("/")} | set(killer.targets)
 
-    def build(self, targets, jobs=1, seconds=BUILD_SECONDS):
+    def build(self, targets, jobs=1, seconds=BUILD_SECONDS, on_line=lambda line: None):
         """What the compiler said, or nothing if all is well."""
-        status, output, _ = run(["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets], self.folder, seconds)
+        status, output, _ = run(["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets], self.folder, seconds, on_line=on_line)
         return "" if status == 0 else output or "it does not end"
 
     def build_all(self, targets):
@@ -178,17 +179,19 @@ class Copy:
         self.tests = {test["name"]: test for test in json.loads(told)["tests"] if test.get("command")}
 
     def test(self, killer, seconds, number=0):
-        """Runs a test, with a mutant selected if one is named. What the mutant told stands in `proof` then."""
+        """Runs a test, with a mutant selected if one is named."""
         test = self.listed_test(killer.test)
         folder, variables, _ = surroundings(test, self.build_folder)
+        # A file of its own: what is left of the test before may still write.
+        proof = self.folder / "build" / f"proof.{number}"
+        proof.write_text("")
+        proof.chmod(0o666)
         if number:
-            self.proof.write_text("")
-            self.proof.chmod(0o666)
-            variables["MUTANT"] = f"{number}:{self.proof}"
+            variables["MUTANT"] = f"{number}:{proof}"
         begin = time.monotonic()
         status, output, cores = run([*test["command"], *killer.arguments], folder, seconds, variables, killer.report)
         lines = [line for line in output.splitlines() if killer.report.search(line)]
-        return Result(status, lines[0].strip() if lines else "", output, time.monotonic() - begin, cores)
+        return Result(status, lines[0].strip() if lines else "", output, time.monotonic() - begin, cores, proof.read_text())
 
     def write(self, texts):
         """Changes sources, until restore()."""
