@@ -1,4 +1,5 @@
-"""Runs mutants in copies of the tree and judges them: first all of some tests that can be switched, in one build, then the others."""
+"""Runs mutants in copies of the tree and judges them: first all of some tests that can be switched,
+in one build, then the others."""
 
 import hashlib
 import json
@@ -16,7 +17,9 @@ from .catalogue import NotFound, Tree, Trouble
 from .killers import killer_of
 from .workcopy import Copy, listed, stop
 
-CLEAN = 4  # times what a test may take on a mutant, it may take without one: the machine may be busy
+CLEAN = (
+    4  # times what a test may take on a mutant, it may take without one: the machine may be busy
+)
 TAIL = 1500  # characters of output that are shown where something is wrong
 
 
@@ -89,10 +92,16 @@ class Campaign:
         for bundle in sorted(bundles, key=lambda its: -sum(map(len, its.values()))):
             work.put(bundle)
         jobs = min(self.jobs, len(bundles))
-        self.say(f"{len(mutants)} mutants, {len({m.killer for m in mutants})} tests, {len(bundles)} builds, {jobs} jobs")
+        self.say(
+            f"{len(mutants)} mutants, {len({m.killer for m in mutants})} tests, "
+            f"{len(bundles)} builds, {jobs} jobs"
+        )
         with ThreadPoolExecutor(jobs) as pool:
             try:
-                copies = [first, *(Copy(self.root, self.folder / f"tree{i}") for i in range(1, jobs))]
+                copies = [
+                    first,
+                    *(Copy(self.root, self.folder / f"tree{i}") for i in range(1, jobs)),
+                ]
                 finish([pool.submit(self.work, work, copy) for copy in copies])
             except BaseException:
                 stop()
@@ -129,14 +138,18 @@ class Campaign:
                     copy.restore()
         except Exception as error:  # a thread's end must not look like success
             with self.lock:
-                self.wrong.append(f"{copy.folder.name}: {error if isinstance(error, Trouble) else repr(error)}")
+                self.wrong.append(
+                    f"{copy.folder.name}: {error if isinstance(error, Trouble) else repr(error)}"
+                )
 
     def run_bundle(self, copy, bundle):
         copy.configure(next(iter(bundle)).options)
         both = {killer: ([], []) for killer in bundle}
         for killer, mutants in bundle.items():
             for mutant in mutants:
-                both[killer][0 if killer.switches and switch.is_switchable(self.tree, mutant) else 1].append(mutant)
+                both[killer][
+                    0 if killer.switches and switch.is_switchable(self.tree, mutant) else 1
+                ].append(mutant)
         refused = self.run_switched(copy, {killer: its for killer, (its, _) in both.items() if its})
         for killer, (_, alone) in both.items():
             its = alone + [mutant for mutant in refused if mutant.killer == killer.name]
@@ -147,7 +160,10 @@ class Campaign:
         """Judges the mutants of some tests in one build; returns those that do not build there."""
         if not bundle:
             return []
-        mutants = {number: mutant for number, mutant in enumerate((m for its in bundle.values() for m in its), 1)}
+        mutants = {
+            number: mutant
+            for number, mutant in enumerate((m for its in bundle.values() for m in its), 1)
+        }
         targets = sorted({target for killer in bundle for target in killer.targets})
         self.say(f"builds {' '.join(targets)} with {len(mutants)} mutants")
         begin = time.monotonic()
@@ -160,11 +176,22 @@ class Campaign:
             if clean.status != 0:
                 self.fails_unchanged(killer, clean, its, "switched build with no mutant selected")
                 continue
-            self.say(f"{killer.name}: passes with none of {len(mutants)} selected; built in {built:.0f} s, ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds); {len(its)} mutants")
+            self.say(
+                f"{killer.name}: passes with none of {len(mutants)} selected; "
+                f"built in {built:.0f} s, "
+                f"{ran(clean)}; {len(its)} mutants"
+            )
             holds = copy.holds(killer)
             for mutant in its:
                 if numbers[mutant] not in holds:
-                    self.note(mutant, "not compiled in", None, built / len(mutants), True, f"no program of {killer.name} has {mutant.edits[0].name}")
+                    self.note(
+                        mutant,
+                        "not compiled in",
+                        None,
+                        built / len(mutants),
+                        True,
+                        f"no program of {killer.name} has {mutant.edits[0].name}",
+                    )
                     continue
                 result = copy.test(killer, deadline(killer, clean), numbers[mutant])
                 verdict = verdict_of(mutant, result)
@@ -188,17 +215,20 @@ class Campaign:
             for number in blamed or self.halve(copy, mutants, targets):
                 refused.append(mutants.pop(number))
         if refused:
-            self.say(f"built alone, for they do not build switched: {' '.join(mutant.name for mutant in refused)}")
+            self.say(
+                "built alone, for they do not build switched: "
+                + " ".join(mutant.name for mutant in refused)
+            )
         return refused
 
     def halve(self, copy, mutants, targets):
         """One of the mutants without which the others may build."""
         numbers = list(mutants)
         while len(numbers) > 1:
-            half = numbers[:len(numbers) // 2]
+            half = numbers[: len(numbers) // 2]
             copy.restore()
             copy.write(switch.switched(self.tree, [(number, mutants[number]) for number in half]))
-            numbers = half if copy.build(targets) else numbers[len(half):]
+            numbers = half if copy.build(targets) else numbers[len(half) :]
         return numbers
 
     def run_alone(self, copy, killer, mutants):
@@ -210,7 +240,10 @@ class Campaign:
         if said or clean.status != 0:
             self.fails_unchanged(killer, clean, mutants, "unchanged tree", said)
             return
-        self.say(f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds); {len(mutants)} mutants alone")
+        self.say(
+            f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, {ran(clean)}; "
+            f"{len(mutants)} mutants alone"
+        )
         for mutant in mutants:
             begin = time.monotonic()
             result = None
@@ -223,17 +256,44 @@ class Campaign:
                     output, verdict = result.output, verdict_of(mutant, result)
             finally:
                 copy.restore()
-            self.note(mutant, verdict, result, time.monotonic() - begin - (result.seconds if result else 0), False, output)
+            self.note(
+                mutant,
+                verdict,
+                result,
+                time.monotonic() - begin - (result.seconds if result else 0),
+                False,
+                output,
+            )
 
     def fails_unchanged(self, killer, clean, mutants, where, said=""):
-        why = "does not build" if said else "does not end" if clean.status is None else f"ends with status {clean.status}"
+        why = (
+            "does not build"
+            if said
+            else "does not end"
+            if clean.status is None
+            else f"ends with status {clean.status}"
+        )
         self.say(f"WRONG {killer.name} on the {where}: {why}\n{(said or clean.output)[-TAIL:]}")
         with self.lock:
-            self.wrong.append(f"{killer.name} {why} on the {where}; {len(mutants)} mutants were not judged")
+            self.wrong.append(
+                f"{killer.name} {why} on the {where}; {len(mutants)} mutants were not judged"
+            )
 
     def note(self, mutant, verdict, result, built, is_switched, output):
-        report, tested, cores = (result.reported, result.seconds, result.cores) if result else ("", 0, 0)
-        row = Row(mutant.name, mutant.killer, mutant.source, verdict, report, round(built, 2), round(tested, 2), round(cores, 2), is_switched)
+        report, tested, cores = (
+            (result.reported, result.seconds, result.cores) if result else ("", 0, 0)
+        )
+        row = Row(
+            mutant.name,
+            mutant.killer,
+            mutant.source,
+            verdict,
+            report,
+            round(built, 2),
+            round(tested, 2),
+            round(cores, 2),
+            is_switched,
+        )
         with self.lock:
             self.rows.append(row)
             done = len(self.rows)
@@ -241,8 +301,11 @@ class Campaign:
                 self.diary.add(key(mutant), row)
         seconds = time.monotonic() - self.begin
         left = seconds / done * (self.total - done)
-        self.say(f"{done}/{self.total} {100 * done // self.total} %, {left:.0f} s left: {verdict} {mutant.name} by {mutant.killer}, "
-                 f"{row.build_seconds:.1f} + {tested:.1f} s: {report[:110]}")
+        self.say(
+            f"{done}/{self.total} {100 * done // self.total} %, {left:.0f} s left: "
+            f"{verdict} {mutant.name} by {mutant.killer}, "
+            f"{row.build_seconds:.1f} + {tested:.1f} s: {report[:110]}"
+        )
         if verdict != "killed":
             self.say(output[-TAIL:])
 
@@ -251,27 +314,48 @@ class Campaign:
         seconds, cores = time.monotonic() - self.begin, core_seconds() - self.before
         print(f"\n{'mutant':<52s} {'killer':<22s} {'source':<12s} {'seconds':>7s}  verdict")
         for row in self.rows:
-            print(f"{row.mutant:<52s} {row.killer:<22s} {row.source:<12s} {row.test_seconds:>7.1f}  {row.verdict}")
+            print(
+                f"{row.mutant:<52s} {row.killer:<22s} {row.source:<12s} {row.test_seconds:>7.1f}  "
+                f"{row.verdict}"
+            )
         for row in self.rows:
             if row.verdict != "killed":
-                self.wrong.append(f"{row.mutant}: {row.verdict}; again: ci/mutants/run --only '{row.mutant}'")
-        (self.folder / "matrix.json").write_text(json.dumps({"seconds": round(seconds, 1), "core_seconds": round(cores, 1), "wrong": self.wrong,
-                                                             "mutants": [asdict(row) for row in self.rows]}, indent=1) + "\n")
+                self.wrong.append(
+                    f"{row.mutant}: {row.verdict}; again: ci/mutants/run --only '{row.mutant}'"
+                )
+        (self.folder / "matrix.json").write_text(
+            json.dumps(
+                {
+                    "seconds": round(seconds, 1),
+                    "core_seconds": round(cores, 1),
+                    "wrong": self.wrong,
+                    "mutants": [asdict(row) for row in self.rows],
+                },
+                indent=1,
+            )
+            + "\n"
+        )
         for text in self.wrong:
             print(f"mutants: red: {text}")
         killed = sum(row.verdict == "killed" for row in self.rows)
-        print(f"mutants: {killed} of {self.total} killed, by {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s, "
-              f"{cores / max(1, self.total):.2f} core-seconds each")
+        print(
+            f"mutants: {killed} of {self.total} killed, "
+            f"by {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s, "
+            f"{cores / max(1, self.total):.2f} core-seconds each"
+        )
         return 1 if self.wrong or killed != self.total else 0
 
 
 class Diary:
-    """What this run found out so far, for the next one if this one is interrupted. It holds for one state of the tree."""
+    """What this run found out so far, for the next one if this one is interrupted. It holds for one
+    state of the tree."""
 
     def __init__(self, path, root):
         self.path = path
         digest = hashlib.sha256()
-        for name in sorted(name for name in listed(root) if not name.startswith("ci/mutants/catalogue/")):
+        for name in sorted(
+            name for name in listed(root) if not name.startswith("ci/mutants/catalogue/")
+        ):
             digest.update(f"{name}\0".encode())
             digest.update((root / name).read_bytes())
         state = digest.hexdigest()
@@ -310,6 +394,10 @@ def core_seconds():
     """What this process and all its children that have ended took."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(its.ru_utime + its.ru_stime for its in used)
+
+
+def ran(clean):
+    return f"ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds)"
 
 
 def deadline(killer, clean):

@@ -1,4 +1,5 @@
-"""Lists of mutants: TOML, one table for each, whose places are found by name and whose texts are found by tokens."""
+"""Lists of mutants: TOML, one table for each, whose places are found by name and whose texts are
+found by tokens."""
 
 import fnmatch
 import tomllib
@@ -75,7 +76,10 @@ class Tree:
         found = source.find(edit.name, words(edit.old))
         if len(found) != 1:
             times = "nowhere" if not found else f"{len(found)} times"
-            raise NotFound(f"this stands {times} in {edit.name or 'the file'} of {edit.path}, not once: {edit.old}")
+            raise NotFound(
+                f"this stands {times} in {edit.name or 'the file'} of {edit.path}, "
+                f"not once: {edit.old}"
+            )
         return Place(found[0], found[0] + len(words(edit.old)) - 1, edit.new)
 
     def places(self, mutant):
@@ -111,7 +115,9 @@ def listed(value):
 def read_mutant(path, area, name, table):
     missing = sorted(FIELDS - set(table))
     unknown = sorted(set(table) - FIELDS - set(FLAGS))
-    wrong = [f"{field} is missing" for field in missing] + [f"unknown field {field}" for field in unknown]
+    wrong = [f"{field} is missing" for field in missing] + [
+        f"unknown field {field}" for field in unknown
+    ]
     if not wrong:
         at, old, new = (listed(table[field]) for field in ("at", "old", "new"))
         at *= len(old) if len(at) == 1 else 1
@@ -123,7 +129,9 @@ def read_mutant(path, area, name, table):
         raise Trouble(f"{path}: {name}: " + ", ".join(wrong))
     edits = tuple(Edit(*split(a), o, n) for a, o, n in zip(at, old, new))
     flags = {flag: True for flag in FLAGS if flag in table}
-    return Mutant(f"{area}/{name}", table["breaks"], table["source"], table["killer"], edits, **flags)
+    return Mutant(
+        f"{area}/{name}", table["breaks"], table["source"], table["killer"], edits, **flags
+    )
 
 
 def split(at):
@@ -180,6 +188,11 @@ def wrong_in(root, paths, every):
 
 
 def choose(every, patterns, killers, only_chosen, only_rest):
-    return [m for m in every
-            if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns)) and (not killers or m.killer in killers or m.test in killers)
-            and (m.chosen or not only_chosen) and not (m.chosen and only_rest)]
+    return [
+        m
+        for m in every
+        if (not patterns or any(fnmatch.fnmatch(m.name, p) for p in patterns))
+        and (not killers or m.killer in killers or m.test in killers)
+        and (m.chosen or not only_chosen)
+        and not (m.chosen and only_rest)
+    ]

@@ -1,11 +1,16 @@
-"""The table of tests that kill mutants: what is built, what is run, and by what line a failure is its own."""
+"""The table of tests that kill mutants: what is built, what is run, and by what line a failure is
+its own."""
 
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
 
-# How every suite of this tree says that it found something: a property or example that fails, a check, an assertion, a signal's report.
-REPORT = r"FAILED|Falsifiable|it does not end in |the process was killed: |INV [a-z]+\.\d|assertion failed|hakmem: \w+\(0x|WRONG|check failed"
+# How every suite of this tree says that it found something: a property or example that fails, a
+# check, an assertion, a signal's report.
+REPORT = (
+    r"FAILED|Falsifiable|it does not end in |the process was killed: |INV [a-z]+\.\d|"
+    r"assertion failed|hakmem: \w+\(0x|WRONG|check failed"
+)
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,23 @@ class Killer:
 
 def load(path):
     table = tomllib.loads(path.read_text())
-    return {name: Killer(name, tuple(row["targets"]), row.get("test", name), tuple(row.get("arguments", ())),
-                         re.compile(row.get("report", REPORT)), row.get("seconds", 60), tuple(row.get("options", ())),
-                         row.get("switches", True))
-            for name, row in table.items()}
+    return {
+        name: Killer(
+            name,
+            tuple(row["targets"]),
+            row.get("test", name),
+            tuple(row.get("arguments", ())),
+            re.compile(row.get("report", REPORT)),
+            row.get("seconds", 60),
+            tuple(row.get("options", ())),
+            row.get("switches", True),
+        )
+        for name, row in table.items()
+    }
 
 
 def killer_of(table, text):
-    """The test that a mutant names: a row of the table, and behind a colon the cases of it that are enough."""
+    """The test that a mutant names: a row of the table, and behind a colon the cases of it that are
+    enough."""
     name, _, cases = text.partition(": ")
     return replace(table[name], name=text, arguments=(*table[name].arguments, *cases.split()))

@@ -1,4 +1,5 @@
-"""Finds out which tests reach which functions of src/: each function of a copy tells once that it runs."""
+"""Finds out which tests reach which functions of src/: each function of a copy tells once that it
+runs."""
 
 import hashlib
 import json
@@ -14,8 +15,14 @@ TEST_SECONDS, BUILD_SECONDS = 300, 7200
 
 
 def functions(tree, paths):
-    """[(path, region)] of the functions that run; what the compiler may evaluate cannot tell that it was."""
-    return [(path, region) for path in paths for region in tree.source(path).regions if region.body and not region.is_constant]
+    """[(path, region)] of the functions that run; what the compiler may evaluate cannot tell that
+    it was."""
+    return [
+        (path, region)
+        for path in paths
+        for region in tree.source(path).regions
+        if region.body and not region.is_constant
+    ]
 
 
 def probed(path, source, numbered):
@@ -39,7 +46,10 @@ class Progress:
         if match and now - self.last > 15:
             done, total = map(int, match.groups())
             self.last = now
-            self.say(f"building: {done}/{total} {100 * done // total} %, {(now - self.begin) / done * (total - done):.0f} s left")
+            self.say(
+                f"building: {done}/{total} {100 * done // total} %, "
+                f"{(now - self.begin) / done * (total - done):.0f} s left"
+            )
 
 
 class Reach:
@@ -48,11 +58,19 @@ class Reach:
         self.folder = self.root / "build" / "reach"
         self.copy = Copy(self.root, self.folder / "tree")
         self.tree = Tree(self.root)
-        paths = sorted(name for name in listed(self.root) if name.startswith("src/") and name.endswith((".hpp", ".cpp")))
+        paths = sorted(
+            name
+            for name in listed(self.root)
+            if name.startswith("src/") and name.endswith((".hpp", ".cpp"))
+        )
         self.functions = functions(self.tree, paths)
         self.texts = {HEADER.name: HEADER.read_text()}
         for path in paths:
-            numbered = [(number, region) for number, (its, region) in enumerate(self.functions) if its == path]
+            numbered = [
+                (number, region)
+                for number, (its, region) in enumerate(self.functions)
+                if its == path
+            ]
             if numbered:
                 self.texts[path] = probed(path, self.tree.source(path), numbered)
 
@@ -67,33 +85,53 @@ class Reach:
         self.copy.list_tests()
 
     def reached(self, test, proof):
-        """Numbers of the functions that a test reaches; None if it does not pass, for then it did not do what it does otherwise."""
+        """Numbers of the functions that a test reaches; None if it does not pass, for then it did
+        not do what it does otherwise."""
         proof.write_bytes(bytes(len(self.functions)))
         proof.chmod(0o666)
         folder, variables, _ = surroundings(test, self.copy.build_folder)
-        status, _, _ = run(test["command"], folder, TEST_SECONDS, {**variables, "REACH": str(proof)})
-        return [number for number, byte in enumerate(proof.read_bytes()) if byte] if status == 0 else None
+        status, _, _ = run(
+            test["command"], folder, TEST_SECONDS, {**variables, "REACH": str(proof)}
+        )
+        return (
+            [number for number, byte in enumerate(proof.read_bytes()) if byte]
+            if status == 0
+            else None
+        )
 
     def run(self, is_wanted):
-        """{test: numbers of functions} of the wanted tests that pass. What an interrupted run found out is kept, as long as src is the same."""
-        state = hashlib.sha256("\0".join(self.texts[path] for path in sorted(self.texts)).encode()).hexdigest()
+        """{test: numbers of functions} of the wanted tests that pass. What an interrupted run found
+        out is kept, as long as src is the same."""
+        state = hashlib.sha256(
+            "\0".join(self.texts[path] for path in sorted(self.texts)).encode()
+        ).hexdigest()
         known = self.folder / "known.json"
         found = json.loads(known.read_text()) if known.exists() else {}
         found = found["tests"] if found.get("state") == state else {}
-        tests = [test for name, test in sorted(self.copy.tests.items()) if is_wanted(name, surroundings(test, "")[2])]
+        tests = [
+            test
+            for name, test in sorted(self.copy.tests.items())
+            if is_wanted(name, surroundings(test, "")[2])
+        ]
         left = [test for test in tests if test["name"] not in found]
         begin = time.monotonic()
         for done, test in enumerate(left):
             seconds = (time.monotonic() - begin) / max(1, done) * (len(left) - done)
-            self.say(f"{done}/{len(left)} {100 * done // len(left)} %, {seconds:.0f} s left: {test['name']}")
+            self.say(
+                f"{done}/{len(left)} {100 * done // len(left)} %, {seconds:.0f} s left: "
+                + test["name"]
+            )
             found[test["name"]] = self.reached(test, self.folder / "proof")
             if found[test["name"]] is None:
                 self.say(f"{test['name']} does not pass: what it reaches counts as unknown")
             known.write_text(json.dumps({"state": state, "tests": found}))
-        return {test["name"]: found[test["name"]] for test in tests if found[test["name"]] is not None}
+        return {
+            test["name"]: found[test["name"]] for test in tests if found[test["name"]] is not None
+        }
 
     def table(self, found):
-        """What is committed: {tests: names, reached: {"file: function": which of them, as a number in hexadecimal; bit 0 is the first}}."""
+        """What is committed: {tests: names, reached: {"file: function": which of them, as a number
+        in hexadecimal; bit 0 is the first}}."""
         names = sorted(found)
         rows = {}
         for bit, name in enumerate(names):

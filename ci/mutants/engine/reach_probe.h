@@ -1,5 +1,6 @@
-/* Which functions a process reached: a byte for each in the file that the variable REACH names. Each function begins with REACHED(number).
- * As in mutant_switch.h nothing of libc is needed, errno stays, and the first reach of each function alone makes system calls. */
+/* Which functions a process reached: a byte for each in the file that the variable REACH names.
+ * Each function begins with REACHED(number). As in mutant_switch.h nothing of libc is needed, errno
+ * stays, and the first reach of each function alone makes system calls. */
 #ifndef REACH_PROBE_H
 #define REACH_PROBE_H
 
@@ -10,13 +11,18 @@ extern "C" {
 extern void* __libc_stack_end;
 
 #define REACH_FUNCTIONS 8192
-#define REACH_PLAIN __attribute__((noinline, cold, unused, no_instrument_function, no_sanitize("address", "thread", "undefined")))
+#define REACH_PLAIN                                                \
+    __attribute__((noinline, cold, unused, no_instrument_function, \
+                   no_sanitize("address", "thread", "undefined")))
 __attribute__((weak, visibility("hidden"))) unsigned char reach_seen[REACH_FUNCTIONS];
 
 static REACH_PLAIN long reach_system_call(long number, long a, long b, long c, long d) {
     long result;
     register long fourth __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
     return result;
 }
 
@@ -41,9 +47,9 @@ static REACH_PLAIN void reach_first(unsigned number) {
 }
 #endif
 
-#define REACHED(number)                                                                      \
-    do {                                                                                     \
-        if (!__atomic_load_n(&reach_seen[number], __ATOMIC_RELAXED)) reach_first(number);    \
+#define REACHED(number)                                                                   \
+    do {                                                                                  \
+        if (!__atomic_load_n(&reach_seen[number], __ATOMIC_RELAXED)) reach_first(number); \
     } while (0);
 
 #endif

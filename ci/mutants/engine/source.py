@@ -1,17 +1,19 @@
 """Source text as tokens, and the functions and declarations that it is made of.
 
-Places are found by name and texts are compared token by token, so that neither a formatter nor an edit elsewhere moves them.
+Places are found by name and texts are compared token by token, so that neither a formatter nor an
+edit elsewhere moves them.
 """
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 TOKEN = re.compile(
     r"""
     (?P<space>(?:\s|\\\n)+)
   | (?P<comment>//(?:\\\n|[^\n])*|/\*.*?\*/)
-  | (?P<string>(?:u8|[uUL])?R"(?P<mark>[^()\\\s]*)\(.*?\)(?P=mark)"|(?:u8|[uUL])?"(?:\\.|[^"\\\n])*")
+  | (?P<string>(?:u8|[uUL])?R"(?P<mark>[^()\\\s]*)\(.*?\)(?P=mark)"
+             | (?:u8|[uUL])?"(?:\\.|[^"\\\n])*")
   | (?P<char>(?:u8|[uUL])?'(?:\\.|[^'\\\n])+')
   | (?P<number>\.?[0-9](?:'?[0-9a-zA-Z_.]|(?<=[eEpP])[+-])*)
   | (?P<word>[A-Za-z_$][\w$]*)
@@ -22,8 +24,28 @@ TOKEN = re.compile(
 CLOSER = {"(": ")", "[": "]", "{": "}"}
 KEY = {"class", "struct", "union"}
 # A word before a parenthesis that does not name a function.
-NO_NAME = {"requires", "alignas", "decltype", "noexcept", "explicit", "__attribute__", "throw", "sizeof", "asm", "__asm__",
-           "void", "bool", "char", "short", "int", "long", "unsigned", "float", "double", "auto"}
+NO_NAME = {
+    "requires",
+    "alignas",
+    "decltype",
+    "noexcept",
+    "explicit",
+    "__attribute__",
+    "throw",
+    "sizeof",
+    "asm",
+    "__asm__",
+    "void",
+    "bool",
+    "char",
+    "short",
+    "int",
+    "long",
+    "unsigned",
+    "float",
+    "double",
+    "auto",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +57,8 @@ class Token:
 
 @dataclass
 class Region:
-    """A function, a declaration, a class or a macro: tokens [first, last], and the braces of a function's body."""
+    """A function, a declaration, a class or a macro: tokens [first, last], and the braces of a
+    function's body."""
 
     name: str
     first: int
@@ -45,7 +68,8 @@ class Region:
 
 
 def tokenize(text):
-    """Comments and white space are left out; a directive's end is not kept, for no text that is looked for crosses one."""
+    """Comments and white space are left out; a directive's end is not kept, for no text that is
+    looked for crosses one."""
     tokens, at = [], 0
     while at < len(text):
         match = TOKEN.match(text, at)
@@ -75,7 +99,9 @@ class Source:
 
     def find_directives(self):
         found, at = {}, 0
-        for match in re.finditer(r"^[ \t]*#(?:\\\n|/\*.*?\*/|[^\n])*", self.text, re.MULTILINE | re.DOTALL):
+        for match in re.finditer(
+            r"^[ \t]*#(?:\\\n|/\*.*?\*/|[^\n])*", self.text, re.MULTILINE | re.DOTALL
+        ):
             first = bisect_left(self.tokens, match.start(), at, key=lambda token: token.begin)
             last = bisect_left(self.tokens, match.end(), first, key=lambda token: token.begin)
             if first < len(self.tokens) and self.texts[first] == "#":
@@ -135,7 +161,15 @@ class Source:
     def declaration(self, first, end, scope):
         """Reads one declaration; returns the token behind it."""
         texts, pairs = self.texts, self.pairs
-        at, head, parameters, assigned, listed, is_constant, nested = first, [], None, False, False, False, None
+        at, head, parameters, assigned, listed, is_constant, nested = (
+            first,
+            [],
+            None,
+            False,
+            False,
+            False,
+            None,
+        )
         while at < end:
             text = texts[at]
             if at in self.directives:
@@ -161,7 +195,11 @@ class Source:
             elif text == "(" and not assigned:
                 if texts[at - 1] == "operator":
                     at += 1  # operator()
-                elif parameters is None and (re.match(r"[\w~]", texts[at - 1]) or self.is_operator(at)) and texts[at - 1] not in NO_NAME:
+                elif (
+                    parameters is None
+                    and (re.match(r"[\w~]", texts[at - 1]) or self.is_operator(at))
+                    and texts[at - 1] not in NO_NAME
+                ):
                     parameters = at
                 if texts[at] == "(":
                     at = pairs.get(at, at)
@@ -178,9 +216,19 @@ class Source:
                     self.parse(at + 1, close, (*scope, nested) if nested else scope)
                 elif kind == "enum":
                     nested = self.class_name(head)
-                elif kind == "function" and not (listed and (re.match(r"\w", texts[at - 1]) or texts[at - 1] == ">")):
+                elif kind == "function" and not (
+                    listed and (re.match(r"\w", texts[at - 1]) or texts[at - 1] == ">")
+                ):
                     name = self.name(first, at, parameters, None, head)
-                    self.regions.append(Region("::".join((*scope, *(name or ("?",)))), first, close, (at, close), is_constant))
+                    self.regions.append(
+                        Region(
+                            "::".join((*scope, *(name or ("?",)))),
+                            first,
+                            close,
+                            (at, close),
+                            is_constant,
+                        )
+                    )
                     return close + 1
                 at = close
             if not assigned:
@@ -189,7 +237,7 @@ class Source:
         return at
 
     def is_operator(self, at):
-        return "operator" in self.texts[max(0, at - 3):at]
+        return "operator" in self.texts[max(0, at - 3) : at]
 
     @staticmethod
     def kind(head, parameters, assigned):
@@ -206,7 +254,7 @@ class Source:
     @staticmethod
     def class_name(head):
         at = max(i for i, text in enumerate(head) if text in KEY | {"enum"})
-        named = [text for text in head[at + 1:] if re.match(r"\w", text)]
+        named = [text for text in head[at + 1 :] if re.match(r"\w", text)]
         return named[0] if named and named[0] not in ("final",) else ""
 
     def name(self, first, end, parameters, nested, head):
@@ -215,7 +263,8 @@ class Source:
             return (nested,)
         texts = self.texts
         if parameters is None:
-            # A variable, constant, alias or static_assert: the last word before what ends its declarator.
+            # A variable, constant, alias or static_assert: the last word before what ends its
+            # declarator.
             at = first
             last = None
             while at < end and texts[at] not in ("=", "{", ":", ","):
@@ -234,7 +283,7 @@ class Source:
         at = parameters - 1
         for back in range(1, 4):
             if parameters - back >= first and texts[parameters - back] == "operator":
-                parts, at = ["".join(texts[parameters - back:parameters])], parameters - back
+                parts, at = ["".join(texts[parameters - back : parameters])], parameters - back
                 break
         else:
             parts = [texts[at]]
@@ -254,15 +303,20 @@ class Source:
         return tuple(parts)
 
     def named(self, name):
-        return [region for region in self.regions if region.name == name or region.name.endswith("::" + name)]
+        return [
+            region
+            for region in self.regions
+            if region.name == name or region.name.endswith("::" + name)
+        ]
 
     def find(self, name, old):
-        """First tokens of each place of the texts `old` within what is called `name`, or in the whole file."""
+        """First tokens of each place of the texts `old` within what is called `name`, or in the
+        whole file."""
         regions = self.named(name) if name else [Region("", 0, len(self.tokens) - 1)]
         found = set()
         for region in regions:
             for at in range(region.first, region.last + 2 - len(old)):
-                if self.texts[at] == old[0] and self.texts[at:at + len(old)] == old:
+                if self.texts[at] == old[0] and self.texts[at : at + len(old)] == old:
                     found.add(at)
         return sorted(found)
 
@@ -274,13 +328,19 @@ class Source:
         return None
 
     def is_evaluated(self, first, region):
-        """Whether the token is part of what the compiler evaluates within a function: a constant, an assertion, a condition."""
+        """Whether the token is part of what the compiler evaluates within a function: a constant,
+        an assertion, a condition."""
         at = first
         while at > region.body[0]:
             at -= 1
             text = self.texts[at]
             if text == "constexpr" or text == "static_assert":
                 return True
-            if text in (";", "}") or text == "{" and self.pairs.get(at, at) > first and self.texts[at - 1] in (")", "else", "{", "}", ";"):
+            if (
+                text in (";", "}")
+                or text == "{"
+                and self.pairs.get(at, at) > first
+                and self.texts[at - 1] in (")", "else", "{", "}", ";")
+            ):
                 return False
         return False

@@ -1,7 +1,9 @@
-"""Sources that hold many mutants at once: each changed function has its whole body once for every mutant, chosen at run time.
+"""Sources that hold many mutants at once: each changed function has its whole body once for every
+mutant, chosen at run time.
 
-Only what runs can be switched. A function that the compiler may evaluate, a declaration, a constant, a macro, a condition of `if constexpr`
-has the value that it was compiled with: such a mutant is built alone.
+Only what runs can be switched. A function that the compiler may evaluate, a declaration, a
+constant, a macro, a condition of `if constexpr` has the value that it was compiled with: such a
+mutant is built alone.
 """
 
 import re
@@ -11,11 +13,14 @@ from pathlib import Path
 from .catalogue import NotFound, replace
 
 HEADER = Path(__file__).with_name("mutant_switch.h")
-NAMED = re.compile(r"mutant:(\d+):\d+(?::\d+)?: error")  # how a compiler names a place in a mutant's body
+NAMED = re.compile(
+    r"mutant:(\d+):\d+(?::\d+)?: error"
+)  # how a compiler names a place in a mutant's body
 
 
 def functions(tree, mutant):
-    """{(path, function's first token): (region, places)} of a mutant that can be switched, or None if it must be built alone."""
+    """{(path, function's first token): (region, places)} of a mutant that can be switched, or None
+    if it must be built alone."""
     found = {}
     if mutant.alone:
         return None
@@ -30,13 +35,18 @@ def functions(tree, mutant):
 
 
 def switched(tree, numbered, named=False):
-    """{path: text} of the sources in which each of the (number, mutant) can be switched on. `named`: what a compiler says of a mutant's
-    body says the mutant's number too. It is for finding out alone: the names of files are part of what some tests see."""
+    """{path: text} of the sources in which each of the (number, mutant) can be switched on.
+    `named`: what a compiler says of a mutant's body says the mutant's number too. It is for finding
+    out alone: the names of files are part of what some tests see.
+    """
     changed = {}
     for number, mutant in numbered:
         for (path, _), (region, places) in functions(tree, mutant).items():
             changed.setdefault(path, {}).setdefault(region.body, []).append((number, places))
-    return {path: switched_file(path, tree.source(path), bodies, named) for path, bodies in changed.items()}
+    return {
+        path: switched_file(path, tree.source(path), bodies, named)
+        for path, bodies in changed.items()
+    }
 
 
 def switched_file(path, source, bodies, named):
@@ -48,7 +58,10 @@ def switched_file(path, source, bodies, named):
         text.append(source.text[at:begin])
         for number, places in alternatives:
             name = f' "mutant:{number}"' if named else ""
-            text.append(f"\nif (MUTANT_IS({number})) {{\n#line {line}{name}\n{replace(source, places, begin, end)}\n}} else")
+            text.append(
+                f"\nif (MUTANT_IS({number})) {{\n#line {line}{name}\n"
+                f"{replace(source, places, begin, end)}\n}} else"
+            )
         name = f' "{path}"' if named else ""
         text.append(f" {{\n#line {line}{name}\n{source.text[begin:end]}}}")
         at = end

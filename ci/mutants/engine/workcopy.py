@@ -1,4 +1,5 @@
-"""One copy of the tree with a build of its own: changed sources go in, targets are built, tests run, the sources come out."""
+"""One copy of the tree with a build of its own: changed sources go in, targets are built, tests
+run, the sources come out."""
 
 import json
 import os
@@ -13,10 +14,18 @@ from dataclasses import dataclass
 from .catalogue import Trouble
 from .switch import HEADER
 
-# Nothing is optimised, so that compiling is quick, and a mutant may leave something unused; the properties do not shrink what they find,
-# for nobody reads it.
-CONFIGURE = ("--preset", "dev", "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DCMAKE_C_FLAGS_DEBUG=-O0", "-DHAKMEM_PRECOMPILE=ON", "-DHAKMEM_SANITIZER=",
-             "-DHAKMEM_WERROR=OFF", "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF")
+# Nothing is optimised, so that compiling is quick, and a mutant may leave something unused; the
+# properties do not shrink what they find, for nobody reads it.
+CONFIGURE = (
+    "--preset",
+    "dev",
+    "-DCMAKE_CXX_FLAGS_DEBUG=-O0",
+    "-DCMAKE_C_FLAGS_DEBUG=-O0",
+    "-DHAKMEM_PRECOMPILE=ON",
+    "-DHAKMEM_SANITIZER=",
+    "-DHAKMEM_WERROR=OFF",
+    "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF",
+)
 BUILD_SECONDS = 400
 GRACE = 0.5  # seconds for what a test says behind its report
 
@@ -24,11 +33,11 @@ GRACE = 0.5  # seconds for what a test says behind its report
 @dataclass
 class Result:
     status: int | None  # None: it did not end
-    reported: str       # the line by which the failure is the test's own
+    reported: str  # the line by which the failure is the test's own
     output: str
     seconds: float
-    cores: float        # seconds that processors spent on it
-    told: str           # by the mutant: s selected, r reached
+    cores: float  # seconds that processors spent on it
+    told: str  # by the mutant: s selected, r reached
 
 
 running, lock, is_over = set(), threading.Lock(), threading.Event()
@@ -51,23 +60,36 @@ def kill(process):
 
 def environment():
     dropped = ("LD_PRELOAD", "MAKEFLAGS", "RC_PARAMS", "HAKMEM_OPTIONS", "MUTANT")
-    return {**{name: value for name, value in os.environ.items() if name not in dropped}, "RC_PARAMS": "noshrink=1"}
+    return {
+        **{name: value for name, value in os.environ.items() if name not in dropped},
+        "RC_PARAMS": "noshrink=1",
+    }
 
 
 def run(command, folder, seconds, more=None, until=None, on_line=lambda line: None):
-    """(status or None, output, core seconds) of a command in a session of its own, all of which ends with it. Soon after a line that matches
-    `until` nobody waits for more."""
+    """(status or None, output, core seconds) of a command in a session of its own, all of which
+    ends with it. Soon after a line that matches `until` nobody waits for more."""
     with lock:
         if is_over.is_set():
             raise Trouble("interrupted")
-        process = subprocess.Popen(command, cwd=folder, env={**environment(), **(more or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**environment(), **(more or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         running.add(process)
     lines, is_late = [], threading.Event()
 
     def end():
         is_late.set()
         kill(process)
+
     timer = threading.Timer(seconds, end)
     timer.start()
     try:
@@ -83,7 +105,11 @@ def run(command, folder, seconds, more=None, until=None, on_line=lambda line: No
         process.returncode = os.waitstatus_to_exitcode(status)
         if is_over.is_set():
             raise Trouble("interrupted")
-        return None if is_late.is_set() else process.returncode, "".join(lines), used.ru_utime + used.ru_stime
+        return (
+            None if is_late.is_set() else process.returncode,
+            "".join(lines),
+            used.ru_utime + used.ru_stime,
+        )
     except BaseException:
         end()
         raise
@@ -95,8 +121,13 @@ def run(command, folder, seconds, more=None, until=None, on_line=lambda line: No
 
 def listed(root):
     """Names of the tree's files, whether committed or not."""
-    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, text=True,
-                           check=True).stdout
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     return {name for name in names.split("\0") if name and (root / name).is_file()}
 
 
@@ -109,8 +140,8 @@ class Copy:
         self.saved = {}
 
     def refresh(self, changed={}):
-        """Makes the copy equal to the working copy, or to `changed` {name: text} where that has a file. What does not differ keeps its time,
-        so that nothing is compiled anew."""
+        """Makes the copy equal to the working copy, or to `changed` {name: text} where that has a
+        file. What does not differ keeps its time, so that nothing is compiled anew."""
         names = listed(self.root) | set(changed)
         for name in names:
             source, target = self.root / name, self.folder / name
@@ -137,25 +168,48 @@ class Copy:
             raise Trouble(f"{self.folder} cannot be configured:\n{output[-3000:]}")
         self.options = options
         self.tests = {}
-        rules = re.findall(r"^build (\S+): phony (\S+)$", (self.build_folder / "build.ninja").read_text(), re.MULTILINE)
+        rules = re.findall(
+            r"^build (\S+): phony (\S+)$",
+            (self.build_folder / "build.ninja").read_text(),
+            re.MULTILINE,
+        )
         self.artifacts = {target: self.build_folder / path for target, path in rules}
 
     def objects(self, killer):
-        """What is compiled and linked for a test, but for what does not depend on the sources under test."""
-        told = subprocess.run(["ninja", "-C", str(self.build_folder), "-t", "inputs", *killer.targets], capture_output=True, text=True)
+        """What is compiled and linked for a test, but for what does not depend on the sources under
+        test."""
+        told = subprocess.run(
+            ["ninja", "-C", str(self.build_folder), "-t", "inputs", *killer.targets],
+            capture_output=True,
+            text=True,
+        )
         if told.returncode:
             raise Trouble(f"{killer.name}: {told.stdout.strip()}{told.stderr.strip()}")
-        return {line for line in told.stdout.splitlines() if line.endswith((".o", ".a")) and "precompiled" not in line
-                and not line.startswith("/")} | set(killer.targets)
+        return {
+            line
+            for line in told.stdout.splitlines()
+            if line.endswith((".o", ".a"))
+            and "precompiled" not in line
+            and not line.startswith("/")
+        } | set(killer.targets)
 
     def build(self, targets, jobs=1, seconds=BUILD_SECONDS, on_line=lambda line: None):
         """What the compiler said, or nothing if all is well."""
-        status, output, _ = run(["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets], self.folder, seconds, on_line=on_line)
+        status, output, _ = run(
+            ["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets],
+            self.folder,
+            seconds,
+            on_line=on_line,
+        )
         return "" if status == 0 else output or "it does not end"
 
     def build_all(self, targets):
         """The same, going on behind what fails, so that all that is wrong is said."""
-        return run(["ninja", "-C", str(self.build_folder), "-j", "1", "-k", "0", *targets], self.folder, BUILD_SECONDS)[1]
+        return run(
+            ["ninja", "-C", str(self.build_folder), "-j", "1", "-k", "0", *targets],
+            self.folder,
+            BUILD_SECONDS,
+        )[1]
 
     def holds(self, killer):
         """Numbers of the mutants that the programs of a test hold."""
@@ -174,9 +228,16 @@ class Copy:
         return self.tests[name]
 
     def list_tests(self):
-        told = subprocess.run(["ctest", "--test-dir", str(self.build_folder), "--show-only=json-v1"], capture_output=True, text=True, check=True,
-                              env=environment()).stdout
-        self.tests = {test["name"]: test for test in json.loads(told)["tests"] if test.get("command")}
+        told = subprocess.run(
+            ["ctest", "--test-dir", str(self.build_folder), "--show-only=json-v1"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment(),
+        ).stdout
+        self.tests = {
+            test["name"]: test for test in json.loads(told)["tests"] if test.get("command")
+        }
 
     def test(self, killer, seconds, number=0):
         """Runs a test, with a mutant selected if one is named."""
@@ -189,9 +250,18 @@ class Copy:
         if number:
             variables["MUTANT"] = f"{number}:{proof}"
         begin = time.monotonic()
-        status, output, cores = run([*test["command"], *killer.arguments], folder, seconds, variables, killer.report)
+        status, output, cores = run(
+            [*test["command"], *killer.arguments], folder, seconds, variables, killer.report
+        )
         lines = [line for line in output.splitlines() if killer.report.search(line)]
-        return Result(status, lines[0].strip() if lines else "", output, time.monotonic() - begin, cores, proof.read_text())
+        return Result(
+            status,
+            lines[0].strip() if lines else "",
+            output,
+            time.monotonic() - begin,
+            cores,
+            proof.read_text(),
+        )
 
     def write(self, texts):
         """Changes sources, until restore()."""
@@ -213,7 +283,9 @@ class Copy:
 def surroundings(test, folder):
     """Where ctest runs a test, with which variables, and its labels."""
     properties = {p["name"]: p["value"] for p in test.get("properties", [])}
-    variables = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []) if "=" in pair)
+    variables = dict(
+        pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []) if "=" in pair
+    )
     return properties.get("WORKING_DIRECTORY", folder), variables, properties.get("LABELS", [])
 
 
@@ -222,15 +294,21 @@ def section(path):
     data = path.read_bytes()
     if data[:5] != b"\x7fELF\x02":
         return b""
-    headers, size, count, names = (int.from_bytes(data[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62), (62, 64)))
+    headers, size, count, names = (
+        int.from_bytes(data[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62), (62, 64))
+    )
 
     def fields(i):
         at = headers + i * size
-        return (int.from_bytes(data[at:at + 4], "little"), int.from_bytes(data[at + 24:at + 32], "little"),
-                int.from_bytes(data[at + 32:at + 40], "little"))
+        return (
+            int.from_bytes(data[at : at + 4], "little"),
+            int.from_bytes(data[at + 24 : at + 32], "little"),
+            int.from_bytes(data[at + 32 : at + 40], "little"),
+        )
+
     table = fields(names)[1]
     for i in range(count):
         name, offset, length = fields(i)
-        if data[table + name:table + name + 9] == b".mutants\0":
-            return data[offset:offset + length]
+        if data[table + name : table + name + 9] == b".mutants\0":
+            return data[offset : offset + length]
     return b""

@@ -1,7 +1,9 @@
-// main.cpp: switches the defects of explorer.toml on, one at a time, and demands that the scenario named there breaks.
+// main.cpp: switches the defects of explorer.toml on, one at a time, and demands that the scenario
+// named there breaks.
 //
-//   protocols_mutants LIST           every defect of the list is found by its scenario, and none of those scenarios breaks without a defect
-//   protocols_mutants LIST --search  prints for each defect the scenarios that find it
+//   protocols_mutants LIST           every defect of the list is found by its scenario, and none of
+//   those scenarios breaks without a defect protocols_mutants LIST --search  prints for each defect
+//   the scenarios that find it
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -21,22 +23,24 @@ explorer::Result run(const Case& c) {
 }
 
 bool is_finding(Kind kind) {
-    return kind == Kind::data_race || kind == Kind::lifetime || kind == Kind::check || kind == Kind::liveness || kind == Kind::step_bound ||
-           kind == Kind::crash;
+    return kind == Kind::data_race || kind == Kind::lifetime || kind == Kind::check ||
+           kind == Kind::liveness || kind == Kind::step_bound || kind == Kind::crash;
 }
 
 void search(const std::string& name) {
     std::printf("%s:\n", name.c_str());
     for (const Case& c : explorer::cases()) {
         const explorer::Result result = run(c);
-        if (is_finding(result.kind)) std::printf("    %-44s %s\n", c.name.c_str(), result.message.c_str());
+        if (is_finding(result.kind))
+            std::printf("    %-44s %s\n", c.name.c_str(), result.message.c_str());
     }
     std::fflush(stdout);
 }
 
 bool is_found(const std::string& name, const std::string& killer) {
     if (killer == "MISSING") {
-        std::printf("WRONG %s: the source has no such text; see mutants/explorer.toml\n", name.c_str());
+        std::printf("WRONG %s: the source has no such text; see mutants/explorer.toml\n",
+                    name.c_str());
         return false;
     }
     for (const Case& c : explorer::cases()) {
@@ -49,8 +53,12 @@ bool is_found(const std::string& name, const std::string& killer) {
         const explorer::Result result = run(c);
         const bool is_reached = mutant_told != 0;
         const bool is_right = is_clean && is_reached && is_finding(result.kind);
-        std::printf("%-5s %-40s %-44s %s at %llu\n", is_right ? "ok" : "WRONG", name.c_str(), killer.c_str(),
-                    !is_clean ? "breaks without the defect" : is_reached ? name_of(result.kind) : "does not reach the defect", static_cast<unsigned long long>(result.found_at));
+        std::printf("%-5s %-40s %-44s %s at %llu\n", is_right ? "ok" : "WRONG", name.c_str(),
+                    killer.c_str(),
+                    !is_clean    ? "breaks without the defect"
+                    : is_reached ? name_of(result.kind)
+                                 : "does not reach the defect",
+                    static_cast<unsigned long long>(result.found_at));
         std::fflush(stdout);
         return is_right;
     }

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Makes a copy of src/ that holds every defect of explorer.toml, to be switched on by its number (ci/mutants/engine/switch.py).
+"""Makes a copy of src/ that holds every defect of explorer.toml, to be switched on by its number
+(ci/mutants/engine/switch.py).
 
-  make.py ROOT TARGET    copies ROOT/src to TARGET/src and writes TARGET/mutants.txt: number, name and killing scenario of each
+  make.py ROOT TARGET    copies ROOT/src to TARGET/src and writes TARGET/mutants.txt: number, name
+                         and killing scenario of each
 
-A defect whose text is not found exactly once in its function, or that cannot be switched, is left out and marked MISSING in mutants.txt,
-which is a failure of the test: the source has moved on, and the list must follow.
+A defect whose text is not found exactly once in its function, or that cannot be switched, is left
+out and marked MISSING in mutants.txt, which is a failure of the test: the source has moved on, and
+the list must follow.
 """
 
 import shutil
