@@ -11,9 +11,10 @@ import time
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (1, 2)]
 sys.dont_write_bytecode = True
 from engine.catalogue import Edit, NotFound, Tree  # noqa: E402
+from engine.reach import Reach  # noqa: E402
 from engine.source import Source, words  # noqa: E402
 
 RUN = Path(__file__).resolve().parents[1] / "run"
@@ -27,6 +28,10 @@ add_test(NAME small.sum COMMAND sum)
 add_test(NAME small.child COMMAND sum child)
 add_test(NAME small.bare COMMAND sum bare)
 add_test(NAME small.twice COMMAND twice)
+add_executable(part src/part.c)
+add_test(NAME small.part COMMAND part)
+add_test(NAME small.part_fails COMMAND part failing)
+set_tests_properties(small.part small.part_fails PROPERTIES LABELS "props;small")
 """
 PRESETS = """{"version": 6, "configurePresets": [
   {"name": "dev", "generator": "Ninja", "binaryDir": "${sourceDir}/build/dev"}
@@ -78,6 +83,10 @@ int main(int count, char** arguments) {
     return wrong;
 }
 """
+PART = """static int used(int a) { return a; }
+static __attribute__((used)) int unused(int a) { return used(a); }
+int main(int count, char** arguments) { return used(count) != 1 || arguments[1] != 0; }
+"""
 OTHER = "int other(int a) {\n    return a + 1;\n}\n"
 TWICE = """#include <cstdio>
 namespace small {
@@ -125,6 +134,7 @@ class Engine(unittest.TestCase):
         self.write("CMakePresets.json", PRESETS)
         self.write("sum.c", SUM)
         self.write("other.c", OTHER)
+        self.write("src/part.c", PART)
         self.write("twice.cpp", TWICE)
         self.write("ci/mutants/killers.toml", KILLERS)
         self.write(".gitignore", "/build/\n")
@@ -282,6 +292,14 @@ class Engine(unittest.TestCase):
         self.assertEqual(self.verdicts(), {"a/minus": "killed", "a/next": "killed"})
         # What is over is over: the next run begins anew.
         self.assertNotIn("interrupted", self.run_all()[1])
+
+    def test_which_test_reaches_which_function(self):
+        its = Reach(self.root, 1, lambda text: None)
+        names = its.prepare(lambda name, labels: "props" in labels)
+        self.assertEqual(names, {"small.part", "small.part_fails"})
+        found = its.run(names)
+        expected = {"src/part.c: used": "1", "src/part.c: unused": "0", "src/part.c: main": "1"}
+        self.assertEqual(its.table(found), {"tests": ["small.part"], "reached": expected})
 
     def test_what_makes_a_run_impossible(self):
         self.assertEqual(self.run_all()[0], 2)
