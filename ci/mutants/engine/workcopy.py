@@ -115,6 +115,7 @@ def run(command, folder, seconds, more=None, until=None, on_line=lambda line: No
         raise
     finally:
         timer.cancel()
+        process.stdout.close()
         with lock:
             running.discard(process)
 
