@@ -20,6 +20,7 @@ from .workcopy import Copy, listed, stop
 CLEAN = (
     4  # times what a test may take on a mutant, it may take without one: the machine may be busy
 )
+LOT = 120  # mutants that one build holds
 TAIL = 1500  # characters of output that are shown where something is wrong
 
 
@@ -147,10 +148,15 @@ class Campaign:
         both = {killer: ([], []) for killer in bundle}
         for killer, mutants in bundle.items():
             for mutant in mutants:
-                both[killer][
-                    0 if killer.switches and switch.is_switchable(self.tree, mutant) else 1
-                ].append(mutant)
-        refused = self.run_switched(copy, {killer: its for killer, (its, _) in both.items() if its})
+                switches = killer.switches and switch.is_switchable(self.tree, mutant)
+                both[killer][0 if switches else 1].append(mutant)
+        switched = [(killer, mutant) for killer, (its, _) in both.items() for mutant in its]
+        refused = []
+        for first in range(0, len(switched), LOT):
+            lot = {}
+            for killer, mutant in switched[first : first + LOT]:
+                lot.setdefault(killer, []).append(mutant)
+            refused += self.run_switched(copy, lot)
         for killer, (_, alone) in both.items():
             its = alone + [mutant for mutant in refused if mutant.killer == killer.name]
             if its:
@@ -158,8 +164,6 @@ class Campaign:
 
     def run_switched(self, copy, bundle):
         """Judges the mutants of some tests in one build; returns those that do not build there."""
-        if not bundle:
-            return []
         mutants = {
             number: mutant
             for number, mutant in enumerate((m for its in bundle.values() for m in its), 1)
