@@ -6,9 +6,9 @@
 
 #include "api/front.hpp"
 #include "api/new_delete.hpp"
-#include "api/report.hpp"
+#include "statistics/report.hpp"
 #if !HAKMEM_DEBUG
-#    include "api/profile_dump.hpp"
+#    include "profile/profile_dump.hpp"
 #endif
 
 // The symbols behind try and catch, and behind the tables of functions with destructors, stay weak
@@ -139,7 +139,7 @@ HAK_EXPORT const char* hak_version(void) {
 }  // extern "C"
 
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
-#    include "api/learning_calls.hpp"
+#    include "learning/learning_calls.hpp"
 #endif
 
-#include "api/profile_calls.hpp"
+#include "profile/profile_calls.hpp"

@@ -8,7 +8,7 @@
 
 #include "base/claim.hpp"
 
-#include "api/statistics.hpp"
+#include "statistics/statistics.hpp"
 
 namespace hak::api {
 
