@@ -135,8 +135,9 @@ HAK_COLD int dump_profile(const char* path) {
 // At exit, if the user gave a path. %p in it is the process's id, which tells the programs apart
 // that a program starts; a forked child writes a file of its own anyway, whose name ends with its
 // id if that is not in the path.
-HAK_COLD inline void dump_profile_at_exit() {
-    if (options.profile_path[0] == '\0' || heap_profile<RealWorld>.interval() == 0) return;
+template <World W>
+HAK_COLD void dump_profile_at_exit() {
+    if (options.profile_path[0] == '\0' || heap_profile<W>.interval() == 0) return;
     const auto pid = static_cast<std::uint64_t>(::getpid());
     Text path;
     bool has_id = pid == static_cast<std::uint64_t>(first_process);
@@ -152,11 +153,10 @@ HAK_COLD inline void dump_profile_at_exit() {
     if (!has_id) path << "." << pid;
     path.add("", 1);
     Text text;
-    if (const int error = dump_profile<RealWorld>(path.data()); error != 0) {
+    if (const int error = dump_profile<W>(path.data()); error != 0) {
         text << "hakmem: profile: cannot write " << path.data() << ": " << ::strerrordesc_np(error)
              << "\n";
-    } else if (const std::uint64_t lost = heap_profile<RealWorld>.counters().overflowed_blocks;
-               lost != 0) {
+    } else if (const std::uint64_t lost = heap_profile<W>.counters().overflowed_blocks; lost != 0) {
         text << "hakmem: profile: " << lost << " samples found no room, for which the numbers in "
              << path.data() << " are too small; a longer interval loses none\n";
     }

@@ -3,7 +3,7 @@
 
 #include "statistics/statistics.hpp"
 #if HAKMEM_DEBUG_TIMING
-#    include "timing/timing.hpp"
+#    include "timing/timing_report.hpp"
 #endif
 
 namespace hak {
@@ -32,93 +32,6 @@ inline constexpr StatField kStatFields[] = {HAK_FIELD(window_bytes),   HAK_FIELD
 static_assert(sizeof(struct hak_stats) ==
                   sizeof kStatFields / sizeof *kStatFields * sizeof(std::uint64_t),
               "a field has no name here");
-
-// Text into a buffer of the caller's: what does not fit is counted and left out.
-class Bounded {
-  public:
-    Bounded(char* out, std::size_t bytes) : out_(out), bytes_(bytes) {}
-    Bounded& operator<<(const char* s) {
-        for (; *s != '\0'; ++s, ++length_) {
-            if (length_ + 1 < bytes_) out_[length_] = *s;
-        }
-        return *this;
-    }
-    Bounded& operator<<(std::uint64_t value) {
-        char digits[21] = {};
-        char* at = digits + 20;
-        do *--at = static_cast<char>('0' + value % 10);
-        while ((value /= 10) != 0);
-        return *this << static_cast<const char*>(at);
-    }
-    // `"name":`, after a comma unless it is the first.
-    Bounded& name(const char* name, bool is_first) {
-        return *this << (is_first ? "\"" : ",\"") << name << "\":";
-    }
-    // The length of the whole text, which is ended by a zero byte.
-    std::size_t end() {
-        if (bytes_ != 0) out_[length_ < bytes_ ? length_ : bytes_ - 1] = '\0';
-        return length_;
-    }
-
-  private:
-    char* out_;
-    std::size_t bytes_, length_ = 0;
-};
-
-#if HAKMEM_DEBUG_TIMING
-inline void add_timing(Bounded& json) {
-    const Timings::Sums s = Timings::sums();
-    json << ",\"timing\":{\"on\":" << (Timings::is_on() ? "true" : "false") << ",\"activities\":{";
-    for (unsigned a = 0; a < kActivities; ++a) {
-        json.name(kActivityNames[a], a == 0)
-            << "{\"calls\":" << s.calls[a] << ",\"cycles\":" << s.cycles[a]
-            << ",\"self\":" << s.self[a] << "}";
-    }
-    json << "},\"events\":{";
-    for (unsigned e = 0; e < kEvents; ++e) json.name(kEventNames[e], e == 0) << s.events[e];
-    json << "}}";
-}
-
-// A line for each activity that happened; its share is of all time that was spent in the allocator.
-inline void print_timing() {
-    const Timings::Sums s = Timings::sums();
-    const auto column = [](Text& text, const char* word, std::size_t width) {
-        for (std::size_t n = std::strlen(word); n < width; ++n) text << " ";
-        text << word;
-    };
-    const auto number = [&](Text& text, std::uint64_t value, std::size_t width) {
-        char digits[24];
-        Bounded(digits, sizeof digits).operator<<(value).end();
-        column(text, digits, width);
-    };
-    std::uint64_t all = 0;
-    for (const std::uint64_t self : s.self) all += self;
-    const auto row = [&](const char* name) {
-        Text text;
-        text << "hakmem: " << name;
-        for (std::size_t n = std::strlen(name); n < 14; ++n) text << " ";
-        return text;
-    };
-    Text head = row("activity");
-    for (const char* word : {"calls", "cycles", "cycles/call", "own cycles", "share"})
-        column(head, word, 16);
-    (head << "\n").print();
-    for (unsigned a = 0; a < kActivities; ++a) {
-        if (s.calls[a] == 0) continue;
-        Text text = row(kActivityNames[a]);
-        number(text, s.calls[a], 16);
-        number(text, s.cycles[a], 16);
-        number(text, s.cycles[a] / s.calls[a], 16);
-        number(text, s.self[a], 16);
-        number(text, all == 0 ? 0 : s.self[a] * 100 / all, 15);
-        (text << "%\n").print();
-    }
-    Text events = row("served");
-    for (unsigned e = 0; e < kEvents; ++e)
-        events << (e == 0 ? "" : ", ") << kEventNames[e] << " " << s.events[e];
-    (events << "\n").print();
-}
-#endif
 
 // As snprintf: at most `bytes`, the ending zero included; returns the length of the whole text.
 template <World W>

@@ -62,4 +62,36 @@ class Text {
     std::size_t length_ = 0;
 };
 
+// Text into a buffer of the caller's: what does not fit is counted and left out.
+class Bounded {
+  public:
+    Bounded(char* out, std::size_t bytes) : out_(out), bytes_(bytes) {}
+    Bounded& operator<<(const char* s) {
+        for (; *s != '\0'; ++s, ++length_) {
+            if (length_ + 1 < bytes_) out_[length_] = *s;
+        }
+        return *this;
+    }
+    Bounded& operator<<(std::uint64_t value) {
+        char digits[21] = {};
+        char* at = digits + 20;
+        do *--at = static_cast<char>('0' + value % 10);
+        while ((value /= 10) != 0);
+        return *this << static_cast<const char*>(at);
+    }
+    // `"name":`, after a comma unless it is the first.
+    Bounded& name(const char* name, bool is_first) {
+        return *this << (is_first ? "\"" : ",\"") << name << "\":";
+    }
+    // The length of the whole text, which is ended by a zero byte.
+    std::size_t end() {
+        if (bytes_ != 0) out_[length_ < bytes_ ? length_ : bytes_ - 1] = '\0';
+        return length_;
+    }
+
+  private:
+    char* out_;
+    std::size_t bytes_, length_ = 0;
+};
+
 }  // namespace hak
