@@ -1,9 +1,9 @@
 // quarantine.hpp: freed blocks wait here, oldest first, so that a use after free meets kFreedByte
 // and not another client's data.
 //
-// Its lock comes before all others (start < registry < reclaim < pool). No block returns to the
-// heap, or shrinks where it is, but through here or with the lock held: whoever holds it may read
-// every block that was live since.
+// Its lock comes before all others (sys/lock_rank.hpp). No block returns to the heap, or shrinks
+// where it is, but through here or with the lock held: whoever holds it may read every block that
+// was live since.
 #pragma once
 
 #include "checked/block_table.hpp"
