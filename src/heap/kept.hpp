@@ -111,7 +111,8 @@ template <World W>
 HAK_INLINE bool is_kept_at_once(const Heap<W>* heap, const Slab<W>* record) {
     if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr)
         return false;
-    return !is_tick_due(*heap) && !Observer<W>::is_watching(heap->keeps);
+    if (is_tick_due(*heap) || Observer<W>::is_watching(heap->keeps)) return false;
+    return true;
 }
 
 // Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is
