@@ -1,4 +1,4 @@
-// pal_props.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents,
+// pal_test.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents,
 // the effect of a hint, address space under a limit; and errno is as it was after every call.
 #include <cerrno>
 #include <cstdio>
