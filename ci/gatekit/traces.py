@@ -41,7 +41,8 @@ def build_program(folder):
     ):
         path = folder / target
         newest = max(
-            file.stat().st_mtime for file in (SOURCES / source, ROOT / "stress" / "own_vdso.h")
+            file.stat().st_mtime
+            for file in (SOURCES / source, ROOT / "tests" / "process" / "own_vdso.h")
         )
         if not path.exists() or path.stat().st_mtime < newest:
             partial = folder / f"{target}.{os.getpid()}"
