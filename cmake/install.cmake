@@ -34,4 +34,5 @@ else()
   set(hakmem_pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/hakmem.pc.in" hakmem.pc @ONLY)
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/hakmem.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/hakmem.pc" DESTINATION
+  "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
