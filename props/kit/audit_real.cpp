@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "api/library.cpp"
-#include "debug/invariants.hpp"
+#include "audit/invariants.hpp"
 #include "props/kit/lock_ranks.hpp"
 
 extern "C" int hak_audit(struct hak_audit_result* out) {
