@@ -8,7 +8,9 @@ its end finds that as well.
 """
 
 import ctypes
+import math
 import os
+import selectors
 import signal
 import subprocess
 import time
@@ -81,6 +83,38 @@ def run(arguments, timeout=None, check=False, input=None, **options):
     if check and process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args, out, errors)
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def stream(arguments, on_line, deadline=math.inf, on_wait=lambda: None, **options):
+    """Exit status of a child, None if it was not done at the deadline. Each line of its output goes
+    to on_line as it comes; on_wait is called while none comes."""
+    both = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = start(arguments, **both, **options)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            pending = b""
+            while (left := deadline - time.monotonic()) > 0:
+                ready = selector.select(min(left, LOOK))
+                look()
+                if not ready:
+                    on_wait()
+                    continue
+                data = os.read(process.stdout.fileno(), 65536)
+                *lines, pending = (pending + (data or b"\n" * bool(pending))).split(b"\n")
+                for line in lines:
+                    on_line(line.decode("utf-8", "replace"))
+                if not data:
+                    break
+        while process.poll() is None:
+            look()
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.01)
+        look()
+        return process.returncode
+    finally:
+        end(process)
 
 
 def captured(arguments, timeout=None, check=False, **options):

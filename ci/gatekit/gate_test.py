@@ -433,7 +433,11 @@ echo "{$figures, $owners, \\"mapped\\": []}"
         ]
         self.assertGreaterEqual(
             next(budget for name, budget, _, _ in steps.STEPS if name == "tests"),
-            sum(s["budget"] for s in suites),
+            sum(s["budget"] for s in suites if not s.get("gate")),
+        )
+        self.assertGreaterEqual(
+            next(budget for name, budget, _, _ in steps.STEPS if name == "rest"),
+            sum(s["budget"] for s in suites if s.get("gate")),
         )
 
     def test_expectations_of_a_patch(self):
