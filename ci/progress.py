@@ -10,6 +10,8 @@ import time
 import tomllib
 from pathlib import Path
 
+import children
+
 TABLE = Path(__file__).resolve().parent / "durations.toml"
 NINJA = re.compile(r"\[(\d+)/(\d+)\] ")
 CTEST = re.compile(r"\s*(\d+)/(\d+) Test\s+#\d+: ")
@@ -87,3 +89,43 @@ def record(command, taken, table=TABLE):
         lines.append(f'\n["{name}"]\n')
         lines += [f'"{part}" = {seconds}\n' for part, seconds in sorted(tables[name].items())]
     table.write_text("".join(lines))
+
+
+class Meter:
+    """For commands that say little: what they run is shown by a line every few seconds."""
+
+    PAUSE = 5
+
+    def __init__(self, command, parts, say=lambda text: print(text, flush=True)):
+        self.progress, self.say = Progress(command, parts), say
+        self.command, self.said = command, time.monotonic()
+
+    def run(self, part, arguments, **options):
+        """(exit status, the lines of the output) of what belongs to a part."""
+        if self.progress.name != part:
+            self.progress.begin(part)
+        lines = []
+
+        def tell():
+            if time.monotonic() - self.said >= self.PAUSE:
+                self.said = time.monotonic()
+                self.say(f"{self.command.rpartition('/')[2]}: {self.progress.shown()}: {part}")
+
+        def line(text):
+            lines.append(text)
+            self.progress.see(text)
+            tell()
+
+        return children.stream(arguments, line, on_wait=tell, **options), lines
+
+
+class Count:
+    """For commands whose parts are alike: so many of so many."""
+
+    def __init__(self, total):
+        self.total, self.done, self.begin = total, 0, time.monotonic()
+
+    def one(self):
+        self.done += 1
+        left = (time.monotonic() - self.begin) / self.done * (self.total - self.done)
+        return f"{100 * self.done // self.total} %, {span(left)} left"

@@ -15,10 +15,11 @@ import re
 import shutil
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import children
+from progress import Count
 
 from . import base as base_of
 from .stepping import ROOT
@@ -198,6 +199,7 @@ def run(presets, jobs):
         for patch in patches
     }
     sources = {"control": None} | {patch.stem: patch for patch in patches}
+    count = Count(len(sources) * (1 + len(presets)))  # each is built, and measured for each
     with ThreadPoolExecutor(jobs) as pool:
         builds = {
             name: pool.submit(
@@ -205,7 +207,9 @@ def run(presets, jobs):
             )
             for name, patch in sources.items()
         }
-        children.finish(builds.values())
+        for build in as_completed(builds.values()):
+            children.finish([build])
+            print(f"gate --self-test: built ({count.one()})", flush=True)
         built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
@@ -230,8 +234,9 @@ def run(presets, jobs):
                     name,
                     lambda: check(name, promised[name], preset, libraries[preset], control[preset]),
                 )
+                far = count.one()
                 if said:
-                    print(f"gate --self-test: {name} {preset}: {said}", flush=True)
+                    print(f"gate --self-test: {name} {preset}: {said} ({far})", flush=True)
     for failure in failures:
         print(f"gate --self-test: FAILED {failure}")
     print(
