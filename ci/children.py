@@ -13,6 +13,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import wait
 from pathlib import Path
@@ -22,6 +23,7 @@ LOOK = 0.2  # seconds between two looks at the note
 PATIENCE = 3.0  # seconds between the request to end and the end
 
 noted = 0  # the number of the signal that came
+started, lock = set(), threading.Lock()  # the children of start() that end() has not seen
 
 
 class Interrupted(Exception):
@@ -57,7 +59,22 @@ def start(arguments, **options):
     """A child in a session of its own. The next statement of the caller is the try whose finally
     calls end(): no signal comes between the two."""
     look()
-    return subprocess.Popen(list(map(str, arguments)), start_new_session=True, **options)
+    with lock:
+        process = subprocess.Popen(list(map(str, arguments)), start_new_session=True, **options)
+        started.add(process.pid)
+    return process
+
+
+def reap_adopted():
+    """What was left behind and has ended since is gone for who looks for it, as with init."""
+    with lock:
+        try:
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in started:
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+        except ChildProcessError:
+            return
 
 
 def run(arguments, timeout=None, check=False, input=None, **options):
@@ -74,6 +91,7 @@ def run(arguments, timeout=None, check=False, input=None, **options):
                 break
             except subprocess.TimeoutExpired:
                 input = None  # what was begun goes on
+                reap_adopted()
                 look()
                 if deadline is not None and time.monotonic() >= deadline:
                     raise subprocess.TimeoutExpired(process.args, timeout) from None
@@ -98,6 +116,7 @@ def stream(arguments, on_line, deadline=math.inf, on_wait=lambda: None, **option
                 ready = selector.select(min(left, LOOK))
                 look()
                 if not ready:
+                    reap_adopted()
                     on_wait()
                     continue
                 data = os.read(process.stdout.fileno(), 65536)
@@ -127,6 +146,8 @@ def end(process):
     """Ends a child and all that it started, closes its pipes, and reaps it."""
     end_descendants(process.pid, process)
     process.wait()
+    started.discard(process.pid)
+    reap_adopted()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

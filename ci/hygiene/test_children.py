@@ -175,6 +175,15 @@ class Families(unittest.TestCase):
         done = self.lead(f"children.run(['sh', '-c', {script!r}])")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_an_orphan_that_ended_is_no_zombie(self):
+        script = (
+            f"(sh -c 'echo $$ > {self.pids}; exec sleep 0.2' &); "
+            f"until [ -s {self.pids} ]; do sleep 0.1; done; "
+            f"while kill -0 $(cat {self.pids}); do sleep 0.1; done"
+        )
+        done = self.lead(f"children.run(['sh', '-c', {script!r}], timeout=20)")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_one_that_ignores_the_request(self):
         script = f"trap '' TERM; echo $$ > {self.pids}; while :; do sleep 1; done"
         begin = time.monotonic()
