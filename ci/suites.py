@@ -197,10 +197,10 @@ class Runner:
                 return
             self.console.say(suite.name, text)
 
-        folder = ROOT / "build" / suite.preset
+        jobs = ["-j", str(self.jobs)]
         steps = [
             ["cmake", "--preset", suite.preset],
-            ["cmake", "--build", str(folder), "-j", str(self.jobs), "--target", *suite.targets],
+            ["cmake", "--build", "--preset", suite.preset, *jobs, "--target", *suite.targets],
         ]
         for command in steps:
             status = self.run(suite, command, log, deadline, show)
@@ -252,16 +252,20 @@ class Runner:
                 f"{name} ({time.monotonic() - since:.0f} s)" for name, since in running.items()
             )
 
-        command = ["ctest", "--test-dir", folder, "-L", f"^({'|'.join(suite.labels)})$"]
-        command += ["--output-on-failure", "--no-tests=error", "-j", str(self.jobs)]
+        # The preset says what is shown, and that no test is an error.
+        command = ["ctest", "--preset", suite.preset, "-L", f"^({'|'.join(suite.labels)})$"]
+        command += ["-j", str(self.jobs)]
         command += ["--output-junit", str(self.logs / f"{suite.name}.xml")]
         status = self.run(suite, command, log, deadline, show, names)
         if status is None:
             text = f"the budget of {suite.budget} s was spent; {names()}"
             outcome.failures.append(Failure("budget", text, is_overrun=True))
         elif status != 0 and len(outcome.failures) == failed_before:
-            text = f"`{shlex.join(command)}` failed with status {status}"
-            outcome.failures.append(Failure("ctest", text, shlex.join(command)))
+            said = shlex.join(command)
+            again = f"cd {shlex.quote(str(ROOT))} && {said}"
+            outcome.failures.append(
+                Failure("ctest", f"`{said}` failed with status {status}", again)
+            )
         return status == 0
 
     def see(self, line):

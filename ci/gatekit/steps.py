@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -254,10 +255,9 @@ def step_stress(gate, step):
             ran += 1
             if status != 0:
                 how = "did not end" if status is None else f"ended with status {status}"
-                step.red(
-                    f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env "
-                    f"{' '.join(environment)} {' '.join(command)}"
-                )
+                took = time.monotonic() - began
+                again = shlex.join(["env", *environment, *command])
+                step.red(f"{preset} {name} {how} after {took:.0f} s; again: {again}")
     step.outcome.summary = f"{ran} runs of {STRESS_SECONDS} s"
 
 
