@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ TOOLS = FOLDER / "tools"
 # Taken once, so that an edit in the working copy while the self-test runs reaches either every copy
 # or none.
 SNAPSHOT = FOLDER / "snapshot"
+VERDICTS = ROOT / "ci" / "gatekit" / "gate_test.py"
 BUILD_TIMEOUT = 300
 MEASURE_TIMEOUT = 300
 
@@ -186,6 +188,12 @@ def run(presets, jobs):
     TOOLS.mkdir(parents=True)
     base_of.working_copy(SNAPSHOT)
     failures = []
+    # Each verdict of the gate, planted as a step.
+    planted = children.captured([sys.executable, "-B", VERDICTS, "Verdicts"], MEASURE_TIMEOUT)
+    if planted.returncode:
+        failures.append(f"verdicts: {planted.stderr}")
+    else:
+        print("gate --self-test: each verdict is reached", flush=True)
 
     def guarded(name, function):
         try:
