@@ -88,9 +88,9 @@ class Suites(unittest.TestCase):
     def test_budget_overrun_fails_and_ends_the_children(self):
         begin = time.monotonic()
         result = self.run_table(
-            self.suite("slow", f"sleep 61 & echo $! > {self.folder}/pid; wait", 1)
+            self.suite("slow", f"sleep 611 & echo $! > {self.folder}/pid; wait", 3)
         )
-        self.assertLess(time.monotonic() - begin, 20)
+        self.assertLess(time.monotonic() - begin, 300)
         self.assertEqual(
             (result.returncode, result.stdout.splitlines()[-1]), (1, "0 passed, 1 failed")
         )
@@ -109,17 +109,17 @@ class Suites(unittest.TestCase):
             pid_file = self.folder / "pid"
             pid_file.unlink(missing_ok=True)
             process = subprocess.Popen(
-                self.command(self.suite("slow", f"sleep 61 & echo $! > {pid_file}; wait")),
+                self.command(self.suite("slow", f"sleep 611 & echo $! > {pid_file}; wait")),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 100
             while not (pid_file.exists() and pid_file.read_text().strip()):
                 self.assertLess(time.monotonic(), deadline, "the suite did not start")
                 time.sleep(0.02)
             process.send_signal(number)
-            _, error = process.communicate(timeout=20)
+            _, error = process.communicate(timeout=200)
             self.assertEqual(process.returncode, 128 + number)
             self.assertIn(f"interrupted by {number.name}", error)
             self.assert_gone(int(pid_file.read_text()))
@@ -315,7 +315,7 @@ class Commands(unittest.TestCase):
     def test_interrupted_they_leave_no_compiler_behind(self):
         with tempfile.TemporaryDirectory() as folder:
             pid_file = Path(folder, "pid")
-            Path(folder, "cmake").write_text(f"#!/bin/sh\nsleep 61 & echo $! > {pid_file}; wait\n")
+            Path(folder, "cmake").write_text(f"#!/bin/sh\nsleep 611 & echo $! > {pid_file}; wait\n")
             Path(folder, "cmake").chmod(0o755)
             for command in (["ci/campaign", "--target", "size_class"], ["ci/coverage"]):
                 for number in (signal.SIGINT, signal.SIGTERM):
@@ -332,7 +332,7 @@ class Commands(unittest.TestCase):
                         self.assertIsNone(process.poll())
                         time.sleep(0.02)
                     process.send_signal(number)
-                    _, error = process.communicate(timeout=20)
+                    _, error = process.communicate(timeout=200)
                     self.assertEqual(
                         (process.returncode, error), (128 + number, f"{command[0]}: interrupted\n")
                     )
@@ -347,7 +347,7 @@ class Commands(unittest.TestCase):
                 stdout=writer,
                 stderr=subprocess.PIPE,
                 text=True,
-                timeout=20,
+                timeout=200,
             )
             os.close(writer)
             self.assertEqual((result.returncode, result.stderr), (0, ""), command)
@@ -357,7 +357,7 @@ class Commands(unittest.TestCase):
                     stdout=full,
                     stderr=subprocess.PIPE,
                     text=True,
-                    timeout=20,
+                    timeout=200,
                 )
             self.assertEqual(
                 (result.returncode, len(result.stderr.splitlines())),
@@ -383,7 +383,7 @@ class Commands(unittest.TestCase):
                 [ROOT / command.split()[0], *command.split()[1:]],
                 capture_output=True,
                 text=True,
-                timeout=20,
+                timeout=200,
             )
             self.assertEqual(
                 (result.returncode, "error: --" in result.stderr),
