@@ -16,7 +16,7 @@ from .stepping import ROOT
 
 sys.path.insert(0, str(ROOT / "ci"))
 import children  # noqa: E402
-from progress import Progress  # noqa: E402
+from progress import NINJA, Progress  # noqa: E402
 from suites import Runner  # noqa: E402
 
 FOLDER = ROOT / "build" / "gate"
@@ -110,7 +110,14 @@ class Step:
         ]
         for command in (configure, compile):
             lines = []
-            if self.command([*inside, *command], lines.append, show=False) != 0:
+
+            def line(text):
+                lines.append(text)
+                # Of many lines of the compiler, one every few seconds.
+                if NINJA.match(text) and time.monotonic() - self.gate.runner.console.last > 5:
+                    self.say(text)
+
+            if self.command([*inside, *command], line, show=False) != 0:
                 for text in lines[-15:]:
                     self.say(text)
                 return False
