@@ -4,9 +4,13 @@
 
 #include <sys/mman.h>
 
+// Before the library, which reads its macros.
+// clang-format off
+#include "props/kit/lock_ranks.hpp"
+// clang-format on
+
 #include "api/library.cpp"
 #include "audit/invariants.hpp"
-#include "props/kit/lock_ranks.hpp"
 
 extern "C" int hak_audit(struct hak_audit_result* out) {
     using hak::RealWorld;
