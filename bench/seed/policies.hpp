@@ -9,7 +9,7 @@
 //   P02      its second step: the strategy is read from one published word
 //   Shipped  what hakmem does: nothing. The word is read on slow paths alone
 //
-// Learner and chooser are those of src/policy. None of the worlds has an observer on its slow
+// Learner and chooser are those of src/learning. None of the worlds has an observer on its slow
 // paths, so that the four differ in this alone.
 #pragma once
 

@@ -227,6 +227,25 @@ void selection_explores() {
     RC_ASSERT(others < 630u);
 }
 
+// UCB1 gives doubt its benefit: of strategies that cost the same the one with the fewest trials
+// comes next, for its cost may be the lowest yet. Much more evidence than doubt decides by cost.
+void ucb1_tries_what_it_knows_least() {
+    Ucb1 ucb;
+    const unsigned rare = *rc::gen::inRange(0u, kStrategies);
+    const unsigned fewer = *rc::gen::inRange(1u, 40u);
+    // The first trials only tell what is usual.
+    for (unsigned i = 0; i < Samples::kWarmUp; ++i) ucb.record(strategy_at(rare), {1, 100, 1, 1});
+    for (unsigned i = 0; i < kStrategies; ++i)
+        for (unsigned n = 0; n < (i == rare ? 50 - fewer : 50); ++n)
+            ucb.record(strategy_at(i), {1, 100, 1, 1});
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
+    RC_ASSERT(ucb.select(random) == strategy_at(rare));
+    for (unsigned i = 0; i < kStrategies; ++i)
+        for (unsigned n = 0; n < 2000; ++n)
+            ucb.record(strategy_at(i), {1, i == rare ? 200.0 : 100.0, 1, 1});
+    RC_ASSERT(ucb.select(random) != strategy_at(rare));
+}
+
 // Who was dropped is never tried again, and fades for as long as the others are compared, hours
 // perhaps. They are still told apart then.
 void what_fades_harms_nobody() {
@@ -553,6 +572,7 @@ int main(int argc, char** argv) {
     suite.property("ELO: comparisons conserve ratings", comparisons_conserve_ratings);
     suite.property("ELO: dominance orders ratings", dominance_orders_ratings);
     suite.property("ELO: selection explores", selection_explores);
+    suite.property("UCB1: tries what it knows least", ucb1_tries_what_it_knows_least);
     suite.example("ELO: what fades harms nobody", what_fades_harms_nobody);
     suite.property("trials are their strategy's", trials_are_their_strategys);
     suite.example("a child is charged with its own faults", a_child_is_charged_with_its_own_faults);

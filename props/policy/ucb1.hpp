@@ -1,4 +1,5 @@
-// ucb1.hpp: the other chooser: the strategy whose cost could be lowest, as far as its samples allow
+// ucb1.hpp: a chooser that does not ship, to compare the one that does with: the strategy whose
+// cost could be lowest, as far as its samples allow
 // (P. Auer, N. Cesa-Bianchi, P. Fischer: Finite-time Analysis of the Multiarmed Bandit Problem,
 // Machine Learning 47, 2002).
 #pragma once

@@ -17,8 +17,20 @@
 // API's business.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/observer.hpp"
+
+#include "mem/reclaim.hpp"
+
+#include "heap/heaps.hpp"
+#include "heap/kept.hpp"
 #include "heap/large.hpp"
 #include "heap/lifecycle.hpp"
+#include "heap/slabs.hpp"
+#include "heap/tend.hpp"
+#include "heap/thread_cache.hpp"
 
 namespace hak {
 

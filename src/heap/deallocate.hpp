@@ -15,7 +15,17 @@
 // needs no token; a miss is one tail jump.
 #pragma once
 
-#include "heap/allocate.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/observer.hpp"
+
+#include "mem/pool_units.hpp"
+
+#include "heap/large.hpp"
+#include "heap/slabs.hpp"
+#include "heap/tend.hpp"
+#include "heap/thread_cache.hpp"
 
 namespace hak {
 

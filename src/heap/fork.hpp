@@ -10,8 +10,16 @@
 // of the others would cost a page of records that nobody ever read, which is a fault.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/lock.hpp"
 #include "sys/observer.hpp"
 
+#include "mem/reclaim.hpp"
+#include "mem/remote_list.hpp"
+
+#include "heap/heaps.hpp"
 #include "heap/lifecycle.hpp"
 
 namespace hak {

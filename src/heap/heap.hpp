@@ -26,8 +26,10 @@
 //             heap whose token is OWNED or ORPHAN
 #pragma once
 
-#include "mem/remote_list.hpp"
-#include "mem/window.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "mem/slab.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -2,15 +2,14 @@
 // under the registry's lock.
 #pragma once
 
+#include <cstdint>
 #include <new>
-
-#include "base/types.hpp"
 
 #include "sys/lock.hpp"
 
 #include "mem/window.hpp"
 
-#include "heap/heap.hpp"
+#include "heap/heap.hpp"  // IWYU pragma: export
 #include "heap/kept.hpp"
 
 namespace hak {

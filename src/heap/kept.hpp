@@ -12,14 +12,14 @@
 // the slow path: is_kept_at_once().
 #pragma once
 
-#include "base/bits.hpp"
-#include "base/types.hpp"
+#include <cstddef>
+#include <cstdint>
 
 #include "sys/observer.hpp"
 
 #include "mem/reclaim.hpp"
 
-#include "heap/heap.hpp"
+#include "heap/heap.hpp"  // IWYU pragma: export
 
 namespace hak {
 

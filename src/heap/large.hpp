@@ -7,8 +7,14 @@
 //              succeeds
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "sys/observer.hpp"
 
+#include "mem/reclaim.hpp"
+
+#include "heap/kept.hpp"
 #include "heap/lifecycle.hpp"
 
 namespace hak {

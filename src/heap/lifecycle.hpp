@@ -2,7 +2,14 @@
 // last.
 #pragma once
 
+#include "sys/lock.hpp"
+
+#include "mem/reclaim.hpp"
+
+#include "heap/heaps.hpp"
+#include "heap/slabs.hpp"
 #include "heap/tend.hpp"
+#include "heap/thread_cache.hpp"
 
 namespace hak {
 

@@ -4,7 +4,16 @@
 //                             where it is (Large, Big); else allocate, copy, deallocate
 #pragma once
 
+#include <cstddef>
+
+#include "sys/observer.hpp"
+
+#include "mem/window.hpp"
+
+#include "heap/allocate.hpp"
 #include "heap/deallocate.hpp"
+#include "heap/heap.hpp"
+#include "heap/large.hpp"
 
 namespace hak {
 

@@ -2,7 +2,11 @@
 // released. Every function here needs the heap's token.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "mem/reclaim.hpp"
+#include "mem/remote_list.hpp"
 
 #include "heap/heaps.hpp"
 

@@ -8,7 +8,12 @@
 // meanwhile.
 #pragma once
 
+#include <cstdint>
+
+#include "mem/remote_list.hpp"
+
 #include "heap/heaps.hpp"
+#include "heap/slabs.hpp"
 #include "heap/thread_cache.hpp"
 
 namespace hak {

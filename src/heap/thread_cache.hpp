@@ -2,6 +2,12 @@
 // are pop and push.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "mem/window.hpp"
+
+#include "heap/heap.hpp"  // IWYU pragma: export
 #include "heap/kept.hpp"
 #include "heap/slabs.hpp"
 

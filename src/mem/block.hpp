@@ -10,11 +10,10 @@
 // block.1 holds already when the block comes back).
 #pragma once
 
-#include <new>
+#include <cstdint>
+#include <new>  // IWYU pragma: keep
 
-#include "base/types.hpp"
-
-#include "sys/world.hpp"
+#include "sys/world.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -21,7 +21,12 @@
 // all. Whoever looks for any other free slots sorts it in first.
 #pragma once
 
-#include "mem/runs.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/lock.hpp"
+
+#include "mem/runs.hpp"  // IWYU pragma: export
 
 namespace hak {
 

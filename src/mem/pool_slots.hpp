@@ -2,7 +2,12 @@
 // that become units.
 #pragma once
 
-#include "mem/pool.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/lock.hpp"
+
+#include "mem/pool.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -1,7 +1,12 @@
 // pool_units.hpp: the pool's units: runs of units inside superslabs, for slabs and Large blocks.
 #pragma once
 
-#include "mem/pool_slots.hpp"
+#include <bit>
+#include <cstdint>
+
+#include "sys/lock.hpp"
+
+#include "mem/pool_slots.hpp"  // IWYU pragma: export
 
 namespace hak {
 

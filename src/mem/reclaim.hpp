@@ -7,7 +7,13 @@
 // something large or releases a slab looks at the clock and works off what is due.
 #pragma once
 
-#include "mem/pool_units.hpp"
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/lock.hpp"
+
+#include "mem/pool_units.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -16,7 +16,7 @@
 //               claimed by the changer
 #pragma once
 
-#include "mem/slab.hpp"
+#include "mem/slab.hpp"  // IWYU pragma: export
 
 namespace hak {
 

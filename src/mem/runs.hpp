@@ -6,8 +6,10 @@
 #pragma once
 
 #include <climits>
+#include <cstddef>
+#include <cstdint>
 
-#include "mem/window.hpp"
+#include "mem/window.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -20,7 +20,10 @@
 //                                  the bit is about to push it
 #pragma once
 
-#include "mem/block.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "mem/block.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -15,7 +15,9 @@
 // INV superslab.5  kind == cached  =>  the slots of the run outside its dirt are zero
 #pragma once
 
-#include "sys/world.hpp"
+#include <cstdint>
+
+#include "sys/world.hpp"  // IWYU pragma: export
 
 namespace hak {
 

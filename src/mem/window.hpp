@@ -16,10 +16,11 @@
 // INV window.3  nothing in the window is ever unmapped
 #pragma once
 
-#include "sys/lock.hpp"
+#include <cstddef>
+#include <cstdint>
 
-#include "mem/slab.hpp"
-#include "mem/superslab.hpp"
+#include "mem/slab.hpp"       // IWYU pragma: export
+#include "mem/superslab.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -160,26 +160,9 @@ inline bool parse_value(const char* s, std::size_t length, OptionKind kind, std:
     if (rest == 0) return true;
     std::uint64_t factor = 0;
     if (kind == OptionKind::bytes && rest == 1) {
-        switch (s[i]) {
-            case 'K':
-            case 'k':
-                factor = std::uint64_t{1} << 10;
-                break;
-            case 'M':
-            case 'm':
-                factor = std::uint64_t{1} << 20;
-                break;
-            case 'G':
-            case 'g':
-                factor = std::uint64_t{1} << 30;
-                break;
-            case 'T':
-            case 't':
-                factor = std::uint64_t{1} << 40;
-                break;
-            default:
-                return false;
-        }
+        constexpr char kSuffixes[] = "KkMmGgTt";
+        for (unsigned k = 0; k < sizeof kSuffixes - 1; ++k)
+            if (s[i] == kSuffixes[k]) factor = std::uint64_t{1} << (k / 2 + 1) * 10;
     } else if (kind == OptionKind::milliseconds) {
         if (rest == 2 && s[i] == 'm' && s[i + 1] == 's') factor = 1;
         if (rest == 1 && s[i] == 's') factor = 1000;

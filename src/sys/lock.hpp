@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "sys/world.hpp"
+#include "sys/world.hpp"  // IWYU pragma: export
 
 namespace hak {
 

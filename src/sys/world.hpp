@@ -3,13 +3,16 @@
 // the same in all of them.
 #pragma once
 
-#include "base/check.hpp"
-#include "base/config.hpp"
-#include "base/size_class.hpp"
+#include "base/attrs.hpp"       // IWYU pragma: export
+#include "base/bits.hpp"        // IWYU pragma: export
+#include "base/check.hpp"       // IWYU pragma: export
+#include "base/config.hpp"      // IWYU pragma: export
+#include "base/size_class.hpp"  // IWYU pragma: export
+#include "base/types.hpp"       // IWYU pragma: export
 
-#include "sys/pal.hpp"
-#include "sys/probe.hpp"
-#include "sys/sync.hpp"
+#include "sys/pal.hpp"    // IWYU pragma: export
+#include "sys/probe.hpp"  // IWYU pragma: export
+#include "sys/sync.hpp"   // IWYU pragma: export
 
 namespace hak {
 

@@ -9,6 +9,9 @@
 
 #include <cstdint>
 
+#include "base/bits.hpp"
+#include "base/types.hpp"
+
 #include "sys/probe_sanitizer.hpp"
 #include "sys/sync.hpp"
 
