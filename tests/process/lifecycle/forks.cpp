@@ -223,9 +223,10 @@ void hundred_fresh_processes() {
 
 // POSIX lets a handler fork that interrupts malloc, if its child calls nothing but
 // async-signal-safe functions.
-volatile sig_atomic_t handler_forks;
+volatile sig_atomic_t handler_calls, handler_forks;
 void fork_in_handler(int) {
     const int saved = errno;
+    handler_calls = handler_calls + 1;
     const pid_t child = fork();
     if (child == 0) _exit(0);
     if (child > 0) {
@@ -239,11 +240,17 @@ void fork_in_a_handler() {
     action.sa_handler = fork_in_handler;
     action.sa_flags = SA_RESTART;
     sigaction(SIGALRM, &action, nullptr);
-    const struct itimerval often = {{0, 700}, {0, 700}}, never = {};
-    setitimer(ITIMER_REAL, &often, nullptr);
+    // One alarm at a time: where a fork takes longer than the interval, a repeated one would leave
+    // the loop no instruction of its own.
+    const struct itimerval once = {{0, 0}, {0, 700}}, never = {};
+    sig_atomic_t armed_after = -1;
     stress::Random random(29);
     void* blocks[64] = {};
     while (handler_forks < 200) {
+        if (armed_after != handler_calls) {
+            armed_after = handler_calls;
+            setitimer(ITIMER_REAL, &once, nullptr);
+        }
         void*& block = blocks[random.next() % 64];
         free(block);
         block = malloc(random.next() % 2000000);
