@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "ci" / "mutants"), str(ROOT / "ci")]
 sys.dont_write_bytecode = True
 
-from loopkit import plan, tree  # noqa: E402
+from loopkit import plan, tree, work  # noqa: E402
 
 OLD = "int f(int a) { return a; }\nint g() { return 1; }\nconst int k = 3;\n#define M 1\n"
 
@@ -155,6 +155,7 @@ TOY = {
         cmake_minimum_required(VERSION 3.25)
         project(toy LANGUAGES C)
         enable_testing()
+        file(GLOB any CONFIGURE_DEPENDS src/*)
         add_executable(toy props/toy.c)
         target_include_directories(toy PRIVATE src)
         add_test(NAME props.toy COMMAND toy)
@@ -197,6 +198,20 @@ code = code.replace("Path(__file__).resolve().parents[1]", "Path({root!r})")
 code = code.replace('sys.path[:0] = ', 'unused = ')
 exec(compile(code, {program!r}, "exec"), {{"__name__": "__main__"}})
 """
+
+
+class HowFar(unittest.TestCase):
+    def test_percent_and_time_left_follow_what_steps_took(self):
+        said = []
+        progress = work.Progress(said.append, {"long": 30.0})
+        progress.expect(["long", "short"], {"long": 30.0, "short": 10.0})
+        progress.told = progress.begin = -work.EVERY
+        progress.finish("short")
+        progress.finish("nobody knows this one")
+        progress.tell("building")
+        self.assertRegex(said[0], r"^25 %, \d+ s left: building$")
+        progress.tell("not again within seconds")
+        self.assertEqual(len(said), 1)
 
 
 class Whole(unittest.TestCase):
@@ -301,6 +316,14 @@ class Whole(unittest.TestCase):
         self.assertGreater(len(seeds), 1)
         self.assertEqual(len(seeds), len(set(seeds)))
         self.assertIn("there is no suite nobody", self.call(3, "props", "--only", "nobody"))
+
+    def test_what_ninja_will_do_is_known_before(self):
+        self.call(0, "props", "--list")
+        toy = work.Work(self.root, self.root / "build" / "quick", 1)
+        self.assertEqual([its.split()[0] for its in toy.steps(["toy"])], ["Building", "Linking"])
+        self.assertTrue(toy.make(["toy"]))
+        self.assertEqual(toy.steps(["toy"]), [])
+        self.assertGreater(min(toy.logged().values()), 0)
 
     def test_usage(self):
         for program, arguments in (

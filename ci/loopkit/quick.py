@@ -285,7 +285,8 @@ def main(root, argv, description):
     arguments = parse(root, argv, description)
     build = root / "build" / PRESET
     build.mkdir(parents=True, exist_ok=True)
-    with open(build / "lock", "w") as lock:
+    # The mutants have a tree of their own.
+    with open(build / ("kills.lock" if arguments.kills else "lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

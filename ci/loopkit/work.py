@@ -145,15 +145,18 @@ class Work:
         return ["ninja", "-C", str(self.build), "-j", str(self.jobs), *words]
 
     def steps(self, targets):
-        """What ninja is going to do, as it says it."""
-        found = []
+        """What ninja is going to do, as it says it. It reads a copy of its file: in place of the
+        plan for the file itself it would say that the file may have to be made anew."""
+        found, dry = [], self.build / "steps.ninja"
+        self.run(self.ninja("build.ninja"), lambda line: None)
+        dry.write_text((self.build / "build.ninja").read_text())
 
         def note(line):
             step = STEP.fullmatch(line)
             if step:
                 found.append(step[3])
 
-        self.run(self.ninja("-n", *targets), note)
+        self.run(self.ninja("-f", dry.name, "-n", *targets), note)
         return found
 
     def logged(self):
