@@ -43,7 +43,9 @@ class Kills:
         self.folder = root / "build" / PRESET / "kills"
         self.work = Work(root, root / "build" / PRESET, jobs)
         self.table = planning.load(root)
-        self.campaign = campaign.Campaign(root, self.table.tests, jobs)
+        # The others do not run for a change there.
+        self.rows = {n: row for n, row in self.table.tests.items() if n not in self.table.areas}
+        self.campaign = campaign.Campaign(root, self.rows, jobs)
         self.campaign.say = self.work.say
         self.copy = Copy(root, self.folder / "tree", jobs)
         self.killed, self.alive, self.clean = {}, [], {}
@@ -65,13 +67,13 @@ class Kills:
                 is_known = region and not region.is_constant
                 its.add((path, region.name if is_known else tree.REST))
         names = [*self.table.tests, *self.table.scripts, ""]
-        tests = planner.plan({name: its for name in names}).tests
+        tests = set(planner.plan({name: its for name in names}).tests) & set(self.rows)
         return sorted(tests, key=lambda n: (n != mutant.test, self.clean[n].cores))
 
     def judge(self, copied, tests, number):
         """The test that kills a mutant, or None."""
         for name in tests:
-            row, clean = self.table.tests[name], self.clean[name]
+            row, clean = self.rows[name], self.clean[name]
             result = copied.test(row, campaign.deadline(row, clean), number)
             if result.status != 0 and result.reported:
                 return name
@@ -100,12 +102,12 @@ class Kills:
         self.alive = [m for m in mutants if m not in switched]
         campaign.prepare(self.copy)
         self.copy.configure(())
-        targets = sorted({target for row in self.table.tests.values() for target in row.targets})
+        targets = sorted({target for row in self.rows.values() for target in row.targets})
         numbered = dict(enumerate(switched, 1))
         self.work.say(f"building {len(targets)} targets with {len(numbered)} mutants: minutes")
         self.alive += self.campaign.build_switched(self.copy, numbered, targets)
         self.work.say("running the tests with no mutant selected")
-        for name, row in self.table.tests.items():
+        for name, row in self.rows.items():
             self.clean[name] = self.copy.test(row, 4 * row.seconds)
             if self.clean[name].status != 0:
                 raise Trouble(f"{name} fails without a mutant:\n{self.clean[name].output[-2000:]}")

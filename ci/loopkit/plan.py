@@ -209,7 +209,8 @@ class Planner:
             if name in mine:
                 continue
             if whole is None or any(self.breaks(change, name) for change in whole):
-                is_own = whole and {path for path, _ in whole} & self.test_sources(name)
+                paths = {path for path, _ in whole or () if not path.startswith("src/")}
+                is_own = paths & self.test_sources(name)
                 (own if is_own else far).append(name)
         plan.others = own if len(own) <= OTHERS_MOST else []
         plan.left = sorted([*far, *([] if plan.others else own)])

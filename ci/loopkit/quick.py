@@ -66,7 +66,7 @@ def parse(root, argv, description):
         metavar="FILE",
         action="append",
         default=[],
-        help="as if this file alone had changed; may be repeated",
+        help="as if this file alone had changed; of --measure: this file alone; may be repeated",
     )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     arguments = parser.parse_args(argv)
@@ -172,7 +172,7 @@ class Quick:
             say("first run in this tree: everything is built, which takes up to 10 minutes")
         paths = sorted({path for path, _ in whole or ()})
         if whole is None:
-            say("no run of all tests was green in this tree: every test is run")
+            say("no run was green in this tree yet: every test runs that was not green on its own")
         else:
             say(f"changed: {', '.join(paths[:6])}{', ...' if len(paths) > 6 else ''}")
         if all(planning.matches(path, planning.PAGES) for path in paths) and paths:
@@ -298,6 +298,6 @@ def main(root, argv, description):
         if arguments.measure:
             from . import measure
 
-            return measure.main(root, arguments.jobs, lock)
+            return measure.main(root, arguments.jobs, lock, arguments.changed)
         quick = Quick(root, arguments.jobs)
         return quick.run(arguments.changed, arguments.all, arguments.plan)
