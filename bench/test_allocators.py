@@ -190,10 +190,10 @@ library=${LD_PRELOAD:-/lib/libc.so.6}
 ns=50; [ "$HAKMEM_OPTIONS" = slow ] && ns=100
 [ "$HAKMEM_OPTIONS" = tph=1 ] && echo "hakmem: HAKMEM_OPTIONS: unknown option: tph" >&2
 [ "$4" = --frozen ] && echo "{\\"froze_kib\\": 3072,"  || echo "{"
-echo "\\"workload\\": \\"$1\\", \\"ns_per_op\\": $ns, \\"limit_ns_per_op\\": 40,
-\\"ratio_to_limit\\": 1.25, \\"ops\\": 100, \\"faults_per_op\\": 0," echo "\\"peak_kib\\": 3000,
-\\"checksum\\": \\"7\\", \\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\":
-\\"$library\\", \\"mapped\\": []}"
+echo "\\"workload\\": \\"$1\\", \\"ns_per_op\\": $ns, \\"limit_ns_per_op\\": 40,"
+echo "\\"ratio_to_limit\\": 1.25, \\"ops\\": 100, \\"faults_per_op\\": 0,"
+echo "\\"peak_kib\\": 3000, \\"checksum\\": \\"7\\", \\"mapped\\": [],"
+echo "\\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\"}"
 """
 
 

@@ -311,9 +311,9 @@ if [ "$1" = --list ]; then echo "alpha 1"; echo "beta 2"; exit 0; fi
 library=${LD_PRELOAD:-/lib/libc.so.6}
 sum=7; [ -n "$LD_PRELOAD" ] && [ "$1" = "$WRONG_SUM" ] && sum=8
 [ "$1" = "$CRASH" ] && { echo broken >&2; exit 3; }
-echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"cpu_seconds\\": 0.7, \\"ops\\": 100,
-\\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\"," echo "\\"malloc\\":
-\\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\", \\"mapped\\": []}"
+echo "{\\"workload\\": \\"$1\\", \\"seconds\\": 0.5, \\"cpu_seconds\\": 0.7, \\"ops\\": 100,"
+echo "\\"peak_kib\\": 3000, \\"baseline_kib\\": 1000, \\"checksum\\": \\"$sum\\", \\"mapped\\": [],"
+echo "\\"malloc\\": \\"$library\\", \\"free\\": \\"$library\\", \\"realloc\\": \\"$library\\"}"
 """
 
 

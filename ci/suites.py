@@ -4,26 +4,30 @@ ci/test."""
 import argparse
 import errno
 import fcntl
+import json
 import os
 import re
 import selectors
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 import tomllib
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+import children  # noqa: E402
+from children import finish  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1800  # seconds for all suites together, on a machine that is as fast as this:
 PROBE = ["g++", "-std=c++20", "-O2", "-c", "-o", os.devnull, "ci/speed_probe.cpp"]
 PROBE_SECONDS = 0.8  # what it takes for that, with one on each of 2 processors
-# and a budget is never longer than so many times what the table says: ci/test in any case ends
-# within 75 minutes
+# And a budget is never longer than so many times what the table says: ci/test in any case ends
+# within 75 minutes.
 STRETCH_MAX = 2.5
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 2 << 30  # what the build trees of all presets need, with room for the tests' own files
@@ -37,11 +41,6 @@ NINJA_LINE = re.compile(r"\[\d+/\d+\] ")
 
 class Trouble(Exception):
     """Something that makes a run impossible; its text is all that is printed."""
-
-
-class Interrupted(Exception):
-    def __init__(self, number):
-        self.number = number
 
 
 @dataclass
@@ -61,6 +60,7 @@ class Outcome:
     seconds: float = 0.0
     passed: int = 0
     failures: list = field(default_factory=list)
+    overruns: int = 0  # how many of the failures are budgets that were spent
     tests: list = field(default_factory=list)  # (seconds, name)
 
 
@@ -90,70 +90,6 @@ def read_suites(path):
     return suites
 
 
-def session_members(session):
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_text()
-            except OSError:
-                continue
-            fields = stat[stat.rindex(")") + 2 :].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                yield int(entry)
-
-
-def end_session(process):
-    """Ends a child and all that it started: ctest gives its tests process groups of their own, but
-    not a session."""
-    for number, patience in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
-        deadline = time.monotonic() + patience
-        for pid in list(session_members(process.pid)):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
-        while time.monotonic() < deadline:
-            process.poll()
-            if not list(session_members(process.pid)):
-                return
-            time.sleep(0.05)
-
-
-begun, begun_lock = set(), threading.Lock()  # sessions of run_whole(), by all threads
-
-
-def run_whole(command, timeout=None, **options):
-    """subprocess.run, in a session of its own that ends with this call: whoever is interrupted
-    leaves no compiler and no test behind."""
-    with begun_lock:
-        process = subprocess.Popen(command, start_new_session=True, **options)
-        begun.add(process)
-    try:
-        out, errors = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(command, process.returncode, out, errors)
-    finally:
-        end_session(process)
-        process.wait()
-        with begun_lock:
-            begun.discard(process)
-
-
-def end_all():
-    """For who is interrupted while other threads run commands."""
-    for process in list(begun):
-        end_session(process)
-
-
-def end_by(*numbers):
-    """Signals that raise Interrupted from now on."""
-
-    def interrupt(number, _):
-        raise Interrupted(number)
-
-    for number in numbers:
-        signal.signal(number, interrupt)
-
-
 def write_list(lines):
     """For --list: who reads it may stop early, as head does, and the disk may be full."""
     try:
@@ -167,21 +103,11 @@ def write_list(lines):
             raise OSError(error.errno, error.strerror, "standard output") from None
 
 
-def finish(futures):
-    """Waits until all are done. With a limit, again and again: the kernel may hand a signal to any
-    thread (to one that just lets signals in again behind fork, for instance), and Python's handler,
-    which only the main thread runs, does not wake it from a wait without end.
-    """
-    while wait(futures, timeout=0.2).not_done:
-        pass
-
-
 class Runner:
     def __init__(self, jobs, logs):
         self.jobs = jobs
         self.logs = logs
         self.console = Console()
-        self.interrupted_by = 0
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -189,25 +115,15 @@ class Runner:
         }
         self.environment["LC_ALL"] = "C"
 
-    def note_interrupt(self, number, _):
-        """A signal handler. It raises nothing, because between fork and the return of Popen nobody
-        knows the child to be ended."""
-        self.interrupted_by = number
-
-    def stop_if_interrupted(self):
-        if self.interrupted_by:
-            raise Interrupted(self.interrupted_by)
-
     def run(self, suite, command, log, deadline, on_line, running=lambda: ""):
         """Runs one command, gives each line of its output to the log and to on_line. Returns the
         exit status, None on overrun."""
         log.write("$ " + " ".join(command) + "\n")
         try:
-            process = subprocess.Popen(
+            process = children.start(
                 command,
                 cwd=ROOT,
                 env=self.environment,
-                start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -225,7 +141,7 @@ class Runner:
                     if left <= 0:
                         return None
                     ready = selector.select(min(left, 0.2))
-                    self.stop_if_interrupted()
+                    children.look()
                     if ready:
                         data = os.read(process.stdout.fileno(), 65536)
                         if not data:
@@ -241,37 +157,29 @@ class Runner:
                 log.write(pending.decode("utf-8", "replace") + "\n")
                 on_line(pending.decode("utf-8", "replace"))
             while process.poll() is None:
-                self.stop_if_interrupted()
+                children.look()
                 if time.monotonic() > deadline:
                     return None
                 time.sleep(0.01)
-            self.stop_if_interrupted()
+            children.look()
             return process.returncode
         finally:
-            end_session(process)
-            process.stdout.close()
+            children.end(process)
             log.flush()
 
     def slowness(self, name):
         """By how much the machine is slower just now than that of the budgets, at least 1. What is
         slow because the machine is does not fail: a budget shall find suites that grew."""
         begin = time.monotonic()
-        compilers = [
-            subprocess.Popen(
-                PROBE,
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            for _ in range(self.jobs)
-        ]
-        for compiler in compilers:
-            if compiler.wait() != 0:
-                raise Trouble(f"`{' '.join(PROBE)}` failed")
-        self.stop_if_interrupted()
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            compilers = [
+                pool.submit(children.run, PROBE, cwd=ROOT, env=self.environment, **quiet)
+                for _ in range(self.jobs)
+            ]
+            finish(compilers)
+        if any(compiler.result().returncode for compiler in compilers):
+            raise Trouble(f"`{' '.join(PROBE)}` failed")
         slower = min((time.monotonic() - begin) / PROBE_SECONDS, STRETCH_MAX)
         if slower <= 1:
             return 1.0
@@ -314,6 +222,7 @@ class Runner:
         for command in steps:
             status = self.run(suite, command, log, deadline, show)
             if status is None:
+                outcome.overruns += 1
                 outcome.failures.append(f"build: the budget of {suite.budget} s was spent")
                 return False
             if status != 0:
@@ -343,8 +252,9 @@ class Runner:
                     outcome.passed += 1
                 else:
                     outcome.failures.append(
-                        f"{name}: {verdict} after {seconds:.1f} s; again: ctest --test-dir"
-                        f" build/{suite.preset} --output-on-failure -R '^{re.escape(name)}$'"
+                        f"{name}: {verdict} after {seconds:.1f} s; again: "
+                        f"ctest --test-dir build/{suite.preset} --output-on-failure -R "
+                        f"'^{re.escape(name)}$'"
                     )
                 self.console.say(suite.name, f"{verdict:8s} {seconds:7.2f} s  {name}")
             elif outcome.failures[failed_before:] and text.strip():
@@ -368,6 +278,7 @@ class Runner:
         ]
         status = self.run(suite, command, log, deadline, show, names)
         if status is None:
+            outcome.overruns += 1
             outcome.failures.append(f"the budget of {suite.budget} s was spent; {names()}")
         elif status != 0 and len(outcome.failures) == failed_before:
             outcome.failures.append(f"`{' '.join(command)}` failed with status {status}")
@@ -390,6 +301,7 @@ class Runner:
                 if status == 0:
                     outcome.passed += 1
                 else:
+                    outcome.overruns += status is None
                     what = "spent its budget" if status is None else f"failed with status {status}"
                     outcome.failures.append(f"`{' '.join(suite.command)}` {what}")
             elif self.build(suite, outcome, log, deadline):
@@ -399,8 +311,8 @@ class Runner:
         self.console.say(
             suite.name,
             (
-                f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in"
-                f" {os.path.relpath(self.logs, ROOT)}/{suite.name}.log"
+                f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in "
+                f"{os.path.relpath(self.logs, ROOT)}/{suite.name}.log"
             ),
         )
         return outcome
@@ -423,6 +335,21 @@ def check_machine(suites, logs):
         )
 
 
+def write_result(path, outcomes):
+    """For ci/gate and the workflow, which must tell a failed test from a budget that was spent."""
+    suites = {
+        outcome.suite.name: {
+            "seconds": round(outcome.seconds, 1),
+            "budget": outcome.suite.budget,
+            "passed": outcome.passed,
+            "failures": outcome.failures,
+            "overruns": outcome.overruns,
+        }
+        for outcome in outcomes
+    }
+    path.write_text(json.dumps(suites, indent=1) + "\n")
+
+
 def summary(outcomes):
     tests = sorted((test for outcome in outcomes for test in outcome.tests), reverse=True)
     if tests:
@@ -432,9 +359,9 @@ def summary(outcomes):
     print("\nsuites:")
     for outcome in outcomes:
         print(
-            f"  {outcome.suite.name:14s} {outcome.passed:4d} passed"
-            f" {len(outcome.failures):3d} failed {outcome.seconds:6.0f} s of"
-            f" {outcome.suite.budget} s"
+            f"  {outcome.suite.name:14s} {outcome.passed:4d} passed {len(outcome.failures):3d} "
+            "failed "
+            f"{outcome.seconds:6.0f} s of {outcome.suite.budget} s"
         )
     failures = [(outcome.suite.name, text) for outcome in outcomes for text in outcome.failures]
     if failures:
@@ -508,28 +435,21 @@ def main():
         raise Trouble("another ci/test is running in this tree") from None
 
     runner = Runner(arguments.jobs, arguments.logs)
-    signal.signal(signal.SIGINT, runner.note_interrupt)
-    signal.signal(signal.SIGTERM, runner.note_interrupt)
     outcomes = []
     for suite in suites:
         outcomes.append(runner.suite(suite))
+    write_result(arguments.logs / "result.json", outcomes)
     return summary(outcomes)
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(children.command(main))
     except Trouble as trouble:
         print(f"ci/test: {trouble}", file=sys.stderr)
         sys.exit(2)
-    except Interrupted as interrupted:
-        print(
-            (
-                f"\nci/test: interrupted by {signal.Signals(interrupted.number).name}; everything"
-                " it started was ended"
-            ),
-            file=sys.stderr,
-        )
+    except children.Interrupted as interrupted:
+        print(f"\nci/test: {interrupted}; everything it started was ended", file=sys.stderr)
         sys.exit(128 + interrupted.number)
     except OSError as error:
         if error.errno not in UNWRITABLE:

@@ -2,10 +2,14 @@
 // the effect of a hint, address space under a limit; and errno is as it was after every call.
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fstream>
+#include <link.h>
 #include <sstream>
 #include <string>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -20,7 +24,10 @@
 
 namespace {
 
+using hak::Address;
+using hak::address_of;
 using hak::LinuxPal;
+using hak::pointer_to;
 using kit::require;
 static_assert(hak::PalPolicy<LinuxPal>);
 
@@ -208,6 +215,53 @@ void limits() {
     });
 }
 
+// The vDSO's functions by each of its tables of symbols: what we find is what the loader finds. In
+// images that lack something nothing is found.
+void images() {
+    constexpr std::size_t kTables = 4096;  // lie in the first page
+    enum : unsigned { kNoHash = 1, kNoGnuHash = 2, kEmptyGnuHash = 4, kNoTables = 8 };
+    const Address vdso = ::getauxval(AT_SYSINFO_EHDR);
+    if (vdso == 0) return;  // an emulator maps none
+    void* const loaded = ::dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
+    require(loaded != nullptr, "the loader does not know the vDSO");
+    for (const unsigned missing : {0u, 0u + kNoHash, 0u + kNoGnuHash, kNoHash | kNoGnuHash,
+                                   kNoHash | kEmptyGnuHash, 0u + kNoTables}) {
+        alignas(16) char copy[kTables];
+        std::memcpy(copy, pointer_to<void>(vdso), kTables);
+        const Address image = address_of(copy);
+        const auto* const header = pointer_to<ElfW(Ehdr)>(image);
+        auto* const segments = pointer_to<ElfW(Phdr)>(image + header->e_phoff);
+        unsigned tables = 0;
+        for (unsigned i = 0; i < header->e_phnum; ++i) {
+            if (segments[i].p_type != PT_DYNAMIC) continue;
+            if ((missing & kNoTables) != 0) segments[i].p_type = PT_NULL;
+            for (auto* entry = pointer_to<ElfW(Dyn)>(image + segments[i].p_offset);
+                 entry->d_tag != DT_NULL; ++entry) {
+                if (entry->d_tag != DT_HASH && entry->d_tag != DT_GNU_HASH) continue;
+                const bool is_gnu = entry->d_tag == DT_GNU_HASH;
+                auto* const table = pointer_to<std::uint32_t>(image + entry->d_un.d_ptr);
+                // Four words, a filter of 64-bit words, the buckets.
+                if (is_gnu && (missing & kEmptyGnuHash) != 0)
+                    std::memset(table + 4 + 2 * table[2], 0, table[0] * sizeof *table);
+                if ((missing & (is_gnu ? kNoGnuHash : kNoHash)) != 0) {
+                    entry->d_tag = DT_DEBUG;
+                } else if ((missing & (is_gnu ? kEmptyGnuHash | kNoTables : 0u + kNoTables)) == 0) {
+                    ++tables;
+                }
+            }
+        }
+        require(tables != 0 || missing != 0, "the vDSO has no table of symbols");
+        const hak::ElfImage elf(image);
+        for (const char* name : {"__vdso_clock_gettime", "__kernel_clock_gettime", "__vdso_getcpu",
+                                 "no_such_function", "__vdso", ""}) {
+            const Address expected = address_of(::dlsym(loaded, name)), found = elf.find(name);
+            require(found == (expected == 0 || tables == 0 ? 0 : expected - vdso + image),
+                    "the loader finds another ", name);
+        }
+    }
+    ::dlclose(loaded);
+}
+
 void clocks() {
     const std::uint64_t ms = keeping("now_ms", LinuxPal::now_ms),
                         ns = keeping("now_ns", LinuxPal::now_ns);
@@ -232,8 +286,11 @@ int main() {
     const struct {
         const char* name;
         void (*run)();
-    } cases[] = {
-        {"memory", memory}, {"refusals", refusals}, {"limits", limits}, {"clocks", clocks}};
+    } cases[] = {{"memory", memory},
+                 {"refusals", refusals},
+                 {"limits", limits},
+                 {"images", images},
+                 {"clocks", clocks}};
     for (const auto& c : cases) {
         try {
             c.run();

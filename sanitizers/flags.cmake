@@ -14,12 +14,14 @@ elseif(HAKMEM_SANITIZER STREQUAL "memory")
   # Where a byte that nobody wrote came from.
   add_compile_options(-fsanitize-memory-track-origins)
 elseif(NOT HAKMEM_SANITIZER STREQUAL "")
-  message(FATAL_ERROR "HAKMEM_SANITIZER=${HAKMEM_SANITIZER}: use address, undefined, thread, memory or nothing")
+  message(FATAL_ERROR
+    "HAKMEM_SANITIZER=${HAKMEM_SANITIZER}: use address, undefined, thread, memory or nothing")
 endif()
 
 if(HAKMEM_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    message(FATAL_ERROR "HAKMEM_FUZZ needs clang: libFuzzer comes with it. Use `cmake --preset fuzz`.")
+    message(FATAL_ERROR
+      "HAKMEM_FUZZ needs clang: libFuzzer comes with it. Use `cmake --preset fuzz`.")
   endif()
   if(NOT HAKMEM_SANITIZER STREQUAL "address")
     message(FATAL_ERROR "HAKMEM_FUZZ needs HAKMEM_SANITIZER=address. Use `cmake --preset fuzz`.")
@@ -28,14 +30,16 @@ if(HAKMEM_FUZZ)
 endif()
 
 if(hakmem_sanitizers)
-  add_compile_options(-fsanitize=${hakmem_sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${hakmem_sanitizers} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${hakmem_sanitizers})
 endif()
 # hakmem_integers: sizes that wrap around and conversions that change a value, in the allocator's
 # own sources (integers.txt), for targets that link it; empty but in the ubsan build.
 add_library(hakmem_integers INTERFACE)
 if(HAKMEM_SANITIZER STREQUAL "undefined" AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(hakmem_integers INTERFACE -fsanitize=unsigned-integer-overflow,implicit-conversion -fno-sanitize-recover=all
+  target_compile_options(hakmem_integers INTERFACE
+    -fsanitize=unsigned-integer-overflow,implicit-conversion -fno-sanitize-recover=all
     "-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/integers.txt")
 endif()
 if(HAKMEM_CHECKS)
@@ -44,7 +48,8 @@ endif()
 
 set(HAKMEM_SANITIZER_ENVIRONMENT "")
 if(hakmem_sanitizers)
-  file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/options.txt" hakmem_sanitizer_lines REGEX "^[A-Z]+_OPTIONS=")
+  file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/options.txt" hakmem_sanitizer_lines REGEX
+    "^[A-Z]+_OPTIONS=")
   foreach(line IN LISTS hakmem_sanitizer_lines)
     string(REPLACE "@folder@" "${CMAKE_CURRENT_LIST_DIR}" line "${line}")
     list(APPEND HAKMEM_SANITIZER_ENVIRONMENT "${line}")

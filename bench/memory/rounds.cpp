@@ -161,7 +161,7 @@ void sleeper(const Settings& settings, Findings& findings) {
         rounds.next();
     }
     owner.join();
-    // docs/design.md, bound of what is held: two batches, one more that was freed within the purge
+    // docs/memory.md, how much is held: two batches, one more that was freed within the purge
     // delay, 6 MiB for each of 2 threads.
     rounds.judge(findings, 2, 1.9);
 }

@@ -1,9 +1,10 @@
 """Which commit the change is compared with, and its library."""
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+import children
 
 from .stepping import ROOT
 
@@ -20,7 +21,7 @@ class Base:
 
 def git(*arguments, root=ROOT):
     """Output of a git command, or None where it fails."""
-    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    result = children.captured(["git", *arguments], cwd=root)
     return result.stdout.strip() if result.returncode == 0 else None
 
 
@@ -28,11 +29,13 @@ def is_dirty(root=ROOT):
     return bool(git("status", "--porcelain", "--untracked-files=no", root=root))
 
 
-def main_branch_of_origin(root=ROOT):
+def main_branch(root=ROOT):
     for name in (
         git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", root=root),
         "origin/main",
         "origin/master",
+        "main",
+        "master",
     ):
         if name and git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", root=root):
             return name
@@ -40,42 +43,33 @@ def main_branch_of_origin(root=ROOT):
 
 
 def choose(reference, root=ROOT):
-    """(Base or None, why): the reference; else the merge base with origin's main branch; else the
-    last tag; else none.
+    """(Base or None, why): the reference; else the merge base with the main branch; on that branch
+    the commit before; where history is cut off, the last tag.
 
     A commit that is the head itself compares nothing, unless the working copy has changes.
     """
-    head = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", root=root)
+
+    def commit_of(name):
+        return git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", root=root)
+
     if reference is not None:
-        commit = (
-            None
-            if reference.startswith("-")
-            else git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", root=root)
-        )
+        commit = None if reference.startswith("-") else commit_of(reference)
         if not commit:
             raise NoSuchCommit(f"--base {reference}: no such commit in {root}")
         return Base(commit, f"base is {reference} ({commit[:12]})"), ""
+    head = commit_of("HEAD")
     if not head:
         return None, "this is no git repository, or it has no commit"
-    passed_over = []
-    branch = main_branch_of_origin(root)
-    if branch:
-        commit = git("merge-base", "HEAD", branch, root=root)
-        if commit and (commit != head or is_dirty(root)):
-            return Base(commit, f"base is the merge base with {branch} ({commit[:12]})"), ""
-        passed_over.append(
-            f"the merge base with {branch} is the head itself"
-            if commit
-            else f"nothing in common with {branch}"
-        )
-    else:
-        passed_over.append("there is no origin/main")
-    tag = git("describe", "--tags", "--abbrev=0", root=root)
-    commit = git("rev-parse", f"{tag}^{{commit}}", root=root) if tag else None
+    branch = main_branch(root)
+    commit = git("merge-base", "HEAD", branch, root=root) if branch else None
     if commit and (commit != head or is_dirty(root)):
-        return Base(commit, f"base is the last tag, {tag} ({commit[:12]}): {passed_over[0]}"), ""
-    passed_over.append(f"the last tag, {tag}, is the head itself" if tag else "there is no tag")
-    return None, " and ".join(passed_over)
+        return Base(commit, f"base is the merge base with {branch} ({commit[:12]})"), ""
+    if commit := commit_of("HEAD^1"):
+        return Base(commit, f"base is the previous commit ({commit[:12]})"), ""
+    for tag in (git("tag", "--sort=-creatordate", root=root) or "").split():
+        if (commit := commit_of(tag)) and commit != head:
+            return Base(commit, f"base is the last tag, {tag} ({commit[:12]})"), ""
+    return None, "the head is the first commit, and there is no tag of another"
 
 
 def has_library(commit, root=ROOT):
@@ -96,11 +90,10 @@ def extract(commit, folder):
         return target
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    archive = subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE)
-    subprocess.run(["tar", "-x", "-C", str(target)], stdin=archive.stdout, check=True)
-    archive.stdout.close()
-    if archive.wait():
-        raise subprocess.CalledProcessError(archive.returncode, "git archive")
+    packed = target.with_suffix(".tar")
+    children.run(["git", "archive", "-o", packed, commit], check=True, cwd=ROOT)
+    children.run(["tar", "-x", "-C", target, "-f", packed], check=True)
+    packed.unlink()
     complete.touch()
     return target
 
@@ -108,28 +101,17 @@ def extract(commit, folder):
 def working_copy(folder):
     """The sources of the library as they are in the working copy, copied to a folder."""
     folder = Path(folder)
-    listed = subprocess.run(
-        [
-            "git",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--",
-            "CMakeLists.txt",
-            "CMakePresets.json",
-            "LICENSE",
-            "cmake",
-            "include",
-            "sanitizers",
-            "src",
-        ],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    parts = (
+        "CMakeLists.txt",
+        "CMakePresets.json",
+        "LICENSE",
+        "cmake",
+        "include",
+        "sanitizers",
+        "src",
+    )
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *parts]
+    listed = children.captured(command, check=True, cwd=ROOT).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

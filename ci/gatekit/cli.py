@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import children
+
 from . import traces
 from .stepping import ROOT
 
@@ -58,9 +60,9 @@ def run_comparison(name, description, measure, compare, allows=False):
     except (traces.TraceFailed, OSError, subprocess.SubprocessError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except children.Interrupted as interrupted:
         print(f"{name}: interrupted", file=sys.stderr)
-        return 130
+        return 128 + interrupted.number
     lines, reasons = compare(base, head, dict(arguments.allow)) if allows else compare(base, head)
     print("\n".join(lines))
     for reason in reasons:

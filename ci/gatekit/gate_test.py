@@ -4,6 +4,8 @@
 
 import contextlib
 import io
+import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,18 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "ci"))
 sys.dont_write_bytecode = True
 
-from gatekit import base, cli, instructions, selftest, steps, stepping, traces, wall  # noqa: E402
+import children  # noqa: E402
+from gatekit import (
+    base,
+    cli,
+    instructions,
+    main,
+    selftest,
+    steps,
+    stepping,
+    traces,
+    wall,
+)  # noqa: E402
 
 
 class Instructions(unittest.TestCase):
@@ -230,9 +243,12 @@ class CommandLine(unittest.TestCase):
 
     def end_of(self, figures, *argv):
         said = io.StringIO()
-        with mock.patch.object(traces, "all_traces", figures), mock.patch.object(
-            sys, "argv", ["syscalls", "--lib", __file__, *argv]
-        ), contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with (
+            mock.patch.object(traces, "all_traces", figures),
+            mock.patch.object(sys, "argv", ["syscalls", "--lib", __file__, *argv]),
+            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(said),
+        ):
             return (
                 cli.run_comparison("syscalls", "", None, traces.compare_instructions),
                 said.getvalue(),
@@ -264,9 +280,9 @@ class CommandLine(unittest.TestCase):
 
     def test_interrupt(self):
         def interrupted(*_, **__):
-            raise KeyboardInterrupt
+            raise children.Interrupted(signal.SIGTERM)
 
-        self.assertEqual(self.end_of(interrupted), (130, "syscalls: interrupted\n"))
+        self.assertEqual(self.end_of(interrupted), (143, "syscalls: interrupted\n"))
 
 
 class Base(unittest.TestCase):
@@ -306,15 +322,31 @@ class Base(unittest.TestCase):
         second = self.commit("two")
         chosen = base.choose(None, self.root)[0]
         self.assertEqual(chosen.commit, self.first)
-        self.assertIn("v1", chosen.said)
-        self.git("update-ref", "refs/remotes/origin/main", second)
-        self.assertEqual(base.choose(None, self.root)[0].commit, self.first)
+        self.assertIn("previous commit", chosen.said)
         third = self.commit("three")
-        self.assertEqual(base.choose(None, self.root)[0].commit, second)
+        self.assertEqual(base.choose(None, self.root)[0].commit, second, "on main")
+        self.git("update-ref", "refs/remotes/origin/main", self.first)
+        self.assertEqual(base.choose(None, self.root)[0].commit, self.first)
         self.assertEqual(base.choose("HEAD", self.root)[0].commit, third)
         self.git("update-ref", "refs/remotes/origin/main", third)
+        self.assertEqual(base.choose(None, self.root)[0].commit, second, "pushed")
         (self.root / "file").write_text("changed")
         self.assertEqual(base.choose(None, self.root)[0].commit, third)
+
+    def test_a_branch_without_an_origin(self):
+        self.git("checkout", "-q", "-b", "topic")
+        self.commit("two")
+        self.commit("three")
+        self.assertEqual(base.choose(None, self.root)[0].commit, self.first)
+
+    def test_history_that_is_cut_off(self):
+        self.git("tag", "v1")
+        self.git("checkout", "-q", "--orphan", "grafted")
+        self.git("branch", "-q", "-D", "main")
+        self.commit("alone")
+        chosen = base.choose(None, self.root)[0]
+        self.assertEqual(chosen.commit, self.first)
+        self.assertIn("v1", chosen.said)
 
 
 class Decisions(unittest.TestCase):
@@ -342,10 +374,12 @@ class Decisions(unittest.TestCase):
     def wall_step(self, program, pairs, budget):
         """step_wall with `program`, a shell script that gets the workload's name, in the place of
         the workloads."""
-        step = mock.Mock(budget=budget, outcome=steps.Outcome("wall", budget, False))
-        with tempfile.TemporaryDirectory() as folder, mock.patch.object(
-            steps, "FOLDER", Path(folder)
-        ), mock.patch.object(steps, "WALL_ROUNDS", pairs):
+        step = mock.Mock(budget=budget, undecided={}, outcome=steps.Outcome("wall", budget, False))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            mock.patch.object(steps, "FOLDER", Path(folder)),
+            mock.patch.object(steps, "WALL_ROUNDS", pairs),
+        ):
             for side in ("base", "twin", "head"):
                 steps.library("release", side).parent.mkdir(parents=True)
                 steps.library("release", side).write_text("")
@@ -378,20 +412,25 @@ class Decisions(unittest.TestCase):
         program = """#!/bin/sh
 [ "$1" = --list ] && { echo "alpha 1"; exit 0; }
 [ "$3" = 0.001 ] || sleep 0.1
-figures='"seconds": 1, "cpu_seconds": 1, "ops": 1, "ns_per_op": 1, "peak_kib": 1, "baseline_kib": 1,
-"checksum": 1' echo "{$figures, \\"malloc\\": \\"$LD_PRELOAD\\", \\"free\\": \\"$LD_PRELOAD\\",
-\\"realloc\\": \\"$LD_PRELOAD\\", \\"mapped\\": []}"
+figures='"seconds": 1, "cpu_seconds": 1, "ops": 1, "ns_per_op": 1, "peak_kib": 1,'
+figures="$figures \\"baseline_kib\\": 1, \\"checksum\\": 1"
+owners="\\"malloc\\": \\"$LD_PRELOAD\\", \\"free\\": \\"$LD_PRELOAD\\""
+owners="$owners, \\"realloc\\": \\"$LD_PRELOAD\\""
+echo "{$figures, $owners, \\"mapped\\": []}"
 """
         step = self.wall_step(program, 1000, 63)
         self.assertEqual(
             (step.red.call_args_list, step.outcome.summary),
             ([], "1 workloads, interrupted to stay within the budget"),
         )
+        self.assertEqual(step.doubt.call_args[0][0], "alpha: too few rounds")
         step = self.wall_step(program.replace("sleep 0.1", "exit 3"), 1000, 63)
         self.assertIn("alpha under", step.red.call_args[0][0])
 
-    def test_budgets_fit_into_eighty_minutes(self):
+    def test_budgets_leave_room(self):
         self.assertLessEqual(sum(budget for _, budget, _, _ in steps.STEPS), steps.LIMIT)
+        quick = sum(budget for name, budget, _, _ in steps.STEPS if name in steps.QUICK)
+        self.assertLessEqual(quick, steps.QUICK_SECONDS)
 
     def test_the_tests_have_the_time_of_their_suites(self):
         suites = tomllib.loads((Path(__file__).resolve().parents[1] / "suites.toml").read_text())[
@@ -402,22 +441,8 @@ figures='"seconds": 1, "cpu_seconds": 1, "ops": 1, "ns_per_op": 1, "peak_kib": 1
             sum(s["budget"] for s in suites),
         )
 
-    def test_a_step_that_overruns_is_red(self):
-        gate = steps.Gate(None, {"x"}, 1)
-
-        def slow(gate, step):
-            step.command(["sleep", "30"])
-
-        steps.FOLDER.mkdir(parents=True, exist_ok=True)
-        gate.run_step("overrun_test", 1, True, slow)
-        (steps.FOLDER / "overrun_test.log").unlink()
-        self.assertEqual(gate.outcomes[0].verdict, "red")
-        self.assertLess(gate.outcomes[0].seconds, 15)
-
-    def test_expectations_of_a_patch(self):
-        found = selftest.expectations(
-            "Why.\n\nTurns-red: fast_path free: loads\nTurns-red: callgrind tree\n\n--- a/x\n"
-        )
+    def test_expectations_of_a_slowdown(self):
+        found = selftest.expectations(["fast_path free: loads", "callgrind tree"])
         self.assertEqual([str(e) for e in found], ["fast_path free: loads", "callgrind tree"])
         self.assertTrue(
             selftest.is_met(
@@ -434,9 +459,144 @@ figures='"seconds": 1, "cpu_seconds": 1, "ops": 1, "ns_per_op": 1, "peak_kib": 1
                 found[0], "release", "fast_path: decrease: release free(16): loads 4 -> 3"
             )
         )
-        for text in ("Nothing is promised.\n--- a/x\n", "Turns-red: nonsense\n--- a/x\n"):
+        for texts in ([], ["nonsense"]):
             with self.assertRaises(selftest.SelfTestFailed):
-                selftest.expectations(text)
+                selftest.expectations(texts)
+
+
+class Verdicts(unittest.TestCase):
+    """Each class of the gate's verdict, planted as a step of its own: what it ends with, what it
+    says, and how often it ran."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.runs = 0
+        for target, name, value in (
+            (steps, "FOLDER", Path(folder.name)),
+            (steps.Runner, "slowness", lambda *_: 1),
+            (main, "NEEDED", {}),
+        ):
+            patch = mock.patch.object(target, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def gate(self, *planted, argv=(), has_base=True):
+        """(exit status, last line, all lines) of the gate with these steps."""
+
+        def counted(function):
+            def run(gate, step):
+                """One."""
+                self.runs += 1
+                function(gate, step)
+
+            return run
+
+        table = tuple((name, 1, True, counted(function)) for name, function in planted)
+        chosen = (base.Base("HEAD", "base is HEAD") if has_base else None, "no reason")
+        said = io.StringIO()
+        with (
+            mock.patch.object(steps, "STEPS", table),
+            mock.patch.object(base, "choose", lambda _: chosen),
+            contextlib.redirect_stdout(said),
+        ):
+            status = main.main(list(argv))
+        lines = said.getvalue().splitlines()
+        return status, lines[-1], lines
+
+    @staticmethod
+    def good(gate, step):
+        pass
+
+    @staticmethod
+    def slow(gate, step):
+        step.command(["sleep", "30"])
+
+    def failing(self, gate, step):
+        step.judged(["sh", "-c", "echo red: a count; exit 1"], ("red:",))
+
+    def noisy_until(self, run):
+        def noisy(gate, step):
+            if self.runs < run:
+                step.undecided = {"alpha": "noisy"}
+                step.doubt("alpha: noisy")
+            else:
+                step.say(f"left open: {step.undecided}")
+
+        return noisy
+
+    def test_merge(self):
+        self.assertEqual(self.gate(("good", self.good))[:2], (0, "gate: merge"))
+
+    def test_what_failed_is_not_tried_again(self):
+        status, last, _ = self.gate(("bad", self.failing), ("slow", self.slow))
+        self.assertEqual((status, last), (1, "gate: do not merge (bad: a count)"))
+        self.assertEqual(self.runs, 3)
+
+    def test_a_spent_budget_is_undecided_and_runs_twice(self):
+        status, last, lines = self.gate(("slow", self.slow))
+        self.assertEqual((status, self.runs), (2, 2))
+        self.assertEqual(last, "gate: undecided (slow: the budget of 1 s is spent)")
+        self.assertEqual(sum(line.startswith("slow, ") for line in lines), 2)
+
+    def test_a_noisy_wall_clock(self):
+        status, _, lines = self.gate(("wall", self.noisy_until(9)))
+        self.assertEqual((status, self.runs), (2, 2))
+        self.runs = 0
+        status, last, lines = self.gate(("wall", self.noisy_until(2)))
+        self.assertEqual((status, last, self.runs), (0, "gate: merge", 2))
+        self.assertTrue(any("wall, 1st" in line and "undecided" in line for line in lines))
+        self.assertTrue(any("left open: {'alpha': 'noisy'}" in line for line in lines))
+
+    def test_no_base(self):
+        status, last, _ = self.gate(("wall", steps.step_wall), has_base=False)
+        self.assertEqual((status, last), (2, f"gate: undecided (wall: {steps.NO_BASE})"))
+        self.assertEqual(self.runs, 1)
+
+    def test_no_time_left(self):
+        with mock.patch.object(steps, "QUICK_SECONDS", 0), mock.patch.object(
+            steps, "QUICK", ("good",)
+        ):
+            status, last, _ = self.gate(("good", self.good), argv=["--quick"])
+        self.assertEqual((status, self.runs), (2, 0))
+        self.assertIn("not run: the gate's 0 s are spent", last)
+
+    def test_one_step_alone(self):
+        status, last, lines = self.gate(
+            ("build", self.failing), ("stress", self.good), argv=["--only", "stress"]
+        )
+        self.assertEqual((status, last, self.runs), (0, "gate: merge", 1))
+        self.assertIn("not run: build", lines)
+
+    def test_usage(self):
+        for argv in (["--only", "no_such_step"], ["--jobs", "0"], ["--no-such-option"]):
+            with self.assertRaises(SystemExit) as end, contextlib.redirect_stderr(io.StringIO()):
+                self.gate(("good", self.good), argv=argv)
+            self.assertEqual(end.exception.code, 3, argv)
+
+    def test_tests_that_failed_and_tests_that_had_no_time(self):
+        spent = {"failures": ["the budget of 9 s was spent"], "overruns": 1}
+        failed = {"failures": ["kit.bad: Failed"], "overruns": 0}
+        for suites, verdict in (
+            ({"dev": spent}, "undecided"),
+            ({"dev": failed}, "red"),
+            ({"dev": spent, "asan": failed}, "red"),
+            (None, "red"),
+        ):
+            with mock.patch.object(steps, "ROOT", steps.FOLDER):
+                gate = steps.Gate(None, {"tests"}, 1)
+                step = steps.Step(gate, "tests", 9, True)
+
+                def run(command):
+                    result = steps.FOLDER / "build/ci/result.json"
+                    result.parent.mkdir(parents=True, exist_ok=True)
+                    if suites:
+                        result.write_text(json.dumps(suites))
+                    return 1
+
+                step.command = run
+                steps.step_tests(gate, step)
+            self.assertEqual(step.outcome.verdict, verdict, suites)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,18 @@
 locked operations.
 
 Input is `objdump -d` in AT&T syntax, where the last operand is the destination. Conventions of the
-counts: - an instruction that reads, changes and writes memory is one load and one store; - push is
-a store and pop a load; the return address of call and ret is not counted; - a branch is a
-conditional jump or an indirect jump that is not a call; a direct jump is only an instruction; -
-locked is every instruction that locks: a lock prefix, or xchg with memory, which needs none.
+counts:
+- an instruction that reads, changes and writes memory is one load and one store;
+- push is a store and pop a load; the return address of call and ret is not counted;
+- a branch is a conditional jump or an indirect jump that is not a call; a direct jump is only an
+  instruction;
+- locked is every instruction that locks: a lock prefix, or xchg with memory, which needs none.
 """
 
 import re
-import subprocess
 from dataclasses import dataclass
+
+import children
 
 COLUMNS = ("insns", "loads", "stores", "branches", "calls", "locked")
 
@@ -157,12 +160,8 @@ def effect_of(text):
 
 def disassemble(library):
     """All instructions of a library by address."""
-    output = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", "-w", library],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    command = ["objdump", "-d", "--no-show-raw-insn", "-w", library]
+    output = children.captured(command, check=True).stdout
     listing, function = {}, "?"
     for line in output.splitlines():
         header = re.match(r"^[0-9a-f]+ <(.+)>:$", line)
@@ -187,9 +186,7 @@ def instruction_at(listing, address):
 
 def compiler_of(library):
     """The compiler's own note in the library, for the head of the golden table."""
-    output = subprocess.run(
-        ["readelf", "-p", ".comment", library], capture_output=True, text=True
-    ).stdout
+    output = children.captured(["readelf", "-p", ".comment", library]).stdout
     notes = re.findall(r"\]\s+(.*\S)", output)
     wanted = [note for note in notes if "clang" in note.lower()] or notes
     return wanted[0] if wanted else "unknown compiler"

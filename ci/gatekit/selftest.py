@@ -1,29 +1,33 @@
-"""ci/gate --self-test: each patch of ci/slowdowns must turn the limits red that it names.
+"""ci/gate --self-test: each slowdown of ci/slowdowns.toml must turn the limits red that it names,
+in `turns_red`:
 
-A patch begins with lines of comment; those of the form `Turns-red: TOOL PATTERN` name a limit:
+  "fast_path free: loads"          an increase of loads in a row of free
+  "callgrind small_lifo"           instructions of this trace
+  "syscalls large_churn: madvise"  system calls of this kind in this trace
 
-  Turns-red: fast_path free: loads          an increase of loads in a row of free
-  Turns-red: callgrind small_lifo           instructions of this trace
-  Turns-red: syscalls large_churn: madvise  system calls of this kind in this trace
-
-The same sources without a patch, built the same way, must keep every limit green; a limit that is
-red without a cause proves nothing.
+The same sources without a slowdown, built the same way, must keep every limit green; a limit that
+is red without a cause proves nothing.
 """
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from suites import finish
+import children
 
 from . import base as base_of
 from .stepping import ROOT
 
-PATCHES = ROOT / "ci" / "slowdowns"
+sys.path.append(str(ROOT / "ci" / "mutants"))
+from engine import catalogue  # noqa: E402
+
+SLOWDOWNS = ROOT / "ci" / "slowdowns.toml"
 FOLDER = ROOT / "build" / "gate" / "self"
 TOOLS = FOLDER / "tools"
 # Taken once, so that an edit in the working copy while the self-test runs reaches either every copy
@@ -47,18 +51,30 @@ class SelfTestFailed(Exception):
     pass
 
 
-def expectations(text):
-    """What a patch promises to turn red, from its head."""
+def expectations(texts):
+    """What a slowdown promises to turn red."""
     found = []
-    for line in text.split("\n--- ")[0].splitlines():
-        match = re.fullmatch(r"Turns-red: (fast_path|callgrind|syscalls) (\w+)(?:: (\w+))?", line)
-        if match:
-            found.append(Expectation(match[1], match[2], match[3] or ""))
-        elif line.startswith("Turns-red"):
-            raise SelfTestFailed(f"not understood: {line}")
+    for text in texts:
+        match = re.fullmatch(r"(fast_path|callgrind|syscalls) (\w+)(?:: (\w+))?", text)
+        if not match:
+            raise SelfTestFailed(f"not understood: {text}")
+        found.append(Expectation(match[1], match[2], match[3] or ""))
     if not found:
-        raise SelfTestFailed("the patch names no limit (Turns-red:)")
+        raise SelfTestFailed("it names no limit (turns_red)")
     return found
+
+
+def read(path):
+    """{name: (what it promises, the change)}: a list of mutants with one more field, that no test
+    kills."""
+    slowdowns = {}
+    for name, table in tomllib.loads(path.read_text()).items():
+        promised = table.pop("turns_red", [])
+        change = catalogue.read_mutant(
+            path, path.stem, name, {**table, "source": "own", "killer": "gate.self_test"}
+        )
+        slowdowns[name] = (promised, change)
+    return slowdowns
 
 
 def is_met(expectation, preset, output):
@@ -80,14 +96,7 @@ def build(folder, preset):
         ["cmake", "--preset", preset, "-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"],
         ["cmake", "--build", f"build/{preset}", "-j", "1", "--target", "hakmem"],
     ):
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_TIMEOUT,
-        )
+        done = children.captured(command, BUILD_TIMEOUT, cwd=folder, env=environment)
         if done.returncode:
             raise SelfTestFailed(
                 f"does not build with {preset}:\n{(done.stdout + done.stderr)[-2000:]}"
@@ -95,23 +104,15 @@ def build(folder, preset):
     return folder / "build" / preset / "libhakmem.so"
 
 
-def prepare(name, patch, presets):
-    """A copy of the library's sources, patched and built; {preset: library}."""
+def prepare(name, change, presets):
+    """A copy of the library's sources, changed and built; {preset: library}."""
     folder = FOLDER / name
     shutil.copytree(SNAPSHOT, folder)
-    if patch:
-        # Without a ceiling git would take the enclosing repository for the one to patch, and skip
-        # every file.
-        environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(FOLDER))
-        done = subprocess.run(
-            ["git", "apply", "--whitespace=nowarn", str(patch)],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise SelfTestFailed(f"does not apply: {done.stderr.strip()}")
+    try:
+        for path, text in (catalogue.Tree(folder).mutated(change) if change else {}).items():
+            (folder / path).write_text(text)
+    except catalogue.NotFound as error:
+        raise SelfTestFailed(f"does not apply: {error}") from None
     return {preset: build(folder, preset) for preset in presets}
 
 
@@ -150,9 +151,7 @@ def measure(tool, preset, library, control, subjects):
             *subjects,
         ],
     }[tool]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=MEASURE_TIMEOUT
-    )
+    done = children.captured(command, MEASURE_TIMEOUT, cwd=ROOT)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -176,8 +175,8 @@ def check(name, promised, preset, library, control):
             demand(
                 status == 0,
                 (
-                    f"{name} {preset}: {tool} is not green without a slowdown (status"
-                    f" {status}):\n{output}"
+                    f"{name} {preset}: {tool} is not green without a slowdown (status "
+                    f"{status}):\n{output}"
                 ),
             )
             said.append(f"{tool} green")
@@ -193,9 +192,9 @@ def check(name, promised, preset, library, control):
 
 def run(presets, jobs):
     began = time.monotonic()
-    patches = sorted(PATCHES.glob("*.patch"))
-    if not patches:
-        print("gate --self-test: ci/slowdowns holds no patch")
+    slowdowns = read(SLOWDOWNS)
+    if not slowdowns:
+        print(f"gate --self-test: {SLOWDOWNS} holds no slowdown")
         return 1
     shutil.rmtree(FOLDER, ignore_errors=True)
     TOOLS.mkdir(parents=True)
@@ -210,30 +209,28 @@ def run(presets, jobs):
             return None
 
     promised = {"control": []} | {
-        patch.stem: guarded(patch.name, lambda p=patch: expectations(p.read_text()))
-        for patch in patches
+        name: guarded(name, lambda its=its: expectations(its))
+        for name, (its, _) in slowdowns.items()
     }
-    sources = {"control": None} | {patch.stem: patch for patch in patches}
+    sources = {"control": None} | {name: change for name, (_, change) in slowdowns.items()}
     with ThreadPoolExecutor(jobs) as pool:
         builds = {
             name: pool.submit(
-                guarded, name, lambda name=name, patch=patch: prepare(name, patch, presets)
+                guarded, name, lambda name=name, change=change: prepare(name, change, presets)
             )
-            for name, patch in sources.items()
+            for name, change in sources.items()
         }
-        finish(builds.values())
+        children.finish(builds.values())
         built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
         for preset in presets:
             # The control's own table is the golden one, so that the self-test judges the gate and
             # not the committed table.
-            table = subprocess.run(
-                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", str(TOOLS)],
+            table = children.captured(
+                ["ci/fast_path", "--lib", f"{preset}={control[preset]}", "--folder", TOOLS],
+                MEASURE_TIMEOUT,
                 cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=MEASURE_TIMEOUT,
             ).stdout
             (FOLDER / f"control.{preset}.golden").write_text(
                 "".join(
@@ -253,7 +250,7 @@ def run(presets, jobs):
     for failure in failures:
         print(f"gate --self-test: FAILED {failure}")
     print(
-        f"gate --self-test: {len(patches)} slowdowns, {len(failures)} failures,"
+        f"gate --self-test: {len(slowdowns)} slowdowns, {len(failures)} failures,"
         f" {time.monotonic() - began:.0f} s"
     )
     return 1 if failures else 0

@@ -1,10 +1,11 @@
 """Hit paths of the entry points, observed by ci/fast_path_step.c, as rows of counts."""
 
 import os
-import subprocess
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+
+import children
 
 from . import instructions
 from .instructions import COLUMNS
@@ -78,7 +79,7 @@ def build_driver(folder):
     source = ROOT / "ci" / "fast_path_step.c"
     if not driver.exists() or driver.stat().st_mtime < source.stat().st_mtime:
         partial = folder / f"fast_path_step.{os.getpid()}"
-        subprocess.run(
+        children.run(
             [
                 "gcc",
                 "-std=c11",
@@ -105,7 +106,7 @@ def observe(library, folder, **more):
     library = Path(library).resolve()
     driver = build_driver(folder)
     output = Path(folder) / f"steps.{os.getpid()}"
-    subprocess.run(
+    children.run(
         [str(driver), str(output)], check=True, env=environment(library, **more), timeout=240
     )
     lines = output.read_text().splitlines()
@@ -136,8 +137,8 @@ def hit_path(paths):
     path, times = Counter(paths).most_common(1)[0]
     if times * 2 < len(paths):
         raise NoSteadyPath(
-            f"{len(set(paths))} different ways in {len(paths)} calls, the most frequent one"
-            f" {times} times"
+            f"{len(set(paths))} different ways in {len(paths)} calls, the most frequent one "
+            f"{times} times"
         )
     return path
 
@@ -184,12 +185,12 @@ def show(library, row):
 def format_table(rows, compilers):
     head = [
         (
-            "# Instructions on the hit path of each entry point, observed by ci/fast_path (columns:"
-            " ci/gatekit/instructions.py)."
+            "# Instructions on the hit path of each entry point, observed by ci/fast_path "
+            "(columns: ci/gatekit/instructions.py)."
         ),
         (
-            "# Only instructions of the library count. `ci/fast_path --check` compares,"
-            " `ci/fast_path --update` rewrites."
+            "# Only instructions of the library count. `ci/fast_path --check` compares, "
+            "`ci/fast_path --update` rewrites."
         ),
     ]
     head += [f"# {name}: {compiler}" for name, compiler in compilers.items()]
@@ -229,8 +230,8 @@ def broken_rules(rows):
             value = row.counts[COLUMNS.index(column)]
             if value > limit:
                 found.append(
-                    f"{row.compiler} {row.entry}({row.size}): {value} {column}, the rule allows"
-                    f" {limit}"
+                    f"{row.compiler} {row.entry}({row.size}): {value} {column}, the rule "
+                    f"allows {limit}"
                 )
     return found
 

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from . import base as base_of, traces
 from .stepping import ROOT
 
 sys.path.insert(0, str(ROOT / "ci"))
+import children  # noqa: E402
 from suites import Runner  # noqa: E402
 
 FOLDER = ROOT / "build" / "gate"
@@ -39,15 +39,19 @@ class Outcome:
     hard: bool
     seconds: float = 0.0
     reasons: list = field(default_factory=list)
+    doubts: list = field(default_factory=list)  # why nothing is concluded
     notes: list = field(default_factory=list)
     summary: str = ""
     skipped: bool = False
+    earlier: object = None  # the outcome of the first run, where there were two
 
     @property
     def verdict(self):
-        if self.skipped:
-            return "skipped"
-        return "red" if self.reasons else "green"
+        if self.reasons:
+            return "red"
+        if self.doubts:
+            return "undecided"
+        return "skipped" if self.skipped else "green"
 
 
 class Step:
@@ -57,7 +61,8 @@ class Step:
         self.gate, self.name, self.budget = gate, name, budget
         self.outcome = Outcome(name, budget, hard)
         self.begin = time.monotonic()
-        self.deadline = self.begin + budget
+        self.deadline = min(self.begin + budget, gate.deadline)
+        self.undecided = {}  # what the first run left open, if this is the second
 
     def say(self, text):
         self.gate.runner.console.say(self.name, text)
@@ -65,6 +70,10 @@ class Step:
     def red(self, reason):
         self.outcome.reasons.append(reason)
         self.say(f"RED {reason}")
+
+    def doubt(self, reason):
+        self.outcome.doubts.append(reason)
+        self.say(f"UNDECIDED {reason}")
 
     def command(self, command, on_line=None, show=True, budget=None):
         """Exit status of a command, with every line shown and given to on_line."""
@@ -158,51 +167,49 @@ def step_build(gate, step):
             if not step.build(
                 preset, ["hakmem"], tree, ["-DHAKMEM_TESTS=OFF", "-DHAKMEM_BENCH=OFF"]
             ):
-                step.red(
+                step.doubt(
                     f"the base does not build with {preset}; choose another commit with --base"
                 )
                 continue
             keep(tree / "build" / preset / "libhakmem.so", preset, "base")
             # The control of the wall clock: the base once more, under another name.
             keep(tree / "build" / preset / "libhakmem.so", preset, "twin")
-    gate.built = not step.outcome.reasons
+    gate.built = not step.outcome.reasons and not step.outcome.doubts
 
 
 def step_tests(gate, step):
     """ci/test of the head."""
+    result = ROOT / "build" / "ci" / "result.json"
+    result.unlink(missing_ok=True)
     status = step.command(["ci/test"])
-    if status != 0:
-        step.red(f"ci/test ended with status {status}")
+    if status == 0:
+        return
+    try:
+        suites = json.loads(result.read_text()).items()
+    except (OSError, ValueError):
+        return step.red(f"ci/test ended with status {status}")
+    for name, suite in suites:
+        only_slow = len(suite["failures"]) == suite["overruns"]
+        for failure in suite["failures"]:
+            (step.doubt if only_slow else step.red)(f"{name}: {failure}")
 
 
 def stress_programs(step, preset):
     """(name, command, environment) of the stress tests whose first parameter is the number of
     seconds to run."""
-    listed = subprocess.run(
-        [
-            "ctest",
-            "--test-dir",
-            str(ROOT / "build" / preset),
-            "-L",
-            "^stress$",
-            "--show-only=json-v1",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    tree = ROOT / "build" / preset
+    show = ["ctest", "--test-dir", tree, "-L", "^stress$", "--show-only=json-v1"]
+    listed = children.captured(show, check=True).stdout
     chosen = {}
     for test in json.loads(listed)["tests"]:
         command = test.get("command", [])
         if (
             not command
             or not os.access(command[0], os.X_OK)
-            or not Path(command[0]).is_relative_to(ROOT / "build" / preset)
+            or not Path(command[0]).is_relative_to(tree)
         ):
             continue
-        usage = subprocess.run(
-            [command[0], "usage"], capture_output=True, text=True, errors="replace", timeout=60
-        )
+        usage = children.captured([command[0], "usage"], 60, errors="replace")
         if usage.returncode != 2 or not re.search(
             r"^usage: \S+ \[seconds=", usage.stderr, re.MULTILINE
         ):
@@ -238,8 +245,8 @@ def step_stress(gate, step):
             if status != 0:
                 how = "did not end" if status is None else f"ended with status {status}"
                 step.red(
-                    f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env"
-                    f" {' '.join(environment)} {' '.join(command)}"
+                    f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env "
+                    f"{' '.join(environment)} {' '.join(command)}"
                 )
     step.outcome.summary = f"{ran} runs of {STRESS_SECONDS} s"
 
@@ -334,8 +341,8 @@ def step_explorer(gate, step):
         if status != 0:
             step.red(f"{last[0]}; again: {' '.join(map(str, command))}")
     step.outcome.summary = (
-        f"{EXPLORER_PROGRAMS} programs and {EXPLORER_EXECUTIONS} executions of each portfolio from"
-        f" seed {seed}"
+        f"{EXPLORER_PROGRAMS} programs and {EXPLORER_EXECUTIONS} executions of each portfolio "
+        f"from seed {seed}"
     )
 
 
@@ -373,8 +380,8 @@ def step_fast_path(gate, step):
         and base_of.git("diff", "--quiet", gate.base.commit, "--", "ci/fast_path.golden") is None
     ):
         step.outcome.notes.append(
-            f"ci/fast_path.golden differs from base's: git diff {gate.base.commit[:12]} --"
-            " ci/fast_path.golden"
+            f"ci/fast_path.golden differs from base's: git diff {gate.base.commit[:12]} -- "
+            "ci/fast_path.golden"
         )
 
 
@@ -399,6 +406,8 @@ def step_traces(gate, step, program, kind, allowed=()):
         if figures.exists():
             gate.record.setdefault(kind, {})[preset] = json.loads(figures.read_text())
         step.say(f"{preset}: {len(gate.record.get(kind, {}).get(preset, {}))} traces measured")
+    if not gate.base:
+        step.doubt(NO_BASE)
     step.outcome.summary = "compared with base" if gate.base else "recorded"
 
 
@@ -435,9 +444,7 @@ def step_syscalls(gate, step):
 def step_wall(gate, step):
     """Interleaved rounds of the workloads under base, a copy of base, and head."""
     if not gate.base:
-        step.outcome.skipped = True
-        step.outcome.summary = "no base to compare with"
-        return
+        return step.doubt(NO_BASE)
     from . import wall
 
     figures = FOLDER / "wall.json"
@@ -462,6 +469,7 @@ def step_wall(gate, step):
         "head",
         "--pairs",
         WALL_ROUNDS,
+        *(["--workload", f"^({'|'.join(step.undecided)})$"] if step.undecided else []),
         "--json",
         figures,
         *libraries,
@@ -479,15 +487,16 @@ def step_wall(gate, step):
     status = step.command(command, line, show=False)
     if status not in (0, 130) or not figures.exists():
         return step.red(
-            "bench/compare ended with status"
-            f" {status}{': ' if failures else ''}{'; '.join(failures)}"
+            "bench/compare ended with status "
+            f"{status}{': ' if failures else ''}{'; '.join(failures)}"
         )
-    lines, reasons, notes = wall.report(figures)
+    lines, reasons, step.undecided = wall.report(figures)
     for line in lines:
         step.say(line)
-    step.outcome.notes += notes
     for reason in reasons:
         step.red(reason)
+    for name, why in step.undecided.items():
+        step.doubt(f"{name}: {why}")
     step.outcome.summary = (
         f"{len(lines) - 1} workloads{', interrupted to stay within the budget' if status else ''}"
     )
@@ -495,7 +504,7 @@ def step_wall(gate, step):
 
 # name, seconds, whether its limit is hard (the others are red only on a significant and large
 # change), function. The seconds add up to at most eighty minutes; on a machine that is slower just
-# then each step has more (Runner.slowness).
+# then each step has more (Runner.slowness), as long as the gate's own SECONDS last.
 STEPS = (
     ("build", 150, True, step_build),
     ("fast_path", 60, True, step_fast_path),
@@ -511,39 +520,70 @@ STEPS = (
     ("wall", 280, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
+NO_BASE = "no base to compare with"
 LIMIT = 80 * 60
+COUNTED = ("fast_path", "callgrind", "syscalls", "wall")  # these need the build step's libraries
+SECONDS, QUICK_SECONDS = 80 * 60, 10 * 60  # after which nothing more is run, on any machine
 
 
 class Gate:
-    def __init__(self, base, chosen, jobs):
+    def __init__(self, base, chosen, jobs, seconds=SECONDS):
         self.base, self.chosen = base, chosen
         self.runner = Runner(jobs, FOLDER)
         self.built = True
         self.record = {}
         self.outcomes = []
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
 
-    def run_step(self, name, budget, hard, function):
+    def run_once(self, name, budget, hard, function, log, undecided):
         budget = round(budget * self.runner.slowness(name))
         step = Step(self, name, budget, hard)
-        step.log_path = FOLDER / f"{name}.log"
+        step.undecided = undecided
         step.say(f"begins, budget {budget} s")
-        with open(step.log_path, "w", encoding="utf-8") as step.log:
+        with open(FOLDER / log, "w", encoding="utf-8") as step.log:
             try:
                 function(self, step)
             except Overrun:
-                step.red(f"the budget of {budget} s is spent")
+                spent = time.monotonic() >= self.deadline
+                what = (
+                    f"the gate's {self.seconds} s are" if spent else f"the budget of {budget} s is"
+                )
+                step.doubt(f"{what} spent")
         step.outcome.seconds = time.monotonic() - step.begin
         step.say(f"{step.outcome.verdict} after {step.outcome.seconds:.0f} s of {budget} s")
-        self.outcomes.append(step.outcome)
+        return step
+
+    def run_step(self, name, budget, hard, function):
+        """Once; what is undecided then, once more. What failed is never tried again."""
+        step = self.run_once(name, budget, hard, function, f"{name}.log", {})
+        outcome = step.outcome
+        if outcome.verdict == "undecided" and NO_BASE not in outcome.doubts:
+            if time.monotonic() < self.deadline:
+                step.say("undecided: once more")
+                again = self.run_once(name, budget, hard, function, f"{name}.2.log", step.undecided)
+                again.outcome.earlier, outcome = outcome, again.outcome
+        self.outcomes.append(outcome)
 
     def run(self):
         for name, budget, hard, function in STEPS:
             if name not in self.chosen:
                 continue
-            if not self.built and name in ("fast_path", "callgrind", "syscalls", "wall"):
-                self.outcomes.append(
-                    Outcome(name, budget, hard, skipped=True, summary="the build failed")
-                )
-                continue
-            self.run_step(name, budget, hard, function)
+            outcome = Outcome(name, budget, hard, skipped=True)
+            if not self.built and name in COUNTED:
+                outcome.summary = "the build failed"
+                self.outcomes.append(outcome)
+            elif time.monotonic() >= self.deadline:
+                outcome.doubts.append(f"not run: the gate's {self.seconds} s are spent")
+                self.outcomes.append(outcome)
+            else:
+                self.run_step(name, budget, hard, function)
         return self.outcomes
+
+
+def verdict(outcomes):
+    """(exit status, word) of a gate."""
+    verdicts = {outcome.verdict for outcome in outcomes}
+    if "red" in verdicts:
+        return 1, "do not merge"
+    return (2, "undecided") if "undecided" in verdicts else (0, "merge")

@@ -8,13 +8,12 @@ loader needs, the clock is ci/traces/fixed_clock.c, and addresses are not random
 import ctypes
 import os
 import re
-import subprocess
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from suites import finish
+import children
 
 from .stepping import ROOT
 
@@ -41,9 +40,12 @@ def build_program(folder):
         ("fixed_clock.c", "fixed_clock.so", ["-shared", "-fPIC"]),
     ):
         path = folder / target
-        if not path.exists() or path.stat().st_mtime < (SOURCES / source).stat().st_mtime:
+        newest = max(
+            file.stat().st_mtime for file in (SOURCES / source, ROOT / "stress" / "own_vdso.h")
+        )
+        if not path.exists() or path.stat().st_mtime < newest:
             partial = folder / f"{target}.{os.getpid()}"
-            subprocess.run(
+            children.run(
                 [
                     "gcc",
                     "-std=gnu11",
@@ -65,9 +67,7 @@ def build_program(folder):
 
 
 def trace_names(program):
-    return subprocess.run(
-        [str(program), "--list"], check=True, capture_output=True, text=True
-    ).stdout.split()
+    return children.captured([program, "--list"], check=True).stdout.split()
 
 
 def fix_addresses():
@@ -78,18 +78,12 @@ def fix_addresses():
 
 
 def addresses_can_be_fixed():
-    return subprocess.run(["true"], preexec_fn=fix_addresses).returncode == 0
+    return children.run(["true"], preexec_fn=fix_addresses).returncode == 0
 
 
 def run(command, environment):
-    result = subprocess.run(
-        command,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TRACE_TIMEOUT,
-        preexec_fn=fix_addresses,
-        cwd="/",
+    result = children.captured(
+        command, TRACE_TIMEOUT, env=environment, preexec_fn=fix_addresses, cwd="/"
     )
     # valgrind 3.19 knows not all of clang-19's debug information and says so; anything else on
     # stderr is a failure, above all the loader's line about a library that cannot be preloaded.
@@ -209,7 +203,7 @@ def all_traces(measure, library, folder, progress=lambda line: None, only=None):
         figures = {}
         try:
             for name in names:
-                finish([futures[name]])
+                children.finish([futures[name]])
                 figures[name] = futures[name].result()
                 progress(f"{name}: {figures[name]}")
         except BaseException:
@@ -227,8 +221,8 @@ def compare_instructions(base, head):
     for name, figures in head.items():
         if name not in base:
             lines.append(
-                f"{name:<16s} {figures['library']:>12d} {figures['process']:>12d}       new     "
-                "  new"
+                f"{name:<16s} {figures['library']:>12d} {figures['process']:>12d}       new    "
+                "   new"
             )
             continue
         change = {kind: figures[kind] / base[name][kind] - 1 for kind in ("library", "process")}
@@ -239,8 +233,8 @@ def compare_instructions(base, head):
         for kind, ratio in change.items():
             if ratio > INSTRUCTION_LIMIT:
                 reasons.append(
-                    f"{name}: {kind} instructions {base[name][kind]} ->"
-                    f" {figures[kind]} ({ratio:+.2%}, limit {INSTRUCTION_LIMIT:+.1%})"
+                    f"{name}: {kind} instructions {base[name][kind]} -> {figures[kind]} "
+                    f"({ratio:+.2%}, limit {INSTRUCTION_LIMIT:+.1%})"
                 )
     reasons += [f"{name}: measured in base, missing in head" for name in base if name not in head]
     return lines, reasons

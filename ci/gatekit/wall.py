@@ -36,17 +36,17 @@ def judge(base, twin, head, seed=1):
 
 
 def report(file):
-    """(lines, reasons to be red, notes) from the JSON file of bench/compare."""
+    """(lines, reasons to be red, {workload: why nothing is concluded}) of bench/compare's file."""
     samples = json.loads(Path(file).read_text())["samples"]
     lines = [f"{'workload':<16s} {'rounds':>6s}  {'base/base':>23s}  {'head/base':>23s}  verdict"]
-    reasons, notes = [], []
+    reasons, doubts = [], {}
     for name, runs in samples.items():
         costs = {
             allocator: [run["ns_per_op"] for run in runs[allocator]]
             for allocator in ("base", "twin", "head")
         }
         if not costs["base"]:
-            notes.append(f"{name}: no complete round")
+            doubts[name] = "no complete round"
             continue
         verdict, control, change = judge(costs["base"], costs["twin"], costs["head"])
         shown = [f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (control, change)]
@@ -55,9 +55,9 @@ def report(file):
         )
         if verdict == "slower":
             reasons.append(
-                f"{name}: cost {change.value:.3f} of base's, at least {change.low:.3f}; base"
-                f" against itself at most {control.high:.3f}"
+                f"{name}: cost {change.value:.3f} of base's, at least {change.low:.3f}; base "
+                f"against itself at most {control.high:.3f}"
             )
         elif verdict in ("noisy", "too few rounds"):
-            notes.append(f"{name}: {verdict}, nothing is concluded")
-    return lines, reasons, notes
+            doubts[name] = verdict
+    return lines, reasons, doubts

@@ -2,7 +2,7 @@
 program.
 
 Usage: library.py CHECK --build DIR --cc CC --cxx CXX     (CHECK is the name of a function below
-                                                          that starts with check_)
+that starts with check_)
 """
 
 import argparse
@@ -65,8 +65,8 @@ def run(*command, **options):
     expect(
         result.returncode == 0,
         (
-            f"`{' '.join(map(str, command))}` ended with status"
-            f" {result.returncode}\n{result.stdout}{result.stderr}"
+            f"`{' '.join(map(str, command))}` ended with status "
+            f"{result.returncode}\n{result.stdout}{result.stderr}"
         ),
     )
     return result.stdout
@@ -201,8 +201,8 @@ def check_rss(given):
             cost = statistics.median(preloaded) - statistics.median(plain)
             what = "one allocation" if arguments else "an empty process"
             print(
-                f"{what}: {statistics.median(plain)} KiB plain, {statistics.median(preloaded)} KiB"
-                f" preloaded, {cost} KiB more"
+                f"{what}: {statistics.median(plain)} KiB plain, {statistics.median(preloaded)} "
+                f"KiB preloaded, {cost} KiB more"
             )
             expect(
                 statistics.median(preloaded) != statistics.median(plain),
@@ -252,9 +252,9 @@ def check_small_limits(given):
             expect(
                 (ours.returncode, ours.stdout, ours.stderr) == (0, plain.stdout, ""),
                 (
-                    f"{command} in {kib} KiB of address space ended with {ours.returncode}, wrote"
-                    f" {ours.stderr!r}\nreproduce: ulimit -v {kib};"
-                    f" LD_PRELOAD={given.library} {shlex.join(command)}"
+                    f"{command} in {kib} KiB of address space ended with {ours.returncode}, wrote "
+                    f"{ours.stderr!r}\n"
+                    f"reproduce: ulimit -v {kib}; LD_PRELOAD={given.library} {shlex.join(command)}"
                 ),
             )
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks docs/museum.md: every bug from B01 to B59 has one row and at least one test, and every
-test and mutant that it names exists.
+"""Checks docs/history/museum.md: every bug from B01 to B59 has one row and at least one test, and
+every test and mutant that it names exists.
 
   museum.py BUILD [--ctest PROGRAM]    BUILD: a configured build tree, which ctest asks for its
-                                       tests
+  tests
   museum.py --self-test                each of these mistakes is seen
 """
 
@@ -93,8 +93,8 @@ def self_test():
         "no test": good.replace("`a.b`", "", 1),
         "ctest knows no test a.c": good.replace("a.b", "a.c", 1),
         "there is no file nowhere.cpp": good.replace("a.b", "nowhere.cpp: case", 1),
-        "docs/museum.md has no such_case_": good.replace(
-            "a.b", "docs/museum.md: such_" + "case_", 1
+        "docs/history/museum.md has no such_case_": good.replace(
+            "a.b", "docs/history/museum.md: such_" + "case_", 1
         ),
         "no mutant or canary is called n": good.replace("`m`", "`n`", 1),
         "once each and in order": good.replace("B07", "B08", 1),
@@ -114,7 +114,9 @@ def main(build, *options):
         return self_test()
     ctest = options[1] if options[:1] == ("--ctest",) else "ctest"
     wrong = wrong_in(
-        (ROOT / "docs" / "museum.md").read_text(), tests_of(build, ctest), known_mutants()
+        (ROOT / "docs" / "history" / "museum.md").read_text(),
+        tests_of(build, ctest),
+        known_mutants(),
     )
     for line in wrong:
         print(f"museum: {line}")

@@ -1,4 +1,4 @@
-// chart.hpp: a state machine as a table written by hand from docs/design.md. What the production
+// chart.hpp: a state machine as a table written by hand from docs/memory.md. What the production
 // source does is seen against it: a change that the table does not have is a failure, and so is one
 // that it has and that no history ever made.
 #pragma once

@@ -1,4 +1,4 @@
-// edges.hpp: the sizes where the allocator changes its ways, computed from what docs/design.md
+// edges.hpp: the sizes where the allocator changes its ways, computed from what docs/memory.md
 // states and not from its own tables, so that a suite can judge those by them.
 #pragma once
 

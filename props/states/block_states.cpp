@@ -1,5 +1,5 @@
 // block_states.cpp: where each block is. After every call of a thread the place of every block of
-// every slab is read from the lists, and compared with where it was: the diagram of docs/design.md,
+// every slab is read from the lists, and compared with where it was: the diagram of docs/memory.md,
 // with the edges that each operation may take.
 #include <iostream>
 #include <map>

@@ -1,4 +1,4 @@
-// states_props.cpp: the state models of docs/design.md, one for each machine and one for all of
+// states_props.cpp: the state models of docs/memory.md, one for each machine and one for all of
 // them at once.
 //
 //   props_states MODEL [options of kit/suite.hpp]

@@ -31,6 +31,10 @@ constexpr unsigned log2_floor(std::size_t x) {
 // Modulo 2^32 or 2^64: hashes spread, inverses divide, one comparison tells whether an address lies
 // in a range.
 template <class T>
+HAK_WRAPS HAK_INLINE constexpr T wrapping_add(T a, T b) {
+    return a + b;
+}
+template <class T>
 HAK_WRAPS HAK_INLINE constexpr T wrapping_sub(T a, T b) {
     return a - b;
 }

@@ -12,24 +12,15 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.hpp"
 #include "base/types.hpp"
 
+#include "sys/clock_linux.hpp"
+#include "sys/errno_keeper.hpp"
+
 namespace hak {
-
-class ErrnoKeeper {
-  public:
-    ErrnoKeeper() : saved_(errno) {}
-    ~ErrnoKeeper() { errno = saved_; }
-    ErrnoKeeper(const ErrnoKeeper&) = delete;
-    ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
-
-  private:
-    int saved_;
-};
 
 struct LinuxPal {
     static std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
@@ -126,11 +117,9 @@ struct LinuxPal {
         ::madvise(p, bytes, MADV_DONTDUMP);
     }
 
-    // Milliseconds suffice for decay; the coarse clock is a read of the vdso page.
+    // Milliseconds suffice for decay.
     static std::uint64_t now_ms() {
-        ErrnoKeeper keep;
-        timespec t{};
-        ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+        const timespec t = LinuxClock::read(CLOCK_MONOTONIC_COARSE);
         return static_cast<std::uint64_t>(t.tv_sec) * 1000 +
                static_cast<std::uint64_t>(t.tv_nsec) / 1000000;
     }
@@ -138,9 +127,7 @@ struct LinuxPal {
     // For the learner: nanoseconds, and pages that the system had to provide since the process
     // began.
     static std::uint64_t now_ns() {
-        ErrnoKeeper keep;
-        timespec t{};
-        ::clock_gettime(CLOCK_MONOTONIC, &t);
+        const timespec t = LinuxClock::read(CLOCK_MONOTONIC);
         return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
                static_cast<std::uint64_t>(t.tv_nsec);
     }
@@ -158,11 +145,7 @@ struct LinuxPal {
         if (::syscall(SYS_getrandom, &bits, sizeof bits, GRND_NONBLOCK) ==
             static_cast<long>(sizeof bits))
             return bits;
-        timespec t{};
-        ::clock_gettime(CLOCK_MONOTONIC, &t);
-        return wrapping_mul(static_cast<std::uint64_t>(t.tv_nsec),
-                            std::uint64_t{0x9e3779b97f4a7c15u}) ^
-               address_of(&t);
+        return wrapping_mul(now_ns(), std::uint64_t{0x9e3779b97f4a7c15u}) ^ address_of(&bits);
     }
 
     static std::uintptr_t thread_id() { return address_of(__builtin_thread_pointer()); }

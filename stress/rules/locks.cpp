@@ -177,7 +177,7 @@ void fork_while_locks_are_held() {
 // the process at once, and the child lives with what the thread had taken out of the pool; where it
 // holds one, fork waits.
 std::atomic<const char*> wanted_call{nullptr};
-std::atomic<bool> is_inside{false}, may_leave{false};
+std::atomic<bool> has_entered{false}, is_inside{false}, may_leave{false};
 bool holds_a_lock_there = false;
 thread_local bool stops = false;
 
@@ -187,19 +187,23 @@ void stop_inside(const char* call) {
     wanted_call.store(nullptr);
     holds_a_lock_there = hak_held_locks() != 0;
     is_inside.store(true);
-    for (int i = 0; i < (holds_a_lock_there ? 15 : 10'000) && !may_leave.load(); ++i) usleep(1000);
+    has_entered.store(true);
+    // With a lock for a moment only, or fork would wait for ever. Without one until the fork has
+    // returned; where it waits it is told after a minute.
+    for (int i = 0; i < (holds_a_lock_there ? 15 : 60'000) && !may_leave.load(); ++i) usleep(1000);
     is_inside.store(false);
 }
 void fork_inside_system_calls() {
     hak_in_system_call = stop_inside;
     for (const char* const call : {"commit", "purge", "decommit", "commit", "decommit"}) {
         may_leave.store(false);
+        has_entered.store(false);
         wanted_call.store(call);
         std::thread worker([] {
             stops = true;
             while (wanted_call.load() != nullptr) use_everything();
         });
-        while (!is_inside.load()) usleep(100);
+        while (!has_entered.load()) usleep(100);
         fork_and_use(call, [&] {
             if (is_inside.load() == holds_a_lock_there)
                 stress::fail("%s: fork %s", call, holds_a_lock_there ? "did not wait" : "waited");

@@ -146,18 +146,20 @@ assert hak.hak_evo_get_stats(figures, 64) == 0 and figures[0] >= 1, list(figures
 assert hak.hak_learning_features() == 1
 """,
     "ELO": """
-for strategy in list(range(12)) * 60: hak.hak_elo_record_alloc(strategy, ctypes.c_size_t(1 << 21),
-ctypes.c_uint64(1000 if strategy == 9 else 9000)) for _ in range(1000):
-hak.hak_free(hak.hak_malloc(1 << 21)) assert hak.hak_elo_async_recompute() == 9 and
-hak.hak_elo_get_cached_strategy() == 9, hak.hak_elo_get_cached_strategy() assert
-hak.hak_learning_features() == 2
+for strategy in list(range(12)) * 60:
+    nanoseconds = ctypes.c_uint64(1000 if strategy == 9 else 9000)
+    hak.hak_elo_record_alloc(strategy, ctypes.c_size_t(1 << 21), nanoseconds)
+for _ in range(1000): hak.hak_free(hak.hak_malloc(1 << 21))
+recomputed, cached = hak.hak_elo_async_recompute(), hak.hak_elo_get_cached_strategy()
+assert recomputed == 9 and cached == 9, cached
+assert hak.hak_learning_features() == 2
 """,
 }
 PREFACE = """
 import ctypes, time
 hak = ctypes.CDLL(None)
-hak.hak_malloc.restype, hak.hak_malloc.argtypes, hak.hak_free.argtypes = ctypes.c_void_p,
-[ctypes.c_size_t], [ctypes.c_void_p]
+hak.hak_malloc.restype, hak.hak_malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+hak.hak_free.argtypes = [ctypes.c_void_p]
 """
 
 

@@ -20,6 +20,7 @@ from .workcopy import Copy, listed, stop
 CLEAN = (
     4  # times what a test may take on a mutant, it may take without one: the machine may be busy
 )
+LOT = 120  # mutants that one build holds
 TAIL = 1500  # characters of output that are shown where something is wrong
 
 
@@ -93,8 +94,8 @@ class Campaign:
             work.put(bundle)
         jobs = min(self.jobs, len(bundles))
         self.say(
-            f"{len(mutants)} mutants, {len({m.killer for m in mutants})} tests,"
-            f" {len(bundles)} builds, {jobs} jobs"
+            f"{len(mutants)} mutants, {len({m.killer for m in mutants})} tests, "
+            f"{len(bundles)} builds, {jobs} jobs"
         )
         with ThreadPoolExecutor(jobs) as pool:
             try:
@@ -147,10 +148,15 @@ class Campaign:
         both = {killer: ([], []) for killer in bundle}
         for killer, mutants in bundle.items():
             for mutant in mutants:
-                both[killer][
-                    0 if killer.switches and switch.is_switchable(self.tree, mutant) else 1
-                ].append(mutant)
-        refused = self.run_switched(copy, {killer: its for killer, (its, _) in both.items() if its})
+                switches = killer.switches and switch.is_switchable(self.tree, mutant)
+                both[killer][0 if switches else 1].append(mutant)
+        switched = [(killer, mutant) for killer, (its, _) in both.items() for mutant in its]
+        refused = []
+        for first in range(0, len(switched), LOT):
+            lot = {}
+            for killer, mutant in switched[first : first + LOT]:
+                lot.setdefault(killer, []).append(mutant)
+            refused += self.run_switched(copy, lot)
         for killer, (_, alone) in both.items():
             its = alone + [mutant for mutant in refused if mutant.killer == killer.name]
             if its:
@@ -158,13 +164,12 @@ class Campaign:
 
     def run_switched(self, copy, bundle):
         """Judges the mutants of some tests in one build; returns those that do not build there."""
-        if not bundle:
-            return []
         mutants = {
             number: mutant
             for number, mutant in enumerate((m for its in bundle.values() for m in its), 1)
         }
         targets = sorted({target for killer in bundle for target in killer.targets})
+        self.say(f"builds {' '.join(targets)} with {len(mutants)} mutants")
         begin = time.monotonic()
         refused = self.build_switched(copy, mutants, targets)
         built = time.monotonic() - begin
@@ -176,9 +181,9 @@ class Campaign:
                 self.fails_unchanged(killer, clean, its, "switched build with no mutant selected")
                 continue
             self.say(
-                f"{killer.name}: passes with none of {len(mutants)} selected; built in"
-                f" {built:.0f} s, ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds);"
-                f" {len(its)} mutants"
+                f"{killer.name}: passes with none of {len(mutants)} selected; "
+                f"built in {built:.0f} s, "
+                f"{ran(clean)}; {len(its)} mutants"
             )
             holds = copy.holds(killer)
             for mutant in its:
@@ -194,9 +199,8 @@ class Campaign:
                     continue
                 result = copy.test(killer, deadline(killer, clean), numbers[mutant])
                 verdict = verdict_of(mutant, result)
-                told = copy.proof.read_text()
-                if "r" not in told:
-                    verdict = "not reached" if "s" in told else "not selected"
+                if "r" not in result.told:
+                    verdict = "not reached" if "s" in result.told else "not selected"
                 self.note(mutant, verdict, result, built / len(mutants), True, result.output)
         return refused
 
@@ -216,8 +220,8 @@ class Campaign:
                 refused.append(mutants.pop(number))
         if refused:
             self.say(
-                "built alone, for they do not build switched:"
-                f" {' '.join(mutant.name for mutant in refused)}"
+                "built alone, for they do not build switched: "
+                + " ".join(mutant.name for mutant in refused)
             )
         return refused
 
@@ -241,8 +245,8 @@ class Campaign:
             self.fails_unchanged(killer, clean, mutants, "unchanged tree", said)
             return
         self.say(
-            f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, ran"
-            f" {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds); {len(mutants)} mutants alone"
+            f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, {ran(clean)}; "
+            f"{len(mutants)} mutants alone"
         )
         for mutant in mutants:
             begin = time.monotonic()
@@ -302,9 +306,9 @@ class Campaign:
         seconds = time.monotonic() - self.begin
         left = seconds / done * (self.total - done)
         self.say(
-            f"{done}/{self.total} {100 * done // self.total} %, {left:.0f} s left:"
-            f" {verdict} {mutant.name} by {mutant.killer}, {row.build_seconds:.1f} +"
-            f" {tested:.1f} s: {report[:110]}"
+            f"{done}/{self.total} {100 * done // self.total} %, {left:.0f} s left: "
+            f"{verdict} {mutant.name} by {mutant.killer}, "
+            f"{row.build_seconds:.1f} + {tested:.1f} s: {report[:110]}"
         )
         if verdict != "killed":
             self.say(output[-TAIL:])
@@ -315,8 +319,8 @@ class Campaign:
         print(f"\n{'mutant':<52s} {'killer':<22s} {'source':<12s} {'seconds':>7s}  verdict")
         for row in self.rows:
             print(
-                f"{row.mutant:<52s} {row.killer:<22s} {row.source:<12s} {row.test_seconds:>7.1f} "
-                f" {row.verdict}"
+                f"{row.mutant:<52s} {row.killer:<22s} {row.source:<12s} {row.test_seconds:>7.1f}  "
+                f"{row.verdict}"
             )
         for row in self.rows:
             if row.verdict != "killed":
@@ -339,9 +343,9 @@ class Campaign:
             print(f"mutants: red: {text}")
         killed = sum(row.verdict == "killed" for row in self.rows)
         print(
-            f"mutants: {killed} of {self.total} killed, by"
-            f" {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s,"
-            f" {cores / max(1, self.total):.2f} core-seconds each"
+            f"mutants: {killed} of {self.total} killed, "
+            f"by {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s, "
+            f"{cores / max(1, self.total):.2f} core-seconds each"
         )
         return 1 if self.wrong or killed != self.total else 0
 
@@ -353,7 +357,9 @@ class Diary:
     def __init__(self, path, root):
         self.path = path
         digest = hashlib.sha256()
-        for name in sorted(name for name in listed(root) if "/catalogue" not in name):
+        for name in sorted(
+            name for name in listed(root) if not name.startswith("ci/mutants/catalogue/")
+        ):
             digest.update(f"{name}\0".encode())
             digest.update((root / name).read_bytes())
         state = digest.hexdigest()
@@ -392,6 +398,10 @@ def core_seconds():
     """What this process and all its children that have ended took."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(its.ru_utime + its.ru_stime for its in used)
+
+
+def ran(clean):
+    return f"ran {clean.seconds:.1f} s ({clean.cores:.1f} core-seconds)"
 
 
 def deadline(killer, clean):

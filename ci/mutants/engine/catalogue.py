@@ -77,8 +77,8 @@ class Tree:
         if len(found) != 1:
             times = "nowhere" if not found else f"{len(found)} times"
             raise NotFound(
-                f"this stands {times} in {edit.name or 'the file'} of {edit.path}, not once:"
-                f" {edit.old}"
+                f"this stands {times} in {edit.name or 'the file'} of {edit.path}, "
+                f"not once: {edit.old}"
             )
         return Place(found[0], found[0] + len(words(edit.old)) - 1, edit.new)
 

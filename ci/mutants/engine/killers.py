@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 # How every suite of this tree says that it found something: a property or example that fails, a
 # check, an assertion, a signal's report.
 REPORT = (
-    r"FAILED|Falsifiable|it does not end in |the process was killed: |INV [a-z]+\.\d|assertion"
-    r" failed|hakmem: \w+\(0x|WRONG|check failed"
+    r"FAILED|Falsifiable|it does not end in |the process was killed: |INV [a-z]+\.\d|"
+    r"assertion failed|hakmem: \w+\(0x|WRONG|check failed"
 )
 
 

@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* where the kernel put argc; set by the loader before it runs anything else */
-extern void* __libc_stack_end;
+extern void* __libc_stack_end; /* where the kernel put argc; set by the loader before it runs
+                                  anything else */
 
 #define MUTANT_UNREAD 0xffffffffu
 __attribute__((weak, visibility("hidden"))) unsigned mutant_word = MUTANT_UNREAD;

@@ -3,6 +3,7 @@ runs."""
 
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from .catalogue import Trouble, Tree
 from .workcopy import Copy, listed, run, surroundings
 
 HEADER = Path(__file__).with_name("reach_probe.h")
+TEST = re.compile(
+    r'^add_test\(\[=\[(.+?)\]=\] (.*)\)\nset_tests_properties\(.*? LABELS "([^"]*)"', re.MULTILINE
+)
 TEST_SECONDS, BUILD_SECONDS = 300, 7200
 
 
@@ -34,6 +38,23 @@ def probed(path, source, numbered):
     return "".join((*text, source.text[at:]))
 
 
+class Progress:
+    """Says from time to time how far ninja is."""
+
+    def __init__(self, say):
+        self.say, self.begin, self.last = say, time.monotonic(), time.monotonic()
+
+    def line(self, text):
+        now, match = time.monotonic(), re.match(r"\[(\d+)/(\d+)\]", text)
+        if match and now - self.last > 15:
+            done, total = map(int, match.groups())
+            self.last = now
+            self.say(
+                f"building: {done}/{total} {100 * done // total} %, "
+                f"{(now - self.begin) / done * (total - done):.0f} s left"
+            )
+
+
 class Reach:
     def __init__(self, root, jobs, say):
         self.root, self.jobs, self.say = Path(root).resolve(), jobs, say
@@ -43,7 +64,7 @@ class Reach:
         paths = sorted(
             name
             for name in listed(self.root)
-            if name.startswith("src/") and name.endswith((".hpp", ".cpp"))
+            if name.startswith("src/") and name.endswith((".hpp", ".cpp", ".h", ".c"))
         )
         self.functions = functions(self.tree, paths)
         self.texts = {HEADER.name: HEADER.read_text()}
@@ -56,15 +77,26 @@ class Reach:
             if numbered:
                 self.texts[path] = probed(path, self.tree.source(path), numbered)
 
-    def prepare(self, targets):
-        """Builds the tests with probes. What is as it was is not compiled anew."""
+    def prepare(self, is_wanted):
+        """Builds what the wanted tests run, with probes; returns their names. What is as it was is
+        not compiled anew."""
         self.copy.folder.mkdir(parents=True, exist_ok=True)
         self.copy.refresh(self.texts)
         self.copy.configure(())
-        said = self.copy.build(targets, self.jobs, BUILD_SECONDS)
+        # ctest says nothing of a test whose program is not built: its own file does.
+        listed_tests = "".join(
+            path.read_text() for path in self.copy.build_folder.rglob("CTestTestfile.cmake")
+        )
+        names, programs = set(), set()
+        for name, command, labels in TEST.findall(listed_tests):
+            if is_wanted(name, set(labels.split(";"))):
+                names.add(name)
+                programs |= set(re.findall(rf'"{self.copy.build_folder}/([^"]+)"', command))
+        said = self.copy.build(sorted(programs), self.jobs, BUILD_SECONDS, Progress(self.say).line)
         if said:
             raise Trouble(f"the tests do not build with probes:\n{said[-3000:]}")
         self.copy.list_tests()
+        return names
 
     def reached(self, test, proof):
         """Numbers of the functions that a test reaches; None if it does not pass, for then it did
@@ -81,27 +113,25 @@ class Reach:
             else None
         )
 
-    def run(self, is_wanted):
-        """{test: numbers of functions} of the wanted tests that pass. What an interrupted run found
-        out is kept, as long as src is the same."""
-        state = hashlib.sha256(
-            "\0".join(self.texts[path] for path in sorted(self.texts)).encode()
-        ).hexdigest()
+    def run(self, names):
+        """{test: numbers of functions} of those tests that pass. What an interrupted run found out
+        is kept, as long as the sources are the same."""
+        state = hashlib.sha256()
+        for path in sorted(listed(self.root)):
+            if path.startswith(("src/", "include/", "props/", "stress/", "fuzz/", "cmake/")):
+                state.update((self.root / path).read_bytes())
+        state = state.hexdigest()
         known = self.folder / "known.json"
         found = json.loads(known.read_text()) if known.exists() else {}
         found = found["tests"] if found.get("state") == state else {}
-        tests = [
-            test
-            for name, test in sorted(self.copy.tests.items())
-            if is_wanted(name, surroundings(test, "")[2])
-        ]
+        tests = [test for name, test in sorted(self.copy.tests.items()) if name in names]
         left = [test for test in tests if test["name"] not in found]
         begin = time.monotonic()
         for done, test in enumerate(left):
             seconds = (time.monotonic() - begin) / max(1, done) * (len(left) - done)
             self.say(
-                f"{done}/{len(left)} {100 * done // len(left)} %, {seconds:.0f} s left:"
-                f" {test['name']}"
+                f"{done}/{len(left)} {100 * done // len(left)} %, {seconds:.0f} s left: "
+                + test["name"]
             )
             found[test["name"]] = self.reached(test, self.folder / "proof")
             if found[test["name"]] is None:

@@ -1,6 +1,6 @@
 /* Which functions a process reached: a byte for each in the file that the variable REACH names.
- * Each function begins with REACHED(number). As in mutant_switch.h nothing of libc is needed,
- * errno stays, and the first reach of each function alone makes system calls. */
+ * Each function begins with REACHED(number). As in mutant_switch.h nothing of libc is needed, errno
+ * stays, and the first reach of each function alone makes system calls. */
 #ifndef REACH_PROBE_H
 #define REACH_PROBE_H
 

@@ -59,8 +59,8 @@ def switched_file(path, source, bodies, named):
         for number, places in alternatives:
             name = f' "mutant:{number}"' if named else ""
             text.append(
-                f"\nif (MUTANT_IS({number})) {{\n#line"
-                f" {line}{name}\n{replace(source, places, begin, end)}\n}} else"
+                f"\nif (MUTANT_IS({number})) {{\n#line {line}{name}\n"
+                f"{replace(source, places, begin, end)}\n}} else"
             )
         name = f' "{path}"' if named else ""
         text.append(f" {{\n#line {line}{name}\n{source.text[begin:end]}}}")

@@ -11,9 +11,10 @@ import time
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (1, 2)]
 sys.dont_write_bytecode = True
 from engine.catalogue import Edit, NotFound, Tree  # noqa: E402
+from engine.reach import Reach  # noqa: E402
 from engine.source import Source, words  # noqa: E402
 
 RUN = Path(__file__).resolve().parents[1] / "run"
@@ -27,11 +28,14 @@ add_test(NAME small.sum COMMAND sum)
 add_test(NAME small.child COMMAND sum child)
 add_test(NAME small.bare COMMAND sum bare)
 add_test(NAME small.twice COMMAND twice)
+add_executable(part src/part.c)
+add_test(NAME small.part COMMAND part)
+add_test(NAME small.part_fails COMMAND part failing)
+set_tests_properties(small.part small.part_fails PROPERTIES LABELS "props;small")
 """
-PRESETS = (
-    '{"version": 6, "configurePresets": [{"name": "dev", "generator": "Ninja", "binaryDir":'
-    ' "${sourceDir}/build/dev"}]}'
-)
+PRESETS = """{"version": 6, "configurePresets": [
+  {"name": "dev", "generator": "Ninja", "binaryDir": "${sourceDir}/build/dev"}
+]}"""
 SUM = """#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,11 +75,17 @@ int main(int count, char** arguments) {
     char* again[] = {arguments[0], "grandchild", 0};
     errno = 7;
     int wrong = count > 3 && sum_of_three(1, 2, 3) != 6;
-    if (count == 1 || strcmp(arguments[1], "grandchild") == 0) wrong = sum(2, 3) != 5 || errno != 7
-    || tripled(2) != 6; else if (strcmp(arguments[1], "child") == 0) wrong = in_a_child(again,
-    environ) != 0; else if (strcmp(arguments[1], "bare") == 0) wrong = in_a_child(again, nothing) !=
-    0; if (wrong) puts("FAILED: 2 + 3"); return wrong;
+    if (count == 1 || strcmp(arguments[1], "grandchild") == 0)
+        wrong = sum(2, 3) != 5 || errno != 7 || tripled(2) != 6;
+    else if (strcmp(arguments[1], "child") == 0) wrong = in_a_child(again, environ) != 0;
+    else if (strcmp(arguments[1], "bare") == 0) wrong = in_a_child(again, nothing) != 0;
+    if (wrong) puts("FAILED: 2 + 3");
+    return wrong;
 }
+"""
+PART = """static int used(int a) { return a; }
+static __attribute__((used)) int unused(int a) { return used(a); }
+int main(int count, char** arguments) { return used(count) != 1 || arguments[1] != 0; }
 """
 OTHER = "int other(int a) {\n    return a + 1;\n}\n"
 TWICE = """#include <cstdio>
@@ -92,8 +102,10 @@ int Half::of(long a) const { return static_cast<int>(a >> 1); }
 }  // namespace small
 int main() {
     char table[small::twice(4)];
-    if (sizeof table == 8 && small::kTen == 10 && small::Half{}.of(8) == 4 && small::Half{}.of(8l)
-    == 4) return 0; std::puts("FAILED: twice"); return 1;
+    const small::Half half;
+    if (sizeof table == 8 && small::kTen == 10 && half.of(8) == 4 && half.of(8l) == 4) return 0;
+    std::puts("FAILED: twice");
+    return 1;
 }
 """
 KILLERS = "".join(
@@ -122,6 +134,7 @@ class Engine(unittest.TestCase):
         self.write("CMakePresets.json", PRESETS)
         self.write("sum.c", SUM)
         self.write("other.c", OTHER)
+        self.write("src/part.c", PART)
         self.write("twice.cpp", TWICE)
         self.write("ci/mutants/killers.toml", KILLERS)
         self.write(".gitignore", "/build/\n")
@@ -245,10 +258,7 @@ class Engine(unittest.TestCase):
 
     def test_interrupted_it_ends_what_it_started_and_goes_on_next_time(self):
         pid = self.root / "build" / "pid"
-        told = (
-            f'int getpid(void); FILE* f = fopen("{pid}", "w"); fprintf(f, "%d\\n", getpid());'
-            f" fclose(f); {ENDLESS}"
-        )
+        told = f'FILE* f = fopen("{pid}", "w"); fprintf(f, "%d\\n", getpid()); fclose(f); {ENDLESS}'
         self.seed("a", MINUS, mutant("endless", told), mutant("next", "return a * b;"))
         self.write("ci/mutants/killers.toml", KILLERS.replace("seconds = 5", "seconds = 100"))
         for number, thread in ((signal.SIGINT, min), (signal.SIGTERM, min), (signal.SIGTERM, max)):
@@ -282,6 +292,14 @@ class Engine(unittest.TestCase):
         self.assertEqual(self.verdicts(), {"a/minus": "killed", "a/next": "killed"})
         # What is over is over: the next run begins anew.
         self.assertNotIn("interrupted", self.run_all()[1])
+
+    def test_which_test_reaches_which_function(self):
+        its = Reach(self.root, 1, lambda text: None)
+        names = its.prepare(lambda name, labels: "props" in labels)
+        self.assertEqual(names, {"small.part", "small.part_fails"})
+        found = its.run(names)
+        expected = {"src/part.c: used": "1", "src/part.c: unused": "0", "src/part.c: main": "1"}
+        self.assertEqual(its.table(found), {"tests": ["small.part"], "reached": expected})
 
     def test_what_makes_a_run_impossible(self):
         self.assertEqual(self.run_all()[0], 2)

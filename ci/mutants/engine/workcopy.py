@@ -27,7 +27,7 @@ CONFIGURE = (
     "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF",
 )
 BUILD_SECONDS = 400
-GRACE = 2  # seconds for what a test says behind its report
+GRACE = 0.5  # seconds for what a test says behind its report
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Result:
     output: str
     seconds: float
     cores: float  # seconds that processors spent on it
+    told: str  # by the mutant: s selected, r reached
 
 
 running, lock, is_over = set(), threading.Lock(), threading.Event()
@@ -65,7 +66,7 @@ def environment():
     }
 
 
-def run(command, folder, seconds, more=None, until=None):
+def run(command, folder, seconds, more=None, until=None, on_line=lambda line: None):
     """(status or None, output, core seconds) of a command in a session of its own, all of which
     ends with it. Soon after a line that matches `until` nobody waits for more."""
     with lock:
@@ -94,6 +95,7 @@ def run(command, folder, seconds, more=None, until=None):
     try:
         for line in process.stdout:
             lines.append(line)
+            on_line(line)
             if until and until.search(line):
                 until = None
                 timer.cancel()
@@ -113,6 +115,7 @@ def run(command, folder, seconds, more=None, until=None):
         raise
     finally:
         timer.cancel()
+        process.stdout.close()
         with lock:
             running.discard(process)
 
@@ -133,7 +136,6 @@ class Copy:
     def __init__(self, root, folder):
         self.root, self.folder = root, folder
         self.build_folder = folder / "build" / "dev"
-        self.proof = folder / "build" / "proof"
         self.options = None
         self.tests, self.artifacts = {}, {}
         self.saved = {}
@@ -192,10 +194,13 @@ class Copy:
             and not line.startswith("/")
         } | set(killer.targets)
 
-    def build(self, targets, jobs=1, seconds=BUILD_SECONDS):
+    def build(self, targets, jobs=1, seconds=BUILD_SECONDS, on_line=lambda line: None):
         """What the compiler said, or nothing if all is well."""
         status, output, _ = run(
-            ["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets], self.folder, seconds
+            ["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets],
+            self.folder,
+            seconds,
+            on_line=on_line,
         )
         return "" if status == 0 else output or "it does not end"
 
@@ -236,21 +241,27 @@ class Copy:
         }
 
     def test(self, killer, seconds, number=0):
-        """Runs a test, with a mutant selected if one is named. What the mutant told stands in
-        `proof` then."""
+        """Runs a test, with a mutant selected if one is named."""
         test = self.listed_test(killer.test)
         folder, variables, _ = surroundings(test, self.build_folder)
+        # A file of its own: what is left of the test before may still write.
+        proof = self.folder / "build" / f"proof.{number}"
+        proof.write_text("")
+        proof.chmod(0o666)
         if number:
-            self.proof.write_text("")
-            self.proof.chmod(0o666)
-            variables["MUTANT"] = f"{number}:{self.proof}"
+            variables["MUTANT"] = f"{number}:{proof}"
         begin = time.monotonic()
         status, output, cores = run(
             [*test["command"], *killer.arguments], folder, seconds, variables, killer.report
         )
         lines = [line for line in output.splitlines() if killer.report.search(line)]
         return Result(
-            status, lines[0].strip() if lines else "", output, time.monotonic() - begin, cores
+            status,
+            lines[0].strip() if lines else "",
+            output,
+            time.monotonic() - begin,
+            cores,
+            proof.read_text(),
         )
 
     def write(self, texts):

@@ -62,7 +62,7 @@ inline void* take_large() {
     return p;
 }
 
-// Walks all that the allocator knows; every invariant of docs/design.md holds. Blocks that the
+// Walks all that the allocator knows; every invariant (docs/verification.md) holds. Blocks that the
 // clients have must be this many.
 inline void audit(std::uint64_t client_blocks) {
     static std::uint32_t scratch[64];

@@ -2,8 +2,8 @@
 // named there breaks.
 //
 //   protocols_mutants LIST           every defect of the list is found by its scenario, and none of
-//                                    those scenarios breaks without a defect
-//   protocols_mutants LIST --search  prints for each defect the scenarios that find it
+//   those scenarios breaks without a defect protocols_mutants LIST --search  prints for each defect
+//   the scenarios that find it
 #include <cstdio>
 #include <fstream>
 #include <string>

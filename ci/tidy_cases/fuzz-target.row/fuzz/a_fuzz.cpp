@@ -1,0 +1,1 @@
+// a_fuzz.cpp: a target.
