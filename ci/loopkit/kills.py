@@ -95,7 +95,6 @@ class Kills:
             self.work.progress.tell(f"{done} of {total} mutants, {len(self.killed)} killed")
 
     def run(self):
-        self.work.listen()
         mutants = self.mutants()
         switched = [m for m in mutants if switch.is_switchable(self.campaign.tree, m)]
         # The others would need a build each, and are counted as not killed.
@@ -130,7 +129,7 @@ class Kills:
                 its.proof = self.copy.proof.with_name(f"proof{i}")
                 futures.append(pool.submit(self.work_off, left, its, len(mutants)))
             while any(not future.done() for future in futures):
-                self.work.stop_if_interrupted()
+                self.work.look()
                 time.sleep(0.2)
             for future in futures:
                 future.result()

@@ -31,8 +31,6 @@ def parse(argv, description):
     parser.add_argument("--seconds", type=int, metavar="S")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     arguments = parser.parse_args(argv)
-    if arguments.seed is not None and arguments.seconds is not None:
-        parser.error("--seed is one run, --seconds are many with fresh seeds: choose")
     for name in ("seed", "seconds", "jobs"):
         value = getattr(arguments, name)
         if value is not None and value < (0 if name == "seed" else 1):
@@ -105,7 +103,7 @@ class Props:
         how = "does not end" if status is None else f"failed with status {status}"
         self.work.say(f"{job.name} {how}")
         print("\n".join(line[:200] for line in output.splitlines()[-TAIL:]), flush=True)
-        self.failed.append((job.name, job.again(output)))
+        self.failed.append((job.name, job.again()))
 
     def once(self, jobs):
         self.work.progress.expect([job.key for job in jobs])
@@ -113,30 +111,30 @@ class Props:
             self.work.say(f"{job.name}: {'passed' if status == 0 else 'failed'}, {cores:.0f} s")
             self.note(job, status, output)
 
-    def search(self, tests, suites, names, seconds):
-        """Rounds over all suites until the time is over; one without a seed runs once."""
+    def search(self, tests, suites, names, seconds, seed):
+        """Rounds over all suites until the time is over; one without a seed runs once. The seeds
+        count up from `seed`, or are fresh."""
         end = time.monotonic() + seconds
-        first = True
+        number = 0
         while time.monotonic() < end and not self.failed:
-            its = [name for name in names if first or name in suites.seeded]
+            its = [name for name in names if number == 0 or name in suites.seeded]
             if not its:
                 break
-            jobs = [
-                self.job(tests[name], secrets.randbelow(1 << 32), name in suites.seeded)
-                for name in its
-            ]
-            first = False
+            jobs = []
+            for name in its:
+                its_seed = secrets.randbelow(1 << 32) if seed is None else seed + number
+                jobs.append(self.job(tests[name], its_seed, name in suites.seeded))
+            number += 1
             for job, status, output, _ in self.work.run_all(jobs, end - time.monotonic()):
-                left = end - time.monotonic()
-                if status is None and left <= 0:
+                left = max(0.0, end - time.monotonic())
+                if status is None and left == 0 and not job.written():
                     continue  # cut off
-                percent = int(100 - 100 * max(0, left) / seconds)
+                percent = int(100 - 100 * left / seconds)
                 verdict = "passed" if status == 0 else "failed"
-                self.work.say(f"{percent} %, {max(0, left):.0f} s left: {job.name}: {verdict}")
+                self.work.say(f"{percent} %, {left:.0f} s left: {job.name}: {verdict}")
                 self.note(job, status, output)
 
     def run(self, arguments):
-        self.work.listen()
         if self.work.is_cold():
             self.work.say("first run in this tree: everything is built, which takes minutes")
         self.work.configure(PRESET)
@@ -152,11 +150,11 @@ class Props:
             print("ci/props: red: the build failed")
             return 1
         tests = self.work.tests()
-        for name in names:
-            for path in (self.build / "props").glob(f"{name.replace('.', '_')}*.failed"):
-                path.unlink()
+        # What an earlier run failed on is not to be taken for what this one fails on.
+        for path in self.build.rglob("*.failed"):
+            path.unlink()
         if arguments.seconds:
-            self.search(tests, suites, names, arguments.seconds)
+            self.search(tests, suites, names, arguments.seconds, arguments.seed)
         else:
             its = [self.job(tests[name], arguments.seed, name in suites.seeded) for name in names]
             self.once(sorted(its, key=lambda job: -self.work.durations.get(job.key, 0)))

@@ -161,7 +161,6 @@ class Quick:
     def run(self, changed=(), is_all=False, only_plan=False):
         """Exit status."""
         say = self.work.say
-        self.work.listen()
         now = tree.snapshot(self.root)
         since = since_of(self.record, self.table, now, changed, is_all)
         whole = since[""]
@@ -236,9 +235,8 @@ class Quick:
         """Names of those that pass."""
         green, jobs = [], self.jobs(plan)
         # What an earlier run failed on is not to be taken for what this one fails on.
-        for folder in {job.folder for job in jobs if job.folder.is_relative_to(self.build)}:
-            for path in folder.glob("*.failed"):
-                path.unlink()
+        for path in self.build.rglob("*.failed"):
+            path.unlink()
         for job, status, output, _ in self.work.run_all(jobs):
             if status == 0:
                 green.append(job.name)
@@ -249,7 +247,7 @@ class Quick:
             log.write_text(output)
             self.work.say(f"{job.name} {how}; all of its output: {log}")
             print("\n".join(line[:200] for line in output.splitlines()[-TAIL:]), flush=True)
-            self.failed.append((job.name, job.again(output)))
+            self.failed.append((job.name, job.again()))
         return green
 
     def show(self, plan, planner):

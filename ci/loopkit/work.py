@@ -5,21 +5,19 @@ import os
 import re
 import selectors
 import shlex
-import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import children
 from engine import workcopy
 from engine.catalogue import Trouble
-from suites import Interrupted, end_session
 
 STEP = re.compile(r"\[(\d+)/(\d+)\] (.*)")
 BUILD_RULE = re.compile(r"^build ((?:[^:$\n]|\$.)+): (\S+)(.*)$", re.MULTILINE)
 EVERY = 5  # seconds between two lines that say how far it is
 GUESS = 4.0  # seconds of a step that never ran
-REPLAY = re.compile(r"^reproduce: (.*)$", re.MULTILINE)
 
 
 class Progress:
@@ -58,7 +56,6 @@ class Work:
     def __init__(self, root, build, jobs):
         self.root, self.build, self.jobs = root, build, jobs
         self.begin = time.monotonic()
-        self.number = 0
         self.doing = "configuring"
         self.remembered = build / "durations.json"
         self.durations = json.loads(self.remembered.read_text()) if self.remembered.exists() else {}
@@ -67,18 +64,14 @@ class Work:
     def say(self, text):
         print(f"[{time.monotonic() - self.begin:4.0f} s] {text}", flush=True)
 
-    def note_interrupt(self, number, _):
-        """Raises nothing: between fork and the return of Popen nobody knows the child."""
-        self.number = number
-
-    def listen(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.note_interrupt)
-
-    def stop_if_interrupted(self):
-        if self.number:
+    @staticmethod
+    def look():
+        """Raises if a signal came, and ends the tests that run."""
+        try:
+            children.look()
+        except children.Interrupted:
             workcopy.stop()
-            raise Interrupted(self.number)
+            raise
 
     def remember(self):
         self.build.mkdir(parents=True, exist_ok=True)
@@ -89,14 +82,13 @@ class Work:
         environment = {**workcopy.environment(), "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
         del environment["RC_PARAMS"]
         try:
-            process = subprocess.Popen(
+            process = children.start(
                 command,
                 cwd=self.root,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         except FileNotFoundError:
             raise Trouble(f"{command[0]} is not installed; ci/bootstrap installs it") from None
@@ -107,7 +99,7 @@ class Work:
                 pending = b""
                 while True:
                     ready = selector.select(0.2)
-                    self.stop_if_interrupted()
+                    self.look()
                     self.progress.tell(self.doing)
                     if deadline and time.monotonic() > deadline:
                         return None
@@ -121,9 +113,7 @@ class Work:
                 on_line(pending.decode(errors="replace"))
             return process.wait()
         finally:
-            end_session(process)
-            process.wait()
-            process.stdout.close()
+            children.end(process)
 
     def is_cold(self):
         return not (self.build / ".ninja_log").exists()
@@ -209,7 +199,7 @@ class Work:
                     if deadline:
                         most = min(most, max(0.1, deadline - time.monotonic()))
                     running[pool.submit(job.run, most)] = (job, time.monotonic())
-                self.stop_if_interrupted()
+                self.look()
                 for future in [its for its in running if its.done()]:
                     job, begin = running.pop(future)
                     status, output, cores = future.result()
@@ -234,14 +224,17 @@ class Job:
     def run(self, seconds):
         return workcopy.run(self.command, self.folder, seconds, self.variables)
 
-    def again(self, output=""):
-        """One line that runs it again from any folder. If it wrote down what it failed on, that."""
+    def written(self):
+        """What a property suite wrote down when it failed, which may be long before it ends: it
+        looks for a shorter history."""
+        stem = self.key.replace(".", "_")
+        return sorted(path.name for path in self.folder.glob(f"{stem}*.failed"))
+
+    def again(self):
+        """One line that runs it again from any folder; what it wrote down, if it did."""
         command, variables = self.command, dict(self.variables)
-        for line in reversed(REPLAY.findall(output)):
-            words = shlex.split(line, comments=False)
-            if "--replay" in words and words[0] == command[0]:
-                command, variables = words, {}
-                break
+        for name in self.written():
+            command, variables = [command[0], "--replay", name], {}
         pairs = [f"{name}={value}" for name, value in variables.items()]
         return shlex.join(["env", "-C", str(self.folder), *pairs, *command])
 
