@@ -203,7 +203,7 @@ exec(compile(code, {program!r}, "exec"), {{"__name__": "__main__"}})
 class HowFar(unittest.TestCase):
     def test_percent_and_time_left_follow_what_steps_took(self):
         said = []
-        progress = work.Progress(said.append, {"long": 30.0})
+        progress = work.Progress(said.append, {"long": 30.0}, 2)
         progress.expect(["long", "short"], {"long": 30.0, "short": 10.0})
         progress.told = progress.begin = -work.EVERY
         progress.finish("short")

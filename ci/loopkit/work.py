@@ -23,8 +23,8 @@ GUESS = 4.0  # seconds of a step that never ran
 class Progress:
     """Percent and time left, from what the steps took when they ran last."""
 
-    def __init__(self, say, durations):
-        self.say, self.durations = say, durations
+    def __init__(self, say, durations, jobs):
+        self.say, self.durations, self.jobs = say, durations, jobs
         self.begin = self.told = time.monotonic()
         self.left, self.done = {}, 0.0
 
@@ -36,30 +36,30 @@ class Progress:
         self.done += self.left.pop(name, 0.0)
 
     def seconds_left(self):
-        """None while nobody can say."""
-        elapsed, left = time.monotonic() - self.begin, sum(self.left.values())
-        return elapsed / self.done * left if self.done else None
+        """First what the steps took when they ran last, then more and more what they take now."""
+        left = sum(self.left.values())
+        share = self.done / (self.done + left) if self.done else 0.0
+        now = (time.monotonic() - self.begin) / self.done * left if self.done else 0.0
+        return share * now + (1 - share) * left / self.jobs
 
     def tell(self, what):
         now = time.monotonic()
         if now - self.told < EVERY:
             return
         self.told = now
-        left = self.seconds_left()
         whole = self.done + sum(self.left.values())
         percent = int(100 * self.done / whole) if whole else 100
-        rest = "" if left is None else f", {left:.0f} s left"
-        self.say(f"{percent} %{rest}: {what}")
+        self.say(f"{percent} %, {self.seconds_left():.0f} s left: {what}")
 
 
 class Work:
     def __init__(self, root, build, jobs):
         self.root, self.build, self.jobs = root, build, jobs
         self.begin = time.monotonic()
-        self.doing = "configuring"
+        self.doing = "configuring and ci/tidy"
         self.remembered = build / "durations.json"
         self.durations = json.loads(self.remembered.read_text()) if self.remembered.exists() else {}
-        self.progress = Progress(self.say, self.durations)
+        self.progress = Progress(self.say, self.durations, jobs)
 
     def say(self, text):
         print(f"[{time.monotonic() - self.begin:4.0f} s] {text}", flush=True)
