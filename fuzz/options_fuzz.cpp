@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "api/options.hpp"
 #include "fuzz/text.hpp"
+#include "options/options.hpp"
 
 namespace {
 

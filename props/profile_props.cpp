@@ -59,7 +59,7 @@ void weights_agree_with_libm() {
 // deviations.
 void sums_are_unbiased() {
     const std::size_t bytes = *rc::gen::inRange<std::size_t>(1, 8 * kInterval);
-    policy::Random random(*rc::gen::arbitrary<std::uint64_t>());
+    Random random(*rc::gen::arbitrary<std::uint64_t>());
     std::int64_t left = draw_gap(random, kInterval);
     double estimate = 0, blocks = 0;
     for (unsigned samples = 0; samples < 20'000; ++blocks) {

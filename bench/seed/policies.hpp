@@ -22,8 +22,8 @@
 #include "heap/deallocate.hpp"
 #include "heap/fork.hpp"
 
-#include "policy/elo.hpp"
-#include "policy/learner.hpp"
+#include "learning/elo.hpp"
+#include "learning/learner.hpp"
 
 namespace hak::bench {
 

@@ -4,9 +4,10 @@ nothing."""
 
 import os
 import resource
-import subprocess
 import sys
 import time
+
+import children
 
 from .quick import PRESET
 
@@ -25,7 +26,7 @@ def one(root, jobs, name):
     """(seconds, core seconds, status) for a file, which is compiled anew whatever a cache knows."""
     os.utime(root / name)
     before, begin = used(), time.monotonic()
-    status = subprocess.run(
+    status = children.run(
         [sys.executable, root / "ci" / "quick", "--changed", name, "--jobs", str(jobs)],
         env={**os.environ, "CCACHE_DISABLE": "1"},
         stdout=subprocess.DEVNULL,

@@ -26,9 +26,9 @@ __attribute__((visibility("default"))) int hak_audit(struct hak_audit_result* ou
 void* hak_operator_new(size_t size, size_t alignment, int is_array, int is_nothrow, int* thrown);
 void hak_operator_delete(void* p, size_t size, size_t alignment, int is_array);
 
-// Which locks the calling thread holds: bit r for the lock of rank r, start 0, registry 1, reclaim
-// 2, pool 3. A call that returned holds none; those that fork holds from prepare to parent or child
-// do not count.
+// Which locks the calling thread holds: bit r for the lock of rank r (src/sys/lock_rank.hpp). A
+// call that returned holds none; those that fork holds from prepare to parent or child do not
+// count.
 unsigned hak_held_locks(void);
 // Takes and gives back one of them from outside, so that a test can hold it while others run.
 void hak_lock(unsigned rank);

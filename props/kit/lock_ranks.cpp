@@ -1,6 +1,8 @@
 // lock_ranks.cpp: which lock is which, what a thread holds, and the line that a broken rule prints.
 #include "props/kit/lock_ranks.hpp"
 
+#include "sys/lock_rank.hpp"
+
 #include "api/real_world.hpp"
 #include "props/kit/audit_real.hpp"
 
@@ -9,21 +11,25 @@ namespace {
 
 using W = hak::RealWorld;
 
+namespace rank = hak::lock_rank;
+
+// What the calling thread has taken or waits for; bit r for the lock of rank r.
 constinit thread_local unsigned held = 0;
 
-hak::Lock<W>& lock_of(unsigned rank) {
-    hak::Lock<W>* const locks[kLockRanks] = {&hak::start_lock<W>,     &hak::heaps<W>.lock(),
-                                             &hak::reclaim<W>.lock(), &hak::pool<W>.lock(),
-                                             &hak::learner<W>.lock(), &hak::heap_profile<W>.lock()};
-    return *locks[rank];
+hak::Lock<W>& lock_of(unsigned r) {
+    hak::Lock<W>* const locks[rank::kCount] = {
+        &hak::start_lock<W>,  &hak::heaps<W>.lock(),   &hak::reclaim<W>.lock(),
+        &hak::pool<W>.lock(), &hak::learner<W>.lock(), &hak::heap_profile<W>.lock()};
+    return *locks[r];
 }
 unsigned rank_of(const void* lock) {
-    unsigned rank = 0;
-    while (rank < kLockRanks && &lock_of(rank) != lock) ++rank;
-    return rank;
+    unsigned r = 0;
+    while (r < rank::kCount && &lock_of(r) != lock) ++r;
+    return r;
 }
-constexpr const char* kNames[] = {
-    "start", "registry", "reclaim", "pool", "learner", "profile", "a lock without a rank"};
+const char* name_of(unsigned r) {
+    return r < rank::kCount ? rank::kNames[r] : "a lock without a rank";
+}
 
 // From prepare to parent or child the forking thread holds every lock, and passes through each.
 bool is_forking() {
@@ -33,8 +39,8 @@ bool is_forking() {
 [[noreturn]] void broken(const char* does, const char* what) {
     hak::Text text;
     text << "hakmem: lock ranks: a thread " << does << " " << what << " and holds";
-    for (unsigned r = 0; r < kLockRanks; ++r) {
-        if ((held >> r & 1) != 0) text << " " << kNames[r];
+    for (unsigned r = 0; r < rank::kCount; ++r) {
+        if ((held >> r & 1) != 0) text << " " << name_of(r);
     }
     (text << "\n").print();
     std::abort();
@@ -44,25 +50,26 @@ bool is_forking() {
 
 void RankProbe::on_lock(const void* lock) {
     if (is_forking()) return;
-    const unsigned rank = rank_of(lock);
-    if (rank == kLockRanks || held >> rank != 0) broken("takes", kNames[rank]);
-    held |= 1u << rank;
+    const unsigned r = rank_of(lock);
+    if (r == rank::kCount || held >> r != 0) broken("takes", name_of(r));
+    held |= 1u << r;
 }
 void RankProbe::on_unlock(const void* lock) {
-    const unsigned rank = rank_of(lock);
-    if (rank == kLockRanks || (held >> rank & 1) == 0) broken("gives back", kNames[rank]);
-    held &= ~(1u << rank);
+    const unsigned r = rank_of(lock);
+    if (r == rank::kCount || (held >> r & 1) == 0) broken("gives back", name_of(r));
+    held &= ~(1u << r);
 }
 
 void RankPal::before_call(const char* call) {
-    if (!is_forking() && (held & (1u << kRegistry | 1u << kPool)) != 0) broken("calls", call);
+    if (!is_forking() && (held & (1u << rank::registry | 1u << rank::pool)) != 0)
+        broken("calls", call);
     if (hak_in_system_call != nullptr) hak_in_system_call(call);
 }
 void RankPal::before_sleep(const std::uint32_t* word) {
-    if (rank_of(word) != kLockRanks) return;  // a lock begins with the word that it sleeps on
+    if (rank_of(word) != rank::kCount) return;  // a lock begins with the word that it sleeps on
     const bool waits_for_tenders =
         hak::address_of(word) - hak::address_of(&hak::heaps<W>) < sizeof hak::heaps<W>;
-    if ((waits_for_tenders ? held & ~(1u << kStart) : held) != 0)
+    if ((waits_for_tenders ? held & ~(1u << rank::start) : held) != 0)
         broken("sleeps for", waits_for_tenders ? "tenders" : "a token");
 }
 

@@ -1,5 +1,5 @@
 // lock_ranks.hpp: the rules of src/sys/lock.hpp, checked in a process with real threads while the
-// library runs. A thread takes locks in the order start < registry < reclaim < pool, none twice; it
+// library runs. A thread takes locks in the order of src/sys/lock_rank.hpp, none twice; it
 // changes memory through the system with neither registry nor pool held, and sleeps for anything
 // but a lock with none held, or with start alone where fork waits for tenders. Whatever breaks a
 // rule ends the process with one line. hakmem_core_audited is built in this world; include this
@@ -10,9 +10,6 @@
 #include "sys/probe_sanitizer.hpp"
 
 namespace kit {
-
-// What the calling thread has taken or waits for; bit r for the lock of rank r.
-enum LockRank : unsigned { kStart, kRegistry, kReclaim, kPool, kLearner, kProfile, kLockRanks };
 
 struct RankProbe : hak::DefaultProbe {
     static void on_lock(const void* lock);

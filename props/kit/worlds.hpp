@@ -11,7 +11,7 @@
 #include "heap/fork.hpp"
 #include "heap/resize.hpp"
 
-#include "debug/invariants.hpp"
+#include "audit/invariants.hpp"
 #include "props/kit/fake_os.hpp"
 
 namespace hak {

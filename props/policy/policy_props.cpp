@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <cmath>
 
-#include "policy/elo.hpp"
-#include "policy/evolution.hpp"
-#include "policy/learner.hpp"
-#include "policy/trials.hpp"
-#include "policy/ucb1.hpp"
+#include "learning/elo.hpp"
+#include "learning/evolution.hpp"
+#include "learning/learner.hpp"
+#include "learning/trials.hpp"
 #include "props/kit/suite.hpp"
 #include "props/kit/worlds.hpp"
+#include "props/policy/ucb1.hpp"
 
 namespace {
 
 using namespace hak::policy;
+using hak::exp_of, hak::log_of, hak::Random, hak::sqrt_of;
 using kit::require;
 
 void functions_agree_with_libm() {

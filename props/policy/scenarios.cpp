@@ -19,7 +19,7 @@
 #include "heap/fork.hpp"
 #include "heap/resize.hpp"
 
-#include "api/learning.hpp"
+#include "learning/learning.hpp"
 
 namespace hak {
 [[noreturn]] void assertion_failed(const char* condition, const char* file, int line) {
@@ -30,9 +30,9 @@ namespace hak {
 
 namespace {
 
+using hak::Random;
 using hak::policy::Cost;
 using hak::policy::kStrategies;
-using hak::policy::Random;
 
 // Linux, with a clock, a table of resident pages, and counts.
 struct Machine {

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "policy/elo.hpp"
-#include "policy/ucb1.hpp"
+#include "learning/elo.hpp"
+#include "props/policy/ucb1.hpp"
 #include "props/policy/workload.hpp"
 
 namespace {

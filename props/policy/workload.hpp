@@ -10,13 +10,13 @@
 #include <algorithm>
 #include <vector>
 
-#include "policy/trials.hpp"
+#include "learning/trials.hpp"
 
 namespace simulation {
 
+using hak::Random;
 using hak::policy::Cost;
 using hak::policy::kStrategies;
-using hak::policy::Random;
 using hak::policy::Strategy;
 
 struct Kind {

@@ -4,7 +4,7 @@
 
 #include "api/direct.hpp"
 #include "api/real_world.hpp"
-#include "debug/checked_heap.hpp"
+#include "checked/checked_heap.hpp"
 
 namespace hak {
 

@@ -6,9 +6,10 @@
 
 #include "api/front.hpp"
 #include "api/new_delete.hpp"
-#include "api/report.hpp"
-#if !HAKMEM_DEBUG
-#    include "api/profile_dump.hpp"
+#include "profile/profile_calls.hpp"
+#include "statistics/report.hpp"
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+#    include "learning/learning_calls.hpp"
 #endif
 
 // The symbols behind try and catch, and behind the tables of functions with destructors, stay weak
@@ -23,7 +24,11 @@ asm(".weak __cxa_call_terminate");
 
 namespace {
 using C = hak::api::CFamily<hak::Front>;
-}
+using ProfileCalls = hak::profile::Calls<hak::RealWorld>;
+#if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
+using LearningCalls = hak::policy::Calls<hak::RealWorld>;
+#endif
+}  // namespace
 
 #if HAKMEM_OVERRIDE
 #    include "api/operators.hpp"
@@ -59,7 +64,7 @@ constexpr const char* kVersion = HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(
 [[gnu::destructor]] void unload() {
     hak::Front::check_all("exit");
 #if !HAKMEM_DEBUG
-    hak::dump_profile_at_exit();
+    hak::dump_profile_at_exit<hak::RealWorld>();
 #endif
 #if HAKMEM_DEBUG_TIMING
     if (hak::options.timing) hak::print_timing();
@@ -136,10 +141,86 @@ HAK_EXPORT const char* hak_version(void) {
     return kVersion;
 }
 
-}  // extern "C"
+// hakmem_profile.h
+HAK_EXPORT int hak_profile_dump(const char* path) {
+    return ProfileCalls::dump(path);
+}
+HAK_EXPORT int hak_profile_get_stats(struct hak_profile_stats* out, size_t bytes) {
+    return ProfileCalls::profile_stats(out, bytes);
+}
+HAK_EXPORT size_t hak_site_count(void) {
+    return ProfileCalls::site_count();
+}
+HAK_EXPORT int hak_site_get(size_t index, struct hak_site* out, size_t bytes) {
+    return ProfileCalls::get_site(index, out, bytes);
+}
+HAK_EXPORT void hak_site_print(void) {
+    ProfileCalls::print_sites();
+}
+HAK_EXPORT const void* hak_site_of(const void* block) {
+    return hak::pointer_to<const void>(ProfileCalls::site_of_block(block));
+}
 
+// hakmem_learn.h, as far as its features are built in
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
-#    include "api/learning_calls.hpp"
+HAK_EXPORT unsigned hak_learning_features(void) {
+    hak::start<hak::RealWorld>();
+    return LearningCalls::decision().observes ? HAKMEM_WITH_EVOLUTION * HAKMEM_FEATURE_EVOLUTION +
+                                                    HAKMEM_WITH_ELO * HAKMEM_FEATURE_ELO
+                                              : 0;
+}
+HAK_EXPORT int hak_init(void) {
+    return hak::start<hak::RealWorld>() ? 0 : ENOMEM;
+}
 #endif
 
-#include "api/profile_calls.hpp"
+#if HAKMEM_WITH_EVOLUTION
+HAK_EXPORT int hak_evo_tick(uint64_t now_ns) {
+    return LearningCalls::tick(now_ns);
+}
+HAK_EXPORT int hak_evo_is_frozen(void) {
+    return LearningCalls::decision().phase == hak::policy::Phase::frozen;
+}
+HAK_EXPORT int hak_evo_is_canary(void) {
+    return LearningCalls::is_canary();
+}
+HAK_EXPORT int hak_evo_should_use_candidate(void) {
+    return LearningCalls::should_use_candidate();
+}
+HAK_EXPORT int hak_evo_get_confirmed_strategy(void) {
+    return LearningCalls::number_of(LearningCalls::decision().confirmed);
+}
+HAK_EXPORT int hak_evo_get_candidate_strategy(void) {
+    return LearningCalls::candidate();
+}
+HAK_EXPORT int hak_evo_get_stats(struct hak_evo_stats* out, size_t bytes) {
+    return hak::give(LearningCalls::stats(), out, bytes);
+}
+#endif
+
+#if HAKMEM_WITH_ELO
+HAK_EXPORT int hak_elo_is_initialized(void) {
+    return LearningCalls::decision().observes;
+}
+HAK_EXPORT int hak_elo_select_strategy(void) {
+    return LearningCalls::select();
+}
+HAK_EXPORT size_t hak_elo_get_threshold(int strategy) {
+    return LearningCalls::threshold(strategy);
+}
+HAK_EXPORT void hak_elo_record_alloc(int strategy, size_t /*size*/, uint64_t nanoseconds) {
+    LearningCalls::record(strategy, nanoseconds);
+}
+HAK_EXPORT int hak_elo_async_recompute(void) {
+    return LearningCalls::recompute();
+}
+HAK_EXPORT int hak_elo_get_cached_strategy(void) {
+    return LearningCalls::number_of(LearningCalls::decision().strategy);
+}
+HAK_EXPORT int hak_elo_get_entry(unsigned rank, struct hak_elo_entry* out, size_t bytes) {
+    if (rank >= hak::policy::kStrategies) return EINVAL;
+    return hak::give(LearningCalls::entry(rank), out, bytes);
+}
+#endif
+
+}  // extern "C"

@@ -7,8 +7,9 @@
 #include <cstring>
 
 #include "base/claim.hpp"
+#include "base/give.hpp"
 
-#include "api/statistics.hpp"
+#include "statistics/statistics.hpp"
 
 namespace hak::api {
 
@@ -137,9 +138,7 @@ struct CFamily {
 
     static int stats(struct hak_stats* out, std::size_t bytes) {
         if (out == nullptr) return EINVAL;
-        const struct hak_stats s = collect_stats<typename Front::World>();
-        std::memcpy(out, &s, bytes < sizeof s ? bytes : sizeof s);
-        return 0;
+        return give(collect_stats<typename Front::World>(), out, bytes);
     }
 };
 

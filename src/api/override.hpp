@@ -77,7 +77,7 @@ HAK_EXPORT struct mallinfo mallinfo(void) noexcept {
 }
 
 HAK_EXPORT void malloc_stats(void) noexcept {
-    hak::print_report(hak::collect_stats<hak::RealWorld>());
+    hak::print_report<hak::RealWorld>();
 }
 
 // EINVAL for options != 0, as the manual says; else an XML document on `stream`.

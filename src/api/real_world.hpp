@@ -8,17 +8,17 @@
 #include "heap/resize.hpp"
 
 #include "api/fork_handlers.hpp"
-#include "api/options.hpp"
+#include "options/options.hpp"
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
-#    include "api/learning.hpp"
+#    include "learning/learning.hpp"
 #endif
 #if !HAKMEM_DEBUG
-#    include "api/profile.hpp"
+#    include "profile/profiler.hpp"
 #endif
 #include "sys/pal_linux_statm.hpp"
 #include "sys/probe_sanitizer.hpp"
 #if HAKMEM_DEBUG
-#    include "debug/block_table.hpp"
+#    include "checked/block_table.hpp"
 #    define HAKMEM_PROBE ::hak::DebugProbe<RealWorld>
 #endif
 
@@ -26,7 +26,7 @@
 #    if HAKMEM_DEBUG
 #        error "HAKMEM_DEBUG and HAKMEM_DEBUG_TIMING exclude each other"
 #    endif
-#    include "api/timing.hpp"
+#    include "timing/timing.hpp"
 #    define HAKMEM_PROBE ::hak::TimingProbe
 #    define HAKMEM_PAL ::hak::TimedPal<::hak::LinuxPal>
 #endif

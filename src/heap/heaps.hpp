@@ -4,20 +4,16 @@
 
 #include <new>
 
-#include "sys/observer.hpp"
+#include "base/types.hpp"
+
+#include "sys/lock.hpp"
+
+#include "mem/window.hpp"
 
 #include "heap/heap.hpp"
+#include "heap/kept.hpp"
 
 namespace hak {
-
-// In units: shorter than what goes into the purge batch, whatever is learned.
-template <World W>
-unsigned longest_kept_run() {
-    const std::size_t threshold = Observer<W>::lowest_threshold(tunables<W>.get().batch_threshold);
-    unsigned units = W::kConfig.kept_units_max;
-    while (units != 0 && units * W::kConfig.unit_bytes >= threshold) --units;
-    return units;
-}
 
 template <World W>
 class Heaps {

@@ -7,9 +7,19 @@
 // (hak_alloc_at) has one of the others, and takes from way 0 what that does not have. So two
 // buffers of two sites that take turns both stay, where the second of two plain ones drives the
 // first out.
+//
+// This file alone decides whether a freed run is kept: is_kept_when_freed(), and whether without
+// the slow path: is_kept_at_once().
 #pragma once
 
-#include "heap/slabs.hpp"
+#include "base/bits.hpp"
+#include "base/types.hpp"
+
+#include "sys/observer.hpp"
+
+#include "mem/reclaim.hpp"
+
+#include "heap/heap.hpp"
 
 namespace hak {
 
@@ -78,6 +88,31 @@ inline constexpr std::uint32_t kTickEvery = 16;
 template <World W>
 HAK_INLINE bool is_tick_due(const Heap<W>& heap) {
     return heap.keeps.get() % kTickEvery == kTickEvery - 1;
+}
+
+// In units: shorter than what goes into the purge batch, whatever is learned.
+template <World W>
+unsigned longest_kept_run() {
+    const std::size_t threshold = Observer<W>::lowest_threshold(tunables<W>.get().batch_threshold);
+    unsigned units = W::kConfig.kept_units_max;
+    while (units != 0 && units * W::kConfig.unit_bytes >= threshold) --units;
+    return units;
+}
+
+// Precondition: the record is a Large block's.
+template <World W>
+HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record) {
+    return W::Sync::choose(Heuristic::keep_run, true) &&
+           record->units.get() <= heap->kept_units_max.get();
+}
+
+// The same where no other run must go for it, no tick is due and nobody watches.
+template <World W>
+HAK_INLINE bool is_kept_at_once(const Heap<W>* heap, const Slab<W>* record) {
+    if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr)
+        return false;
+    if (is_tick_due(*heap) || Observer<W>::is_watching(heap->keeps)) return false;
+    return true;
 }
 
 // Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is

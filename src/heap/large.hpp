@@ -177,13 +177,6 @@ HAK_INLINE bool is_batched(std::size_t bytes) {
     return bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold);
 }
 
-// Precondition: the record is a Large block's.
-template <World W>
-HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record) {
-    return W::Sync::choose(Heuristic::keep_run, true) &&
-           record->units.get() <= heap->kept_units_max.get();
-}
-
 // The state's one change when the block, whose client may use `usable` bytes, is freed; false if
 // somebody freed it already.
 template <World W>
@@ -197,17 +190,14 @@ HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, void* p, s
     return true;
 }
 
-// Frees a Large block whose run this thread keeps where nobody watches and no other run must go for
-// it. False if `p` is not such a block.
+// Frees a Large block whose run this thread keeps at once. False if `p` is not such a block.
 template <World W>
 HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, void* p) {
     // relaxed, both: a live block's record does not change
     if (record->state.load(order::relaxed) != UnitState::large ||
         record->start.load(order::relaxed) != address_of(p))
         return false;
-    if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr)
-        return false;
-    if (is_tick_due(*heap) || Observer<W>::is_watching(heap->keeps)) return false;
+    if (!is_kept_at_once(heap, record)) return false;
     // the slow path finds it freed
     if (!retire(record, UnitState::large, UnitState::kept, p, room_of(record, address_of(p))))
         return false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "heap/kept.hpp"
+#include "heap/slabs.hpp"
 
 namespace hak {
 

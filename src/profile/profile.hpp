@@ -3,6 +3,8 @@
 // profile opens, and bounded.
 #pragma once
 
+#include "base/random.hpp"
+
 #include "sys/lock.hpp"
 
 #include "profile/sampler.hpp"
@@ -41,7 +43,7 @@ class Profile {
         }
         tables_ = pointer_to<Tables>(address_of(memory));
         interval_ = interval;
-        random_ = policy::Random(seed);
+        random_ = Random(seed);
         return true;
     }
     std::uint64_t interval() const { return interval_; }  // 0: not open
@@ -62,7 +64,7 @@ class Profile {
 
     // In a forked child, which has one thread.
     void draw_anew(std::uint64_t seed) {
-        random_ = policy::Random(seed);
+        random_ = Random(seed);
         left_ = 0;
     }
 
@@ -217,7 +219,7 @@ class Profile {
     Tables* tables_ = nullptr;
     std::uint64_t interval_ = 0;
     std::int64_t left_ = 0;
-    policy::Random random_{};
+    Random random_{};
     Counters counters_{};
 };
 

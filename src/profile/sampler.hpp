@@ -10,8 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "policy/arithmetic.hpp"
-#include "policy/random.hpp"
+#include "base/arithmetic.hpp"
+#include "base/random.hpp"
 
 namespace hak::profile {
 
@@ -20,16 +20,15 @@ namespace hak::profile {
 constexpr double weight_of(std::size_t bytes, std::uint64_t interval) {
     const double x = static_cast<double>(bytes) / static_cast<double>(interval);
     // Where the difference to 1 would lose digits, the first terms of its series.
-    const double probability = x < 1e-5 ? x - x * x / 2 : 1 - policy::exp_of(-x);
+    const double probability = x < 1e-5 ? x - x * x / 2 : 1 - exp_of(-x);
     return 1 / probability;
 }
 
 // Bytes up to and with the next point; at least 1.
-constexpr std::int64_t draw_gap(policy::Random& random, std::uint64_t interval) {
+constexpr std::int64_t draw_gap(Random& random, std::uint64_t interval) {
     // in (0, 1]
-    const double uniform =
-        static_cast<double>((random.next() >> 11) + 1) * policy::power_of_two(-53);
-    return static_cast<std::int64_t>(-policy::log_of(uniform) * static_cast<double>(interval)) + 1;
+    const double uniform = static_cast<double>((random.next() >> 11) + 1) * power_of_two(-53);
+    return static_cast<std::int64_t>(-log_of(uniform) * static_cast<double>(interval)) + 1;
 }
 
 // Counts an allocation against the gap that is left; true if a point falls on it, and the caller

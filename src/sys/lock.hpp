@@ -1,7 +1,6 @@
-// lock.hpp: the lock of cold paths. Spins briefly, then sleeps on a futex. Ranked: a thread takes
-// locks in the order start < registry < reclaim < pool < learner < profile, which is the order in
-// which fork takes all of them. Registry and pool are never held across a system call; start and
-// reclaim are, and nobody who allocates while the process runs normally waits for them.
+// lock.hpp: the lock of cold paths. Spins briefly, then sleeps on a futex. Ranked (lock_rank.hpp).
+// Registry and pool are never held across a system call; start and reclaim are, and nobody who
+// allocates while the process runs normally waits for them.
 #pragma once
 
 #include <cstdint>

@@ -10,12 +10,15 @@
 #include <thread>
 #include <vector>
 
+#include "sys/lock_rank.hpp"
+
 #include "../support.hpp"
 #include "hakmem/hakmem.h"
 
 namespace {
 
-enum Rank : unsigned { kStart, kRegistry, kReclaim, kPool, kRanks };
+namespace rank = hak::lock_rank;
+constexpr unsigned kRanks = rank::pool + 1;
 
 void* a_page() {
     void* const page =
@@ -46,34 +49,34 @@ void use_everything() {
 // ---- what breaks a rule
 
 void dies_taking_a_lower_lock() {
-    hak_lock(kPool);
-    hak_lock(kRegistry);
+    hak_lock(rank::pool);
+    hak_lock(rank::registry);
 }
 void dies_taking_a_lock_twice() {
-    hak_lock(kReclaim);
-    hak_lock(kReclaim);
+    hak_lock(rank::reclaim);
+    hak_lock(rank::reclaim);
 }
 void dies_giving_back_what_it_has_not() {
-    hak_unlock(kPool);
+    hak_unlock(rank::pool);
 }
 void dies_calling_the_system_with_the_pool() {
-    hak_lock(kPool);
+    hak_lock(rank::pool);
     hak_purge_page(a_page());
 }
 void dies_calling_the_system_with_the_registry() {
-    hak_lock(kRegistry);
+    hak_lock(rank::registry);
     hak_purge_page(a_page());
 }
 void dies_awaiting_a_token_with_a_lock() {
-    hak_lock(kStart);
+    hak_lock(rank::start);
     hak_await_token();
 }
 void dies_allocating_under_the_pool() {
-    hak_lock(kPool);
+    hak_lock(rank::pool);
     subject::malloc(100'000);
 }
 void dies_returning_with_a_lock() {
-    hak_lock(kStart);
+    hak_lock(rank::start);
     subject::malloc(100);
 }
 
@@ -87,11 +90,11 @@ void takes_all_in_order() {
         for (unsigned r = 0; r < kRanks; ++r)
             if (r != skipped) hak_unlock(r);
     }
-    hak_lock(kStart);
-    hak_lock(kReclaim);
+    hak_lock(rank::start);
+    hak_lock(rank::reclaim);
     hak_purge_page(page);
-    hak_unlock(kStart);
-    hak_unlock(kReclaim);
+    hak_unlock(rank::start);
+    hak_unlock(rank::reclaim);
     hak_await_token();
     use_everything();
 }

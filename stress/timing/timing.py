@@ -174,6 +174,8 @@ def shipped(given):
     [answer], report = run(given.shipped, given.work, "buffers")
     expect(set(answer) == {"version", "stats"}, f"the shipped library tells {sorted(answer)}")
     expect("cycles" not in report and "hakmem: refills" in report, f"malloc_stats:\n{report}")
+    missing = [name for name in answer["stats"] if f"hakmem: {name} " not in report]
+    expect(not missing, f"malloc_stats has no line for {missing}:\n{report}")
     _, report = run(given.shipped, given.work, "steady", HAKMEM_TIMING="1")
     expect(
         report == "hakmem: HAKMEM_TIMING: this library was built without HAKMEM_DEBUG_TIMING\n",

@@ -2,7 +2,7 @@
 // of them ends the trial and publishes the next decision, others read it. What decides is a
 // stand-in that counts; its words are watched, so that a thread inside beside another is a data
 // race.
-#include "policy/learner.hpp"
+#include "learning/learner.hpp"
 #include "props/explorer/protocols/client.hpp"
 
 namespace protocols {

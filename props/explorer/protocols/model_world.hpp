@@ -12,7 +12,7 @@
 #include "heap/fork.hpp"
 #include "heap/resize.hpp"
 
-#include "debug/invariants.hpp"
+#include "audit/invariants.hpp"
 #include "props/explorer/protocols/model_pal.hpp"
 
 namespace hak {

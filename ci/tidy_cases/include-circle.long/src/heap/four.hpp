@@ -1,0 +1,4 @@
+// four.hpp: a case of ci/tidy.
+#pragma once
+
+#include "heap/two.hpp"

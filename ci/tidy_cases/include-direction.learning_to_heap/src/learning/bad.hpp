@@ -1,0 +1,4 @@
+// bad.hpp: a case of ci/tidy.
+#pragma once
+
+#include "heap/heap.hpp"
