@@ -4,6 +4,7 @@ nothing."""
 
 import os
 import resource
+import subprocess
 import sys
 import time
 

@@ -4,9 +4,12 @@
 
 #include <sys/mman.h>
 
+// Before the library, whose world it chooses.
+// clang-format off
+#include "props/kit/lock_ranks.hpp"
 #include "api/library.cpp"
 #include "audit/invariants.hpp"
-#include "props/kit/lock_ranks.hpp"
+// clang-format on
 
 extern "C" int hak_audit(struct hak_audit_result* out) {
     using hak::RealWorld;
