@@ -7,6 +7,7 @@ import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import children
 from engine import campaign, catalogue, killers, switch, workcopy
 from engine.catalogue import Trouble
 
@@ -129,8 +130,7 @@ class Kills:
                 its.proof = self.copy.proof.with_name(f"proof{i}")
                 futures.append(pool.submit(self.work_off, left, its, len(mutants)))
             while any(not future.done() for future in futures):
-                self.work.look()
-                time.sleep(0.2)
+                time.sleep(children.LOOK)
             for future in futures:
                 future.result()
         self.copy.restore()
@@ -154,4 +154,11 @@ class Kills:
 
 
 def main(root, jobs):
-    return Kills(root, jobs).run()
+    """The engine's builds wait where no signal is looked for, so they have a thread."""
+    kills = Kills(root, jobs)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(kills.run)
+        while not future.done():
+            kills.work.look()
+            time.sleep(children.LOOK)
+        return future.result()
