@@ -8,9 +8,12 @@ its end finds that as well.
 """
 
 import ctypes
+import math
 import os
+import selectors
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import wait
 from pathlib import Path
@@ -20,6 +23,7 @@ LOOK = 0.2  # seconds between two looks at the note
 PATIENCE = 3.0  # seconds between the request to end and the end
 
 noted = 0  # the number of the signal that came
+started, lock = set(), threading.Lock()  # the children of start() that end() has not seen
 
 
 class Interrupted(Exception):
@@ -55,7 +59,22 @@ def start(arguments, **options):
     """A child in a session of its own. The next statement of the caller is the try whose finally
     calls end(): no signal comes between the two."""
     look()
-    return subprocess.Popen(list(map(str, arguments)), start_new_session=True, **options)
+    with lock:
+        process = subprocess.Popen(list(map(str, arguments)), start_new_session=True, **options)
+        started.add(process.pid)
+    return process
+
+
+def reap_adopted():
+    """What was left behind and has ended since is gone for who looks for it, as with init."""
+    with lock:
+        try:
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in started:
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+        except ChildProcessError:
+            return
 
 
 def run(arguments, timeout=None, check=False, input=None, **options):
@@ -72,6 +91,7 @@ def run(arguments, timeout=None, check=False, input=None, **options):
                 break
             except subprocess.TimeoutExpired:
                 input = None  # what was begun goes on
+                reap_adopted()
                 look()
                 if deadline is not None and time.monotonic() >= deadline:
                     raise subprocess.TimeoutExpired(process.args, timeout) from None
@@ -81,6 +101,39 @@ def run(arguments, timeout=None, check=False, input=None, **options):
     if check and process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args, out, errors)
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def stream(arguments, on_line, deadline=math.inf, on_wait=lambda: None, **options):
+    """Exit status of a child, None if it was not done at the deadline. Each line of its output goes
+    to on_line as it comes; on_wait is called while none comes."""
+    both = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = start(arguments, **both, **options)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            pending = b""
+            while (left := deadline - time.monotonic()) > 0:
+                ready = selector.select(min(left, LOOK))
+                look()
+                if not ready:
+                    reap_adopted()
+                    on_wait()
+                    continue
+                data = os.read(process.stdout.fileno(), 65536)
+                *lines, pending = (pending + (data or b"\n" * bool(pending))).split(b"\n")
+                for line in lines:
+                    on_line(line.decode("utf-8", "replace"))
+                if not data:
+                    break
+        while process.poll() is None:
+            look()
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.01)
+        look()
+        return process.returncode
+    finally:
+        end(process)
 
 
 def captured(arguments, timeout=None, check=False, **options):
@@ -93,6 +146,8 @@ def end(process):
     """Ends a child and all that it started, closes its pipes, and reaps it."""
     end_descendants(process.pid, process)
     process.wait()
+    started.discard(process.pid)
+    reap_adopted()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

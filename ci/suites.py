@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import re
-import selectors
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,14 +20,16 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import children  # noqa: E402
+import report  # noqa: E402
 from children import finish  # noqa: E402
+from progress import Progress, record  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT = 1800  # seconds for all suites together, on a machine that is as fast as this:
+LIMIT = 1200  # seconds for all suites together, on a machine that is as fast as this:
 PROBE = ["g++", "-std=c++20", "-O2", "-c", "-o", os.devnull, "ci/speed_probe.cpp"]
 PROBE_SECONDS = 0.8  # what it takes for that, with one on each of 2 processors
 # And a budget is never longer than so many times what the table says: ci/test in any case ends
-# within 75 minutes.
+# within 50 minutes.
 STRETCH_MAX = 2.5
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 2 << 30  # what the build trees of all presets need, with room for the tests' own files
@@ -52,6 +54,21 @@ class Suite:
     labels: list = field(default_factory=list)
     command: list = field(default_factory=list)
     compiles: bool = False  # the command
+    gate: bool = False  # ci/gate runs it
+
+    def parts(self):
+        """{name: seconds expected} of what is measured of it."""
+        if self.command:
+            return {self.name: self.budget}
+        return {f"{self.name}: build": self.budget / 2, f"{self.name}: tests": self.budget / 2}
+
+
+@dataclass
+class Failure:
+    name: str  # of the test, or of what else failed
+    text: str
+    again: str = ""  # a line for a shell, from any folder
+    is_overrun: bool = False  # a budget that was spent
 
 
 @dataclass
@@ -60,7 +77,6 @@ class Outcome:
     seconds: float = 0.0
     passed: int = 0
     failures: list = field(default_factory=list)
-    overruns: int = 0  # how many of the failures are budgets that were spent
     tests: list = field(default_factory=list)  # (seconds, name)
 
 
@@ -71,11 +87,13 @@ class Console:
     def __init__(self):
         self.begin = time.monotonic()
         self.last = self.begin
+        self.progress = None
 
     def say(self, suite, text):
         self.last = time.monotonic()
         seconds = int(self.last - self.begin)
-        print(f"[{seconds // 60:2d}:{seconds % 60:02d} {suite}] {text}", flush=True)
+        far = f"{self.progress.shown()}, " if self.progress else ""
+        print(f"[{seconds // 60:2d}:{seconds % 60:02d} {far}{suite}] {text}", flush=True)
 
 
 def read_suites(path):
@@ -84,7 +102,7 @@ def read_suites(path):
             suites = [Suite(**row) for row in tomllib.load(file)["suite"]]
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise Trouble(f"{path}: {error}") from None
-    total = sum(suite.budget for suite in suites)
+    total = sum(suite.budget for suite in suites if not suite.gate)
     if total > LIMIT:
         raise Trouble(f"{path}: the budgets add up to {total} s, more than {LIMIT} s")
     return suites
@@ -108,6 +126,7 @@ class Runner:
         self.jobs = jobs
         self.logs = logs
         self.console = Console()
+        self.measured = {}
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -119,52 +138,22 @@ class Runner:
         """Runs one command, gives each line of its output to the log and to on_line. Returns the
         exit status, None on overrun."""
         log.write("$ " + " ".join(command) + "\n")
+
+        def line(text):
+            log.write(text + "\n")
+            on_line(text)
+
+        def wait():
+            if time.monotonic() - self.console.last > HEARTBEAT:
+                self.console.say(suite.name, f"... {running() or command[0]}")
+
         try:
-            process = children.start(
-                command,
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
+            return children.stream(command, line, deadline, wait, cwd=ROOT, env=self.environment)
         except FileNotFoundError:
             raise Trouble(
                 f"{command[0]} is not installed; ci/bootstrap installs what is needed"
             ) from None
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(process.stdout, selectors.EVENT_READ)
-                pending = b""
-                while True:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        return None
-                    ready = selector.select(min(left, 0.2))
-                    children.look()
-                    if ready:
-                        data = os.read(process.stdout.fileno(), 65536)
-                        if not data:
-                            break
-                        *lines, pending = (pending + data).split(b"\n")
-                        for line in lines:
-                            text = line.decode("utf-8", "replace")
-                            log.write(text + "\n")
-                            on_line(text)
-                    elif time.monotonic() - self.console.last > HEARTBEAT:
-                        self.console.say(suite.name, f"... {running() or command[0]}")
-            if pending:
-                log.write(pending.decode("utf-8", "replace") + "\n")
-                on_line(pending.decode("utf-8", "replace"))
-            while process.poll() is None:
-                children.look()
-                if time.monotonic() > deadline:
-                    return None
-                time.sleep(0.01)
-            children.look()
-            return process.returncode
         finally:
-            children.end(process)
             log.flush()
 
     def slowness(self, name):
@@ -194,6 +183,7 @@ class Runner:
 
         def show(text):
             nonlocal printed
+            self.see(text)
             if NINJA_LINE.match(text):
                 if time.monotonic() - printed < 5:
                     return
@@ -207,34 +197,30 @@ class Runner:
                 return
             self.console.say(suite.name, text)
 
+        jobs = ["-j", str(self.jobs)]
         steps = [
             ["cmake", "--preset", suite.preset],
-            [
-                "cmake",
-                "--build",
-                f"build/{suite.preset}",
-                "-j",
-                str(self.jobs),
-                "--target",
-                *suite.targets,
-            ],
+            ["cmake", "--build", "--preset", suite.preset, *jobs, "--target", *suite.targets],
         ]
         for command in steps:
             status = self.run(suite, command, log, deadline, show)
-            if status is None:
-                outcome.overruns += 1
-                outcome.failures.append(f"build: the budget of {suite.budget} s was spent")
-                return False
             if status != 0:
-                outcome.failures.append(f"build: `{' '.join(command)}` failed with status {status}")
+                said = shlex.join(command)
+                again = f"cd {shlex.quote(str(ROOT))} && {said}"
+                what = f"`{said}` failed with status {status}"
+                if status is None:
+                    what = f"the budget of {suite.budget} s was spent"
+                outcome.failures.append(Failure("build", f"build: {what}", again, status is None))
                 return False
         return True
 
     def tests(self, suite, outcome, log, deadline):
         running = {}
         failed_before = len(outcome.failures)
+        folder = str(ROOT / "build" / suite.preset)
 
         def show(text):
+            self.see(text)
             start = START_LINE.fullmatch(text)
             if start:
                 running[start[1]] = time.monotonic()
@@ -251,11 +237,12 @@ class Runner:
                 if verdict == "Passed":
                     outcome.passed += 1
                 else:
-                    outcome.failures.append(
-                        f"{name}: {verdict} after {seconds:.1f} s; again: "
-                        f"ctest --test-dir build/{suite.preset} --output-on-failure -R "
-                        f"'^{re.escape(name)}$'"
+                    pattern = shlex.quote(f"^{re.escape(name)}$")
+                    again = (
+                        f"ctest --test-dir {shlex.quote(folder)} --output-on-failure -R {pattern}"
                     )
+                    text = f"{name}: {verdict} after {seconds:.1f} s"
+                    outcome.failures.append(Failure(name, text, again))
                 self.console.say(suite.name, f"{verdict:8s} {seconds:7.2f} s  {name}")
             elif outcome.failures[failed_before:] and text.strip():
                 self.console.say(suite.name, f"  {text}")
@@ -265,54 +252,76 @@ class Runner:
                 f"{name} ({time.monotonic() - since:.0f} s)" for name, since in running.items()
             )
 
-        command = [
-            "ctest",
-            "--test-dir",
-            f"build/{suite.preset}",
-            "-L",
-            f"^({'|'.join(suite.labels)})$",
-            "--output-on-failure",
-            "--no-tests=error",
-            "-j",
-            str(self.jobs),
-        ]
+        # The preset says what is shown, and that no test is an error.
+        command = ["ctest", "--preset", suite.preset, "-L", f"^({'|'.join(suite.labels)})$"]
+        command += ["-j", str(self.jobs)]
+        command += ["--output-junit", str(self.logs / f"{suite.name}.xml")]
         status = self.run(suite, command, log, deadline, show, names)
         if status is None:
-            outcome.overruns += 1
-            outcome.failures.append(f"the budget of {suite.budget} s was spent; {names()}")
+            text = f"the budget of {suite.budget} s was spent; {names()}"
+            outcome.failures.append(Failure("budget", text, is_overrun=True))
         elif status != 0 and len(outcome.failures) == failed_before:
-            outcome.failures.append(f"`{' '.join(command)}` failed with status {status}")
+            said = shlex.join(command)
+            again = f"cd {shlex.quote(str(ROOT))} && {said}"
+            outcome.failures.append(
+                Failure("ctest", f"`{said}` failed with status {status}", again)
+            )
+        return status == 0
+
+    def see(self, line):
+        if self.console.progress:
+            self.console.progress.see(line)
+
+    def part(self, name, function, *arguments):
+        """One part, which the progress knows by its name; what did not succeed is not recorded."""
+        progress = self.console.progress
+        if progress:
+            progress.begin(name)
+        done = function(*arguments)
+        if progress:
+            progress.end()
+            if done:
+                self.measured[name] = progress.taken[name]
+        return done
+
+    def only_command(self, suite, outcome, log, deadline):
+        def show(text):
+            self.console.say(suite.name, text)
+
+        status = self.run(suite, suite.command, log, deadline, show)
+        if status == 0:
+            outcome.passed += 1
+            return True
+        what = "spent its budget" if status is None else f"failed with status {status}"
+        said = shlex.join(suite.command)
+        again = f"cd {shlex.quote(str(ROOT))} && {said}"
+        failure = Failure(suite.name, f"`{said}` {what}", again, status is None)
+        outcome.failures.append(failure)
+        return False
 
     def suite(self, suite):
         if suite.preset or suite.compiles:
             suite.budget = round(suite.budget * self.slowness(suite.name))
         outcome = Outcome(suite)
+        (self.logs / f"{suite.name}.xml").unlink(missing_ok=True)  # of an earlier run
         begin = time.monotonic()
         deadline = begin + suite.budget
         with open(self.logs / f"{suite.name}.log", "w", encoding="utf-8") as log:
+            these = (suite, outcome, log, deadline)
+            names = list(suite.parts())
             if suite.command:
-                status = self.run(
-                    suite,
-                    suite.command,
-                    log,
-                    deadline,
-                    lambda text: self.console.say(suite.name, text),
-                )
-                if status == 0:
-                    outcome.passed += 1
-                else:
-                    outcome.overruns += status is None
-                    what = "spent its budget" if status is None else f"failed with status {status}"
-                    outcome.failures.append(f"`{' '.join(suite.command)}` {what}")
-            elif self.build(suite, outcome, log, deadline):
-                self.tests(suite, outcome, log, deadline)
+                self.part(names[0], self.only_command, *these)
+            elif self.part(names[0], self.build, *these):
+                self.part(names[1], self.tests, *these)
+            elif self.console.progress:
+                self.console.progress.skip(names[1])
         outcome.seconds = time.monotonic() - begin
         verdict = "failed" if outcome.failures else "passed"
         self.console.say(
             suite.name,
             (
                 f"{verdict}: {outcome.seconds:.0f} s of {suite.budget} s, log in "
-                f"{os.path.relpath(self.logs, ROOT)}/{suite.name}.log"
+                f"{self.logs}/{suite.name}.log"
             ),
         )
         return outcome
@@ -342,8 +351,8 @@ def write_result(path, outcomes):
             "seconds": round(outcome.seconds, 1),
             "budget": outcome.suite.budget,
             "passed": outcome.passed,
-            "failures": outcome.failures,
-            "overruns": outcome.overruns,
+            "failures": [failure.text for failure in outcome.failures],
+            "overruns": sum(failure.is_overrun for failure in outcome.failures),
         }
         for outcome in outcomes
     }
@@ -363,13 +372,39 @@ def summary(outcomes):
             "failed "
             f"{outcome.seconds:6.0f} s of {outcome.suite.budget} s"
         )
-    failures = [(outcome.suite.name, text) for outcome in outcomes for text in outcome.failures]
+    failures = [
+        (outcome.suite.name, failure) for outcome in outcomes for failure in outcome.failures
+    ]
     if failures:
         print("\nfailed:")
-        for suite, text in failures:
-            print(f"  {suite}: {text}")
-    print(f"\n{sum(outcome.passed for outcome in outcomes)} passed, {len(failures)} failed")
+        for suite, failure in failures:
+            print(f"  {suite}: {failure.text}")
+            if failure.again:
+                print(f"    again: {failure.again}")
+    last = f"{sum(outcome.passed for outcome in outcomes)} passed, {len(failures)} failed"
+    rows = [
+        (o.suite.name, o.passed, len(o.failures), f"{o.seconds:.0f}", o.suite.budget)
+        for o in outcomes
+    ]
+    columns = ("suite", "passed", "failed", "seconds", "budget")
+    texts = [f"{suite}: {failure.text}" for suite, failure in failures]
+    report.summarise(report.markdown("ci/test", columns, rows, texts, last))
+    print(f"\n{last}")
     return 1 if failures else 0
+
+
+def shard(suites, text):
+    """The K-th of N parts of about the same length; what shares a build stays together."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise Trouble(f"--shard {text}: not K/N with 1 <= K <= N")
+    groups = {}
+    for suite in suites:
+        groups.setdefault(suite.preset or suite.name, []).append(suite)
+    parts = [[] for _ in range(int(match[2]))]
+    for group in sorted(groups.values(), key=lambda g: -sum(suite.budget for suite in g)):
+        min(parts, key=lambda part: sum(suite.budget for suite in part)).extend(group)
+    return [suite for suite in suites if suite in parts[int(match[1]) - 1]]
 
 
 def main():
@@ -382,6 +417,11 @@ def main():
         metavar="SUITE",
         default=[],
         help="run this suite alone; may be repeated",
+    )
+    parser.add_argument("--rest", action="store_true", help="run what ci/test leaves to ci/gate")
+    parser.add_argument("--shard", metavar="K/N", help="run the K-th of N parts")
+    parser.add_argument(
+        "--record", action="store_true", help="put what each part took into ci/durations.toml"
     )
     parser.add_argument("--list", action="store_true", help="print the suites and stop")
     parser.add_argument(
@@ -425,6 +465,10 @@ def main():
             raise Trouble(f"unknown suite {name}; there are: {', '.join(names)}")
     if arguments.only:
         suites = [suite for suite in suites if suite.name in arguments.only]
+    else:
+        suites = [suite for suite in suites if suite.gate == arguments.rest]
+    if arguments.shard:
+        suites = shard(suites, arguments.shard)
 
     arguments.logs.mkdir(parents=True, exist_ok=True)
     check_machine(suites, arguments.logs)
@@ -435,10 +479,13 @@ def main():
         raise Trouble("another ci/test is running in this tree") from None
 
     runner = Runner(arguments.jobs, arguments.logs)
-    outcomes = []
-    for suite in suites:
-        outcomes.append(runner.suite(suite))
+    parts = {name: seconds for suite in suites for name, seconds in suite.parts().items()}
+    runner.console.progress = Progress("ci/test", parts)
+    outcomes = [runner.suite(suite) for suite in suites]
     write_result(arguments.logs / "result.json", outcomes)
+    (arguments.logs / "junit.xml").write_text(report.junit(outcomes, arguments.logs))
+    if arguments.record:
+        record("ci/test", runner.measured)
     return summary(outcomes)
 
 

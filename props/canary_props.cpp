@@ -23,18 +23,23 @@ std::string pool(const kit::PoolCommands& commands) {
 volatile hak::Address nowhere = 16;
 
 struct Deadly {
-    const char *name, *report;
+    const char *name, *report, *function;  // the last one stands in the stack
     void (*die)();
 };
+[[gnu::noinline]] void die_of_segfault() {
+    *hak::pointer_to<volatile int>(nowhere) = 1;
+}
+[[gnu::noinline]] void die_of_abort() {
+    std::abort();
+}
+[[gnu::noinline]] void never_end() {
+    for (volatile bool again = true; again;) {
+    }
+}
 constexpr std::array kDeadly = {
-    Deadly{"props_canary.segfault", "Segmentation fault",
-           [] { *hak::pointer_to<volatile int>(nowhere) = 1; }},
-    Deadly{"props_canary.abort", "Aborted", [] { std::abort(); }},
-    Deadly{"props_canary.endless", "it does not end",
-           [] {
-               for (volatile bool again = true; again;) {
-               }
-           }},
+    Deadly{"props_canary.segfault", "Segmentation fault", "die_of_segfault", die_of_segfault},
+    Deadly{"props_canary.abort", "Aborted", "die_of_abort", die_of_abort},
+    Deadly{"props_canary.endless", "it does not end", "never_end", never_end},
 };
 
 // The suite that --die asks for, or that a replay names.
@@ -66,28 +71,33 @@ Ended shell(const std::string& line) {
 // The process that dies is a failed property: shrunk, printed, written to a file, and a line that
 // kills it again.
 void require_survived(const std::string& program, const Deadly& deadly) {
+    const std::string name = std::string(deadly.name) + ".failed";
+    std::ofstream(name) << "# " << deadly.name << ": of an earlier run\n";
+    const Ended well = shell("RC_PARAMS=max_success=0 " + program + " --die " + deadly.name);
+    kit::require(well.status == 0 && !std::ifstream(name), deadly.name,
+                 ": a file of an earlier run is left:\n", well.text);
     const Ended first = shell(program + " --die " + deadly.name + " --limit 200");
     kit::require(WIFEXITED(first.status) && WEXITSTATUS(first.status) == 1, deadly.name,
                  ": not a failed suite but status ", first.status, ":\n", first.text);
-    for (const std::string& part :
-         {std::string(deadly.report), "FAILED: " + std::string(deadly.name),
-          std::string("reproduce: ")}) {
+    const std::string failed = "FAILED: " + std::string(deadly.name);
+    for (const std::string& part : {std::string(deadly.report), std::string(deadly.function),
+                                    failed, std::string("reproduce: /")}) {
         kit::require(first.text.find(part) != std::string::npos, deadly.name,
                      ": the report does not say ", part, ":\n", first.text);
     }
-    std::ifstream file(std::string(deadly.name) + ".failed");
+    std::ifstream file(name);
     std::stringstream text;
     text << file.rdbuf();
     const std::size_t left = kit::parse<kit::Command>(text.str()).size();
     kit::require(left != 0 && left <= 4, deadly.name, ": ", left,
                  " commands are left after shrinking:\n", text.str());
     const std::size_t line = first.text.find("reproduce: ") + 11;
-    const Ended again =
-        shell(first.text.substr(line, first.text.find('\n', line) - line) + " --limit 200");
+    const std::string said = first.text.substr(line, first.text.find('\n', line) - line);
+    const Ended again = shell("-C / " + said + " --limit 200");
     kit::require(again.status != 0 && again.text.find("OK") == std::string::npos, deadly.name,
                  ": the replay ends well:\n", again.text);
     std::cerr << deadly.name << ": survived, shrunk to " << left << " commands\n";
-    std::remove((std::string(deadly.name) + ".failed").c_str());
+    std::remove(name.c_str());
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the ubsan build must report in the allocator's sources, seeded: this file is in none of the
+// What the asan build must report in the allocator's sources, seeded: this file is in none of the
 // folders of integers.txt.
 //
 //   integer_canary silent | wraps | truncates | changes_sign

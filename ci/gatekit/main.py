@@ -42,6 +42,8 @@ sys.dont_write_bytecode = True
 import children  # noqa: E402
 from gatekit import base as base_of  # noqa: E402
 from gatekit import selftest, steps  # noqa: E402
+import report  # noqa: E402
+from progress import record  # noqa: E402
 from suites import UNWRITABLE, Trouble, write_list  # noqa: E402
 
 NEEDED = {
@@ -78,6 +80,9 @@ def parse(argv):
         default=[],
         dest="without",
         choices=[name for name, *_ in steps.STEPS],
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="put what each step took into ci/durations.toml"
     )
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--self-test", action="store_true")
@@ -161,7 +166,14 @@ def finish(gate, outcomes, seconds):
         for name, texts in why
         if texts
     ]
-    print(f"gate: {word}" + (f" ({'; '.join(texts)})" if status else ""))
+    last = f"gate: {word}" + (f" ({'; '.join(texts)})" if status else "")
+    rows = [
+        (name, o.verdict, f"{o.seconds:.0f}", o.budget, "; ".join([o.summary, *remarks(o)]))
+        for name, o in runs(outcomes)
+    ]
+    columns = ("step", "verdict", "seconds", "budget", "remarks")
+    report.summarise(report.markdown("ci/gate", columns, rows, [], last))
+    print(last)
     return status
 
 
@@ -195,6 +207,8 @@ def main(argv):
     seconds = steps.QUICK_SECONDS if arguments.quick else steps.SECONDS
     gate = steps.Gate(base, chosen_steps(arguments), arguments.jobs, seconds)
     outcomes = gate.run()
+    if arguments.record:
+        record("ci/gate", gate.measured)
     return finish(gate, outcomes, time.monotonic() - began)
 
 

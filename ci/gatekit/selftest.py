@@ -16,10 +16,11 @@ import subprocess
 import sys
 import time
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import children
+from progress import Count
 
 from . import base as base_of
 from .stepping import ROOT
@@ -33,6 +34,7 @@ TOOLS = FOLDER / "tools"
 # Taken once, so that an edit in the working copy while the self-test runs reaches either every copy
 # or none.
 SNAPSHOT = FOLDER / "snapshot"
+VERDICTS = ROOT / "ci" / "gatekit" / "gate_test.py"
 BUILD_TIMEOUT = 300
 MEASURE_TIMEOUT = 300
 
@@ -200,6 +202,12 @@ def run(presets, jobs):
     TOOLS.mkdir(parents=True)
     base_of.working_copy(SNAPSHOT)
     failures = []
+    # Each verdict of the gate, planted as a step.
+    planted = children.captured([sys.executable, "-B", VERDICTS, "Verdicts"], MEASURE_TIMEOUT)
+    if planted.returncode:
+        failures.append(f"verdicts: {planted.stderr}")
+    else:
+        print("gate --self-test: each verdict is reached", flush=True)
 
     def guarded(name, function):
         try:
@@ -213,6 +221,7 @@ def run(presets, jobs):
         for name, (its, _) in slowdowns.items()
     }
     sources = {"control": None} | {name: change for name, (_, change) in slowdowns.items()}
+    count = Count(len(sources) * (1 + len(presets)))  # each is built, and measured for each
     with ThreadPoolExecutor(jobs) as pool:
         builds = {
             name: pool.submit(
@@ -220,7 +229,9 @@ def run(presets, jobs):
             )
             for name, change in sources.items()
         }
-        children.finish(builds.values())
+        for build in as_completed(builds.values()):
+            children.finish([build])
+            print(f"gate --self-test: built ({count.one()})", flush=True)
         built = {name: build.result() for name, build in builds.items()}
     control = built["control"]
     if control:
@@ -245,8 +256,9 @@ def run(presets, jobs):
                     name,
                     lambda: check(name, promised[name], preset, libraries[preset], control[preset]),
                 )
+                far = count.one()
                 if said:
-                    print(f"gate --self-test: {name} {preset}: {said}", flush=True)
+                    print(f"gate --self-test: {name} {preset}: {said} ({far})", flush=True)
     for failure in failures:
         print(f"gate --self-test: FAILED {failure}")
     print(

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -15,11 +16,12 @@ from .stepping import ROOT
 
 sys.path.insert(0, str(ROOT / "ci"))
 import children  # noqa: E402
+from progress import NINJA, Progress  # noqa: E402
 from suites import Runner  # noqa: E402
 
 FOLDER = ROOT / "build" / "gate"
 COMPILERS = ("release", "release-clang")
-SANITIZERS = ("asan", "ubsan", "tsan")
+SANITIZERS = ("asan", "tsan")
 STRESS_SECONDS = 20
 FUZZ_SECONDS = 60
 ENGINE_SECONDS = 2
@@ -108,7 +110,14 @@ class Step:
         ]
         for command in (configure, compile):
             lines = []
-            if self.command([*inside, *command], lines.append, show=False) != 0:
+
+            def line(text):
+                lines.append(text)
+                # Of many lines of the compiler, one every few seconds.
+                if NINJA.match(text) and time.monotonic() - self.gate.runner.console.last > 5:
+                    self.say(text)
+
+            if self.command([*inside, *command], line, show=False) != 0:
                 for text in lines[-15:]:
                     self.say(text)
                 return False
@@ -179,9 +188,18 @@ def step_build(gate, step):
 
 def step_tests(gate, step):
     """ci/test of the head."""
+    run_suites(step, ["ci/test"])
+
+
+def step_rest(gate, step):
+    """The suites of ci/suites.toml that ci/test leaves to the gate."""
+    run_suites(step, ["ci/test", "--no-bootstrap", "--rest"])
+
+
+def run_suites(step, command):
     result = ROOT / "build" / "ci" / "result.json"
     result.unlink(missing_ok=True)
-    status = step.command(["ci/test"])
+    status = step.command(command)
     if status == 0:
         return
     try:
@@ -244,10 +262,9 @@ def step_stress(gate, step):
             ran += 1
             if status != 0:
                 how = "did not end" if status is None else f"ended with status {status}"
-                step.red(
-                    f"{preset} {name} {how} after {time.monotonic() - began:.0f} s; again: env "
-                    f"{' '.join(environment)} {' '.join(command)}"
-                )
+                took = time.monotonic() - began
+                again = shlex.join(["env", *environment, *command])
+                step.red(f"{preset} {name} {how} after {took:.0f} s; again: {again}")
     step.outcome.summary = f"{ran} runs of {STRESS_SECONDS} s"
 
 
@@ -347,8 +364,7 @@ def step_explorer(gate, step):
 
 
 def step_mutants(gate, step):
-    """Seeded defects in a copy of the tree, each of which its test must see: those that ci/test
-    leaves out."""
+    """Seeded defects in a copy of the tree, each of which its test must see."""
     reasons, last = [], [""]
 
     def line(text):
@@ -358,9 +374,7 @@ def step_mutants(gate, step):
         elif text.startswith("["):
             step.say(text)
 
-    status = step.command(
-        ["ci/mutants/run", "--rest", "--jobs", gate.runner.jobs], line, show=False
-    )
+    status = step.command(["ci/mutants/run", "--jobs", gate.runner.jobs], line, show=False)
     for reason in reasons:
         step.red(reason)
     if status != 0 and not reasons:
@@ -503,25 +517,26 @@ def step_wall(gate, step):
 
 
 # name, seconds, whether its limit is hard (the others are red only on a significant and large
-# change), function. The seconds add up to at most eighty minutes; on a machine that is slower just
-# then each step has more (Runner.slowness), as long as the gate's own SECONDS last.
+# change), function. The seconds add up to at most an hour; on a machine that is slower just then
+# each step has more (Runner.slowness), as long as the gate's own SECONDS last.
 STEPS = (
-    ("build", 150, True, step_build),
+    ("build", 120, True, step_build),
     ("fast_path", 60, True, step_fast_path),
     ("callgrind", 60, True, step_callgrind),
     ("syscalls", 30, True, step_syscalls),
-    ("tests", 1800, True, step_tests),
-    ("mutants", 980, True, step_mutants),
+    ("tests", 1200, True, step_tests),
+    ("rest", 380, True, step_rest),
+    ("mutants", 300, True, step_mutants),
     ("explorer", 90, True, step_explorer),
-    ("stress", 470, True, step_stress),
-    ("fuzz", 480, True, step_fuzz),
-    ("coverage", 200, True, step_coverage),
-    ("engines", 200, True, step_engines),
-    ("wall", 280, False, step_wall),
+    ("stress", 290, True, step_stress),
+    ("fuzz", 450, True, step_fuzz),
+    ("coverage", 190, True, step_coverage),
+    ("engines", 190, True, step_engines),
+    ("wall", 240, False, step_wall),
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 NO_BASE = "no base to compare with"
-LIMIT = 80 * 60
+LIMIT = 60 * 60  # what the budgets may add up to
 COUNTED = ("fast_path", "callgrind", "syscalls", "wall")  # these need the build step's libraries
 SECONDS, QUICK_SECONDS = 80 * 60, 10 * 60  # after which nothing more is run, on any machine
 
@@ -535,6 +550,9 @@ class Gate:
         self.outcomes = []
         self.seconds = seconds
         self.deadline = time.monotonic() + seconds
+        self.measured = {}
+        parts = {name: budget for name, budget, *_ in STEPS if name in chosen}
+        self.runner.console.progress = Progress("ci/gate", parts)
 
     def run_once(self, name, budget, hard, function, log, undecided):
         budget = round(budget * self.runner.slowness(name))
@@ -556,14 +574,18 @@ class Gate:
 
     def run_step(self, name, budget, hard, function):
         """Once; what is undecided then, once more. What failed is never tried again."""
+        self.runner.console.progress.begin(name)
         step = self.run_once(name, budget, hard, function, f"{name}.log", {})
         outcome = step.outcome
+        if outcome.verdict == "green":
+            self.measured[name] = outcome.seconds
         if outcome.verdict == "undecided" and NO_BASE not in outcome.doubts:
             if time.monotonic() < self.deadline:
                 step.say("undecided: once more")
                 again = self.run_once(name, budget, hard, function, f"{name}.2.log", step.undecided)
                 again.outcome.earlier, outcome = outcome, again.outcome
         self.outcomes.append(outcome)
+        self.runner.console.progress.end()
 
     def run(self):
         for name, budget, hard, function in STEPS:
@@ -572,6 +594,7 @@ class Gate:
             outcome = Outcome(name, budget, hard, skipped=True)
             if not self.built and name in COUNTED:
                 outcome.summary = "the build failed"
+                self.runner.console.progress.skip(name)
                 self.outcomes.append(outcome)
             elif time.monotonic() >= self.deadline:
                 outcome.doubts.append(f"not run: the gate's {self.seconds} s are spent")

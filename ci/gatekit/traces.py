@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import children
+from progress import Count
 
 from .stepping import ROOT
 
@@ -41,7 +42,8 @@ def build_program(folder):
     ):
         path = folder / target
         newest = max(
-            file.stat().st_mtime for file in (SOURCES / source, ROOT / "stress" / "own_vdso.h")
+            file.stat().st_mtime
+            for file in (SOURCES / source, ROOT / "tests" / "process" / "own_vdso.h")
         )
         if not path.exists() or path.stat().st_mtime < newest:
             partial = folder / f"{target}.{os.getpid()}"
@@ -198,6 +200,7 @@ def all_traces(measure, library, folder, progress=lambda line: None, only=None):
     names = [name for name in trace_names(program) if not only or name in only]
     if only and len(names) != len(only):
         raise TraceFailed(f"no such trace among {', '.join(only)}")
+    count = Count(len(names))
     with ThreadPoolExecutor(2) as pool:
         futures = {name: pool.submit(measure, program, clock, library, name) for name in names}
         figures = {}
@@ -205,7 +208,7 @@ def all_traces(measure, library, folder, progress=lambda line: None, only=None):
             for name in names:
                 children.finish([futures[name]])
                 figures[name] = futures[name].result()
-                progress(f"{name}: {figures[name]}")
+                progress(f"{name}: {figures[name]} ({count.one()})")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

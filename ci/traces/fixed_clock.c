@@ -1,7 +1,7 @@
 // A clock for the traces: every look at it is a millisecond after the one before, whatever the
 // machine's speed. Preloaded before the library under test, so that what decays with time decays at
 // the same call in every run.
-#include "../../stress/own_vdso.h"
+#include "../../tests/process/own_vdso.h"
 
 static int own_clock(clockid_t clock, struct timespec* time) {
     static long looks;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "props/kit/broken.hpp"
+#include "props/kit/stack.hpp"
 
 namespace kit {
 
@@ -49,12 +50,14 @@ class FlightRecorder {
     static bool is_finished() { return record().finished; }
     static std::string name() { return record().name; }
     static std::string text() { return record().text; }
+    static Stack& stack() { return record().stack; }
 
   private:
     struct Record {
         char name[128];
         bool finished;
-        char text[(std::size_t{1} << 20) - 129];
+        Stack stack;
+        char text[(std::size_t{1} << 20) - 1024];
     };
     // Made by the first call, which must come before the processes part.
     static Record& record() {

@@ -12,6 +12,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -28,7 +29,7 @@ namespace kit {
 
 class Suite {
   public:
-    Suite(int argc, char** argv, unsigned cases) : program_(argv[0]) {
+    Suite(int argc, char** argv, unsigned cases) : program_(absolute(argv[0])) {
         std::string seed = kSeed, count = std::to_string(cases);
         for (int i = 1; i < argc; ++i) {
             const std::string option = argv[i];
@@ -65,7 +66,9 @@ class Suite {
                    std::function<std::string(const std::vector<Language>&)> run) {
         if (!replay_.empty()) return replay<Language>(name, run);
         if (!death_.empty()) return shrink_death<Language>(name, run);
+        std::remove(failed_file(name).c_str());  // of an earlier run
         std::size_t smallest = SIZE_MAX;
+        bool is_written = false;
         const bool good = rc::check(name, [&] {
             const std::vector<Language> commands = *generator;
             FlightRecorder::note(name, text_of(commands), limit_ms_);
@@ -73,17 +76,16 @@ class Suite {
             if (wrong.empty()) return;
             if (commands.size() <= smallest) {
                 smallest = commands.size();
-                write_failed(name, wrong, text_of(commands));
+                is_written = write_failed(name, wrong, text_of(commands));
             }
             RC_FAIL(wrong);
         });
-        if (!good) say_failed(name, program_ + " --replay " + name + ".failed");
+        if (!good) say_failed(name, is_written ? replay_line(name) : whole_line());
     }
     // Any other property.
     template <class Testable>
     void property(const std::string& name, Testable testable) {
-        if (is_whole_run(name) && !rc::check(name, testable))
-            say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (is_whole_run(name) && !rc::check(name, testable)) say_failed(name, whole_line());
     }
     // A check without random input; `run` throws Broken or returns.
     void example(const std::string& name, const std::function<void()>& run) {
@@ -105,8 +107,7 @@ class Suite {
                       << "\n";
             ++failed_;
         }
-        if (!death_.empty() && failed_ == 0)
-            say_failed(FlightRecorder::name(), "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (!death_.empty() && failed_ == 0) say_failed(FlightRecorder::name(), whole_line());
         if (failed_ != 0) std::cerr << failed_ << " of the suite's properties failed\n";
         FlightRecorder::finish();
         return failed_ == 0 ? 0 : 1;
@@ -126,6 +127,7 @@ class Suite {
         require(child >= 0, "no process");
         if (child == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            StackRecorder::record(FlightRecorder::stack());
             return;
         }
         int status = 0;
@@ -133,6 +135,7 @@ class Suite {
         if (WIFEXITED(status) && FlightRecorder::is_finished()) std::_Exit(WEXITSTATUS(status));
         death_ = text_of_death(status);
         std::cerr << death_ << " in " << FlightRecorder::name() << "\n";
+        StackRecorder::print(FlightRecorder::stack(), std::cerr);
     }
     template <class Language, class Run>
     void shrink_death(const std::string& name, Run run) {
@@ -152,22 +155,34 @@ class Suite {
             });
         const std::string text = text_of(commands), wrong = alone ? wrong_in(commands) : death_;
         std::cerr << wrong << " in this history of " << commands.size() << " commands:\n" << text;
-        write_failed(name, wrong, text);
-        say_failed(name, alone ? program_ + " --replay " + name + ".failed"
-                               : "RC_PARAMS='" + parameters_ + "' " + program_);
+        const bool is_written = write_failed(name, wrong, text);
+        say_failed(name, alone && is_written ? replay_line(name) : whole_line());
     }
     // Whether an example or a property runs. If it is what died, that is all there is to say.
     bool is_whole_run(const std::string& name) {
         if (death_.empty() && replay_.empty()) FlightRecorder::note(name, "", 0);
-        if (!death_.empty() && name == FlightRecorder::name())
-            say_failed(name, "RC_PARAMS='" + parameters_ + "' " + program_);
+        if (!death_.empty() && name == FlightRecorder::name()) say_failed(name, whole_line());
         return death_.empty() && replay_.empty();
     }
-    static void write_failed(const std::string& name, const std::string& wrong,
+    // Lines for a shell in any folder.
+    static std::string absolute(const std::string& path) {
+        if (path.find('/') == std::string::npos) return path;  // found through PATH
+        return std::filesystem::absolute(path).lexically_normal().string();
+    }
+    static std::string failed_file(const std::string& name) {
+        return std::filesystem::absolute(name + ".failed").string();
+    }
+    std::string replay_line(const std::string& name) const {
+        return program_ + " --replay " + failed_file(name);
+    }
+    std::string whole_line() const { return "RC_PARAMS='" + parameters_ + "' " + program_; }
+    // Whether the history is in the file now.
+    static bool write_failed(const std::string& name, const std::string& wrong,
                              const std::string& text) {
-        std::ofstream(name + ".failed")
-            << "# " << name << ": " << wrong.substr(0, wrong.find('\n')) << "\n"
-            << text;
+        std::ofstream file(failed_file(name));
+        file << "# " << name << ": " << wrong.substr(0, wrong.find('\n')) << "\n" << text;
+        file.flush();
+        return file.good();
     }
     [[noreturn]] void usage(const std::string& option) const {
         std::cerr << program_ << ": " << option

@@ -7,7 +7,7 @@
 // Cold functions stay out of the hot text and never lend their register pressure to a caller.
 #define HAK_COLD __attribute__((noinline, cold))
 // A function whose unsigned arithmetic is meant to wrap around. Anywhere else, a sum, difference or
-// product of sizes that does is a defect, and the ubsan build reports it.
+// product of sizes that does is a defect, and the asan build reports it.
 #if defined(__clang__)
 #    define HAK_WRAPS __attribute__((no_sanitize("unsigned-integer-overflow")))
 #else

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "../support.hpp"
+#include "tests/process/support.hpp"
 
 namespace {
 

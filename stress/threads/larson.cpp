@@ -8,7 +8,7 @@
 #include <atomic>
 #include <vector>
 
-#include "../support.hpp"
+#include "tests/process/support.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "../support.hpp"
+#include "tests/process/support.hpp"
 
 namespace {
 

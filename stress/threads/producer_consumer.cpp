@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "../support.hpp"
+#include "tests/process/support.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-// size_class_props.cpp: every size, every alignment, every class and every offset, in the shipped
+// size_class_test.cpp: every size, every alignment, every class and every offset, in the shipped
 // geometry and in TinyWorld's.
 #include <cstdio>
 #include <cstring>

@@ -1,4 +1,4 @@
-// api_table_props.cpp: every allocating function of hakmem.h and every operator new, with every
+// api_table_test.cpp: every allocating function of hakmem.h and every operator new, with every
 // edge size and every alignment, against what the manual pages and the standard promise: null or
 // not, the error, where errno may change, alignment, usable size, zero bytes, blocks that do not
 // overlap. The blocks go back through every freeing function in turn, and the audit finds none

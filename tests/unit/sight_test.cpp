@@ -1,4 +1,4 @@
-// sight_props.cpp: what judges the histories can see. Each thing that the shadow heap, the fake
+// sight_test.cpp: what judges the histories can see. Each thing that the shadow heap, the fake
 // system and the invariant checker are there to find is brought about by hand, once, and must be
 // reported; what is left alone must not be.
 #include <cstdio>

@@ -1,4 +1,4 @@
-// batch_props.cpp: the threshold and the purge batch: what stays, what goes, and when.
+// batch_test.cpp: the threshold and the purge batch: what stays, what goes, and when.
 #include <cstdio>
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// window_props.cpp: how large the window becomes: what was asked for, the machine's memory,
+// window_test.cpp: how large the window becomes: what was asked for, the machine's memory,
 // RLIMIT_AS, and a system that refuses; and how much of it core dumps hold.
 #include <cstdio>
 

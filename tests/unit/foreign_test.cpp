@@ -1,4 +1,4 @@
-// foreign_props.cpp: where a block of another thread's slab goes when it is freed: into the freeing
+// foreign_test.cpp: where a block of another thread's slab goes when it is freed: into the freeing
 // thread's list while that has room, home otherwise, and home at once if it is smaller than a cache
 // line.
 #include <cstdio>

@@ -1,4 +1,4 @@
-// realloc_table_props.cpp: realloc from every size, alignment and tier to every other: the content
+// realloc_table_test.cpp: realloc from every size, alignment and tier to every other: the content
 // up to the smaller usable size, the alignment, the usable size, errno; and nothing of the two
 // blocks' neighbours changes. Lastly the table must refuse functions that are wrong.
 #include <array>

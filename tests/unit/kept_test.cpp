@@ -1,4 +1,4 @@
-// kept_props.cpp: the Large runs that a heap keeps: which ones, who gets them, and when they go.
+// kept_test.cpp: the Large runs that a heap keeps: which ones, who gets them, and when they go.
 #include <algorithm>
 #include <cstdio>
 

@@ -1,5 +1,5 @@
-// oom_props.cpp: no window, a full window, sizes that no address space has. What single refused
-// calls do is in kth_failure_props.cpp.
+// oom_test.cpp: no window, a full window, sizes that no address space has. What single refused
+// calls do is in kth_failure_test.cpp.
 #include <cstdio>
 
 #include "props/kit/machine.hpp"

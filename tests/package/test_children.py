@@ -105,7 +105,7 @@ class Planted(unittest.TestCase):
             text=True,
         )
         try:
-            said, _ = done.communicate(timeout=30)
+            said, _ = done.communicate(timeout=200)
         finally:
             done.kill()
         begun = list(map(int, pids.read_text().split()))
@@ -142,10 +142,11 @@ FAMILY = """
 import sys
 sys.path.insert(0, {ci!r})
 sys.dont_write_bytecode = True
-import children
+import children, time
 children.command(lambda: {what})
 """
-DAEMON = "setsid sh -c 'echo $$ >> {pids}; exec sleep 611' & sleep 0.3"
+# Ready when it is in a session of its own.
+DAEMON = "setsid sh -c 'echo $$ >> {pids}; echo ready; exec sleep 611' & "
 
 
 class Families(unittest.TestCase):
@@ -159,27 +160,42 @@ class Families(unittest.TestCase):
     def lead(self, what):
         text = FAMILY.format(ci=str(ROOT / "ci"), what=what)
         done = subprocess.run(
-            [sys.executable, "-c", text], capture_output=True, text=True, timeout=30
+            [sys.executable, "-c", text], capture_output=True, text=True, timeout=200
         )
-        for pid in self.pids.read_text().split():
+        for pid in self.pids.read_text().split() if self.pids.exists() else ():
             self.assertIn(state_of(pid), ("gone", "Z"))
         return done
 
     def test_a_session_of_a_child(self):
-        script = DAEMON.format(pids=self.pids) + "; wait"
-        done = self.lead(f"children.run(['sh', '-c', {script!r}], timeout=1)")
-        self.assertIn("TimeoutExpired", done.stderr)
+        script = DAEMON.format(pids=self.pids) + "wait"
+        done = self.lead(f"children.stream(['sh', '-c', {script!r}], lambda line: 1 / 0)")
+        self.assertIn("ZeroDivisionError", done.stderr)
 
     def test_an_orphan_in_a_session_of_its_own(self):
-        script = DAEMON.format(pids=self.pids)
-        done = self.lead(f"children.run(['sh', '-c', {script!r}])")
+        script = DAEMON.format(pids=self.pids) + f"until [ -s {self.pids} ]; do sleep 0.1; done"
+        done = self.lead(f"children.run(['sh', '-c', {script!r}], stdout=-3)")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_an_orphan_that_ended_is_no_zombie(self):
+        script = (
+            f"(sh -c 'echo $$ > {self.pids}; exec sleep 0.2' &); "
+            f"until [ -s {self.pids} ]; do sleep 0.1; done; "
+            f"while kill -0 $(cat {self.pids}); do sleep 0.1; done"
+        )
+        done = self.lead(f"children.run(['sh', '-c', {script!r}], timeout=200)")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_one_that_ignores_the_request(self):
-        script = f"trap '' TERM; echo $$ > {self.pids}; while :; do sleep 1; done"
+        script = f"trap '' TERM; echo $$ > {self.pids}; echo; while :; do sleep 1; done"
         begin = time.monotonic()
-        self.lead(f"children.run(['sh', '-c', {script!r}], timeout=0.5)")
+        self.lead(f"children.stream(['sh', '-c', {script!r}], lambda line: 1 / 0)")
         self.assertGreater(time.monotonic() - begin, 3)
+
+    def test_a_deadline(self):
+        begin = time.monotonic()
+        done = self.lead("print(children.stream(['sleep', '611'], print, time.monotonic() + 1))")
+        self.assertEqual(done.stdout, "None\n")
+        self.assertGreater(time.monotonic() - begin, 1)
 
     def test_input_and_both_outputs(self):
         sys.path.insert(0, str(ROOT / "ci"))

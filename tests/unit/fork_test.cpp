@@ -1,4 +1,4 @@
-// fork_props.cpp: a fork that waits for tenders sleeps, and wakes whenever the last of them ends.
+// fork_test.cpp: a fork that waits for tenders sleeps, and wakes whenever the last of them ends.
 // Real threads on the shipped world.
 #include <atomic>
 #include <chrono>

@@ -1,5 +1,7 @@
-// pal_props.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents,
+// pal_test.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents,
 // the effect of a hint, address space under a limit; and errno is as it was after every call.
+#include "sys/pal.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -16,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sys/pal.hpp"
 #include "sys/pal_linux.hpp"
 #include "sys/pal_linux_statm.hpp"
 

@@ -1,4 +1,4 @@
-// tend_props.cpp: what a tender does in one visit is bounded, because the heap's thread may wait
+// tend_test.cpp: what a tender does in one visit is bounded, because the heap's thread may wait
 // for it; what a trim does is not.
 #include <cstdio>
 #include <vector>

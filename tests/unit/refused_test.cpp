@@ -1,4 +1,4 @@
-// refused_props.cpp: a request for more memory than the system has takes nothing for good: not the
+// refused_test.cpp: a request for more memory than the system has takes nothing for good: not the
 // tables that would describe it, whose commit charge (one byte for 500) never goes back. In a
 // window of the size that ships.
 #include <cerrno>

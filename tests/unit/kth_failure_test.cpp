@@ -1,4 +1,4 @@
-// kth_failure_props.cpp: in each scripted scenario the k-th call of each kind fails, for every k,
+// kth_failure_test.cpp: in each scripted scenario the k-th call of each kind fails, for every k,
 // once and from then on, and so does the k-th call and all later ones of any kind. Null is the only
 // harm: nothing is lost, no lock stays held, and when the system gives again the same scenario runs
 // without a null, unless it fills the window, and everything goes back. Afterwards every line of

@@ -1,4 +1,4 @@
-// reclaim_props.cpp: what is free goes back to the system, as far as the system takes it.
+// reclaim_test.cpp: what is free goes back to the system, as far as the system takes it.
 #include <cstdio>
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// fault_props.cpp: what a client can do wrong, each way at each place, and the report that each
+// fault_test.cpp: what a client can do wrong, each way at each place, and the report that each
 // must bring: the reason, the function that was called and the pointer, before anything has
 // changed.
 #include <cstdio>
