@@ -8,6 +8,7 @@
 #include <new>
 
 #include "sys/pal_linux.hpp"
+#include "sys/text.hpp"
 
 #include "api/malloc.hpp"
 
