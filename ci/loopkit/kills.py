@@ -1,7 +1,6 @@
 """ci/quick --kills: which share of the catalogue's mutants in src/heap and src/mem would turn
 ci/quick red, with its own build, tests and arguments."""
 
-import copy
 import json
 import queue
 import time
@@ -14,7 +13,7 @@ from engine.catalogue import Trouble
 from . import plan as planning
 from . import tree
 from .quick import PRESET, core_seconds
-from .work import NinjaFile, Work
+from .work import EVERY, STEP, NinjaFile, Work
 
 WHERE = ("src/heap/", "src/mem/")
 WANTED = 60  # percent
@@ -25,9 +24,9 @@ BUILD_SECONDS = 3000
 class Copy(workcopy.Copy):
     """A copy of the tree with ci/quick's build."""
 
-    def __init__(self, root, folder, jobs):
+    def __init__(self, root, folder, jobs, say):
         super().__init__(root, folder)
-        self.build_folder, self.jobs = folder / "build" / PRESET, jobs
+        self.build_folder, self.jobs, self.say = folder / "build" / PRESET, jobs, say
 
     def configure(self, options):
         status, output, _ = workcopy.run(["cmake", *CONFIGURE], self.folder, BUILD_SECONDS)
@@ -35,7 +34,20 @@ class Copy(workcopy.Copy):
             raise Trouble(f"{self.folder} cannot be configured:\n{output[-3000:]}")
 
     def build(self, targets, jobs=1, seconds=BUILD_SECONDS):
-        return super().build(targets, self.jobs, seconds)
+        begin = told = time.monotonic()
+
+        def tell(line):
+            nonlocal told
+            step, now = STEP.match(line), time.monotonic()
+            if step and now - told > EVERY:
+                told, done, whole = now, int(step[1]), int(step[2])
+                left = (now - begin) / max(1, done) * (whole - done)
+                self.say(f"{100 * done // whole} %, {left:.0f} s left: building")
+
+        command = ["ninja", "-C", str(self.build_folder), "-j", str(self.jobs), *targets]
+        variables = {"NINJA_STATUS": "[%f/%t] "}
+        status, output, _ = workcopy.run(command, self.folder, seconds, variables, on_line=tell)
+        return "" if status == 0 else output or "it does not end"
 
 
 class Kills:
@@ -48,7 +60,7 @@ class Kills:
         self.rows = {n: row for n, row in self.table.tests.items() if n not in self.table.areas}
         self.campaign = campaign.Campaign(root, self.rows, jobs)
         self.campaign.say = self.work.say
-        self.copy = Copy(root, self.folder / "tree", jobs)
+        self.copy = Copy(root, self.folder / "tree", jobs, self.work.say)
         self.killed, self.alive, self.clean = {}, [], {}
 
     def mutants(self):
@@ -71,22 +83,22 @@ class Kills:
         tests = set(planner.plan({name: its for name in names}).tests) & set(self.rows)
         return sorted(tests, key=lambda n: (n != mutant.test, self.clean[n].cores))
 
-    def judge(self, copied, tests, number):
+    def judge(self, tests, number):
         """The test that kills a mutant, or None."""
         for name in tests:
             row, clean = self.rows[name], self.clean[name]
-            result = copied.test(row, campaign.deadline(row, clean), number)
+            result = self.copy.test(row, campaign.deadline(row, clean), number)
             if result.status != 0 and result.reported:
                 return name
         return None
 
-    def work_off(self, left, copied, total):
+    def work_off(self, left, total):
         while True:
             try:
                 number, mutant, tests = left.get_nowait()
             except queue.Empty:
                 return
-            name = self.judge(copied, tests, number)
+            name = self.judge(tests, number)
             if name:
                 self.killed[mutant.name] = name
             else:
@@ -107,10 +119,13 @@ class Kills:
         self.work.say(f"building {len(targets)} targets with {len(numbered)} mutants: minutes")
         self.alive += self.campaign.build_switched(self.copy, numbered, targets)
         self.work.say("running the tests with no mutant selected")
+        self.work.progress.expect(self.rows)
         for name, row in self.rows.items():
+            self.work.progress.tell(name)
             self.clean[name] = self.copy.test(row, 4 * row.seconds)
             if self.clean[name].status != 0:
                 raise Trouble(f"{name} fails without a mutant:\n{self.clean[name].output[-2000:]}")
+            self.work.progress.finish(name)
         build = self.copy.build_folder
         planner = planning.Planner(
             self.root,
@@ -124,11 +139,7 @@ class Kills:
             left.put((number, mutant, self.plan(planner, mutant)))
         self.work.progress.expect([m.name for m in numbered.values()])
         with ThreadPoolExecutor(self.jobs) as pool:
-            copies = [copy.copy(self.copy) for _ in range(self.jobs)]
-            futures = []
-            for i, its in enumerate(copies):
-                its.proof = self.copy.proof.with_name(f"proof{i}")
-                futures.append(pool.submit(self.work_off, left, its, len(mutants)))
+            futures = [pool.submit(self.work_off, left, len(mutants)) for _ in range(self.jobs)]
             while any(not future.done() for future in futures):
                 time.sleep(children.LOOK)
             for future in futures:
