@@ -7,13 +7,12 @@ import os
 import re
 import secrets
 import shlex
-import time
 
 from engine.catalogue import Trouble
 
 from . import plan as planning
 from .quick import PRESET, TAIL, Parser
-from .work import NinjaFile, Work, job_of
+from .work import Countdown, NinjaFile, Work, job_of
 
 SUITES = re.compile(r"props\.")
 WITH_SEED = "rapidcheck.h"
@@ -86,14 +85,15 @@ class Props:
     def __init__(self, root, jobs):
         self.root, self.build = root, root / "build" / PRESET
         self.work = Work(root, self.build, jobs)
-        self.failed, self.passed, self.seeds = [], 0, set()
+        self.failed, self.passed, self.cut = [], 0, 0
 
     def job(self, test, seed, is_seeded):
         name, variables = test["name"], {}
         if is_seeded and seed is not None:
             name, variables = f"{name} with seed {seed}", {"RC_PARAMS": f"seed={seed}"}
         job = job_of(test, self.build, (), variables, 600, name)
-        job.key = test["name"]
+        job.key = f"all cases of {test['name']}"
+        job.stem = test["name"].replace(".", "_")
         return job
 
     def note(self, job, status, output):
@@ -114,9 +114,9 @@ class Props:
     def search(self, tests, suites, names, seconds, seed):
         """Rounds over all suites until the time is over; one without a seed runs once. The seeds
         count up from `seed`, or are fresh."""
-        end = time.monotonic() + seconds
+        clock = self.work.progress = Countdown(self.work.say, seconds)
         number = 0
-        while time.monotonic() < end and not self.failed:
+        while clock.left() and not self.failed:
             its = [name for name in names if number == 0 or name in suites.seeded]
             if not its:
                 break
@@ -125,13 +125,12 @@ class Props:
                 its_seed = secrets.randbelow(1 << 32) if seed is None else seed + number
                 jobs.append(self.job(tests[name], its_seed, name in suites.seeded))
             number += 1
-            for job, status, output, _ in self.work.run_all(jobs, end - time.monotonic()):
-                left = max(0.0, end - time.monotonic())
-                if status is None and left == 0 and not job.written():
-                    continue  # cut off
-                percent = int(100 - 100 * left / seconds)
+            for job, status, output, _ in self.work.run_all(jobs, clock.left()):
+                if status is None and clock.left() == 0 and not job.written():
+                    self.cut += 1
+                    continue
                 verdict = "passed" if status == 0 else "failed"
-                self.work.say(f"{percent} %, {left:.0f} s left: {job.name}: {verdict}")
+                self.work.say(f"{clock.text()}: {job.name}: {verdict}")
                 self.note(job, status, output)
 
     def run(self, arguments):
@@ -162,7 +161,8 @@ class Props:
         for name, line in self.failed:
             print(f"failed: {name}\nagain: {line}")
         verdict = "red" if self.failed else "green"
-        print(f"ci/props: {verdict}: {self.passed} passed, {len(self.failed)} failed")
+        cut = f", {self.cut} had not ended when the time was over" if self.cut else ""
+        print(f"ci/props: {verdict}: {self.passed} passed, {len(self.failed)} failed{cut}")
         return 1 if self.failed else 0
 
 

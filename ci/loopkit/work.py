@@ -52,6 +52,28 @@ class Progress:
         self.say(f"{percent} %, {self.seconds_left():.0f} s left: {what}")
 
 
+class Countdown:
+    """The same of a search, which ends when its time is over."""
+
+    def __init__(self, say, seconds):
+        self.say, self.seconds = say, seconds
+        self.begin = self.told = time.monotonic()
+
+    def left(self):
+        return max(0.0, self.begin + self.seconds - time.monotonic())
+
+    def text(self):
+        return f"{100 - 100 * self.left() / self.seconds:.0f} %, {self.left():.0f} s left"
+
+    def finish(self, name):
+        pass
+
+    def tell(self, what):
+        if time.monotonic() - self.told >= EVERY:
+            self.told = time.monotonic()
+            self.say(f"{self.text()}: {what}")
+
+
 class Work:
     def __init__(self, root, build, jobs):
         self.root, self.build, self.jobs = root, build, jobs
@@ -219,6 +241,7 @@ class Job:
     def __init__(self, name, command, folder, variables=None, seconds=120):
         self.name, self.command, self.folder = name, list(map(str, command)), Path(folder)
         self.key = name  # of its duration
+        self.stem = name.replace(".", "_")  # of the names of what it writes down
         self.variables, self.seconds = variables or {}, seconds
 
     def run(self, seconds):
@@ -227,8 +250,7 @@ class Job:
     def written(self):
         """What a property suite wrote down when it failed, which may be long before it ends: it
         looks for a shorter history."""
-        stem = self.key.replace(".", "_")
-        return sorted(path.name for path in self.folder.glob(f"{stem}*.failed"))
+        return sorted(path.name for path in self.folder.glob(f"{self.stem}*.failed"))
 
     def again(self):
         """One line that runs it again from any folder; what it wrote down, if it did."""
