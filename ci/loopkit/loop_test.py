@@ -136,6 +136,21 @@ class Plans(unittest.TestCase):
         self.assertEqual((its.tests, its.scripts, its.others), ([], ["script"], []))
 
 
+class Registry(unittest.TestCase):
+    def test_only_folders_that_are_named_count(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            for folder in ("new", "gone"):
+                (root / folder).mkdir()
+                (root / folder / "CTestTestfile.cmake").write_text(
+                    f'add_test([=[a.test]=] "/{folder}" "its words")\n'
+                    'set_tests_properties([=[a.test]=] PROPERTIES  LABELS "one;two" TIMEOUT "3")\n'
+                )
+            (root / "CTestTestfile.cmake").write_text('subdirs("new")\n')
+            its = plan.registered(root)["a.test"]
+            self.assertEqual((its.words, its.labels), (("/new", "its words"), ("one", "two")))
+
+
 class TheTable(unittest.TestCase):
     def test_its_rows_are_rows_of_killers_and_its_patterns_match(self):
         table = plan.load(ROOT)

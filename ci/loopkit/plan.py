@@ -14,6 +14,7 @@ from .tree import REST
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 ADD_TEST = re.compile(r"^add_test\(\[=\[(.*?)\]=\] (.*)\)$", re.MULTILINE)
+SUBFOLDER = re.compile(r'^subdirs\("(.*?)"\)$', re.MULTILINE)
 LABELS = re.compile(r"^set_tests_properties\(\[=\[(.*?)\]=\].* LABELS \"(.*?)\"", re.MULTILINE)
 PAGES = ("*.md", "docs/*", ".github/*", "LICENSE", ".gitignore", ".git-blame-ignore-revs")
 SCRIPTS = ("ci/*", ".ci/*")
@@ -127,10 +128,14 @@ class Registered:
 
 def registered(build):
     """{name: test} of a build folder. ctest itself does not say the command of what is not built
-    yet."""
-    found = {}
-    for path in build.rglob("CTestTestfile.cmake"):
-        text = path.read_text()
+    yet. A folder that has left the tree may still have a file there, so that only those are read
+    that another one names."""
+    found, left = {}, [build]
+    while left:
+        folder = left.pop()
+        path = folder / "CTestTestfile.cmake"
+        text = path.read_text() if path.exists() else ""
+        left += [folder / name for name in SUBFOLDER.findall(text)]
         labels = dict(LABELS.findall(text))
         for name, words in ADD_TEST.findall(text):
             found[name] = Registered(
