@@ -1,5 +1,7 @@
 // pal_test.cpp: LinuxPal keeps the promises of pal.hpp against the real system: access, contents,
 // the effect of a hint, address space under a limit; and errno is as it was after every call.
+#include "sys/pal.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -12,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sys/pal.hpp"
 #include "sys/pal_linux.hpp"
 #include "sys/pal_linux_statm.hpp"
 
 #include "props/kit/broken.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -228,20 +230,12 @@ void clocks() {
 
 }  // namespace
 
-int main() {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {
-        {"memory", memory}, {"refusals", refusals}, {"limits", limits}, {"clocks", clocks}};
-    for (const auto& c : cases) {
-        try {
-            c.run();
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_pal\n", c.name, e.what());
-            return 1;
-        }
-    }
-    std::printf("OK: the system that ships\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(memory),
+        CHECK_TEST(refusals),
+        CHECK_TEST(limits),
+        CHECK_TEST(clocks),
+    };
+    return unit::run(argv, examples);
 }

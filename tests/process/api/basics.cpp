@@ -5,8 +5,8 @@
 #include <set>
 #include <unistd.h>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 namespace {

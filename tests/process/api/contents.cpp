@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <unistd.h>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 namespace {

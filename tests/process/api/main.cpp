@@ -1,5 +1,5 @@
-#include "check.hpp"
+#include "tests/check.hpp"
 
-int main(int argc, char** argv) {
-    return check::run(argc, argv);
+int main(int, char** argv) {
+    return check::run(argv);
 }

@@ -5,8 +5,8 @@
 #include <new>
 #include <utility>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 // Present when hakmem serves this process.

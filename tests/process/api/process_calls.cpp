@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include <vector>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 // glibc 2.36 has neither of the two.
