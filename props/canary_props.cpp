@@ -44,7 +44,7 @@ constexpr std::array kDeadly = {
 
 // The suite that --die asks for, or that a replay names.
 int run_deadly(std::string_view wanted, int argc, char** argv) {
-    kit::Suite suite(argc, argv, 50);
+    kit::Suite suite(argc, argv, 50, wanted.empty() ? "" : "--die " + std::string(wanted));
     for (const Deadly& deadly : kDeadly) {
         if (!wanted.empty() && wanted != deadly.name) continue;
         suite.histories<kit::Command>(deadly.name, kit::history_generator<kit::Command>(400),
@@ -68,6 +68,8 @@ Ended shell(const std::string& line) {
     return {::pclose(pipe), text};
 }
 
+const std::string kAlone = "this history alone: ", kAgain = "reproduce: ";
+
 // The process that dies is a failed property: shrunk, printed, written to a file, and a line that
 // kills it again.
 void require_survived(const std::string& program, const Deadly& deadly) {
@@ -79,9 +81,8 @@ void require_survived(const std::string& program, const Deadly& deadly) {
     const Ended first = shell(program + " --die " + deadly.name + " --limit 200");
     kit::require(WIFEXITED(first.status) && WEXITSTATUS(first.status) == 1, deadly.name,
                  ": not a failed suite but status ", first.status, ":\n", first.text);
-    const std::string failed = "FAILED: " + std::string(deadly.name);
-    for (const std::string& part : {std::string(deadly.report), std::string(deadly.function),
-                                    failed, std::string("reproduce: /")}) {
+    for (const std::string& part :
+         {std::string(deadly.report), "FAILED: " + std::string(deadly.name), kAlone, kAgain}) {
         kit::require(first.text.find(part) != std::string::npos, deadly.name,
                      ": the report does not say ", part, ":\n", first.text);
     }
@@ -91,11 +92,15 @@ void require_survived(const std::string& program, const Deadly& deadly) {
     const std::size_t left = kit::parse<kit::Command>(text.str()).size();
     kit::require(left != 0 && left <= 4, deadly.name, ": ", left,
                  " commands are left after shrinking:\n", text.str());
-    const std::size_t line = first.text.find("reproduce: ") + 11;
-    const std::string said = first.text.substr(line, first.text.find('\n', line) - line);
-    const Ended again = shell("-C / " + said + " --limit 200");
-    kit::require(again.status != 0 && again.text.find("OK") == std::string::npos, deadly.name,
-                 ": the replay ends well:\n", again.text);
+    for (const std::string& said : {kAlone, kAgain}) {
+        const std::size_t line = first.text.find(said) + said.size();
+        const std::string command = first.text.substr(line, first.text.find('\n', line) - line);
+        kit::require(command.starts_with("/"), "not from any folder: ", command);
+        const Ended again = shell(command + " --limit 200");
+        kit::require(again.status != 0 && WEXITSTATUS(again.status) != 2 &&
+                         again.text.find("OK") == std::string::npos,
+                     deadly.name, ": ", command, " ends well:\n", again.text);
+    }
     std::cerr << deadly.name << ": survived, shrunk to " << left << " commands\n";
     std::remove(name.c_str());
 }
@@ -131,6 +136,28 @@ int main(int argc, char** argv) {
     });
     suite.example("the process dies", [&] {
         for (const Deadly& deadly : kDeadly) require_survived(argv[0], deadly);
+    });
+    suite.example("--only, --list and --help", [&] {
+        const std::string program = argv[0];
+        const Ended list = shell(program + " --list");
+        kit::require(
+            list.status == 0 && list.text ==
+                                    "a remote block is lost\na pending slab is lost\na purge lies\n"
+                                    "the process dies\n--only, --list and --help\n",
+            "--list says ", list.text);
+        const Ended help = shell(program + " --help");
+        kit::require(help.status == 0 && help.text.find("--seed N") != std::string::npos,
+                     "--help says ", help.text);
+        const Ended one = shell(program + " --only 'a pending slab is lost' --seed 5");
+        kit::require(one.status == 0 &&
+                         one.text.find("OK: a pending slab is lost") != std::string::npos &&
+                         one.text.find("a remote block") == std::string::npos,
+                     "--only runs ", one.text);
+        for (const char* const wrong : {"--only nobody", "--seed x", "--only", "--no 1"}) {
+            const Ended ended = shell(program + " " + wrong);
+            kit::require(WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 2, wrong,
+                         " ends with status ", ended.status);
+        }
     });
     return suite.finish();
 }

@@ -3,7 +3,7 @@
 // for by name. A property that fails prints its shrunk history, writes it to a file, and says the
 // line that runs it again.
 //
-//   props_x [--seed N] [--cases N] [--limit MS] [--replay FILE]
+//   props_x [--only NAME]... [--seed N] [--cases N] [--limit MS] [--replay FILE] | --list | --help
 //
 // The properties run in a process of their own. When that dies, or when one history takes more than
 // MS of processor time, its parent shrinks the history that ran, each candidate in one more
@@ -29,16 +29,30 @@ namespace kit {
 
 class Suite {
   public:
-    Suite(int argc, char** argv, unsigned cases) : program_(absolute(argv[0])) {
+    // `words` are what the program wants before the options, if it has several suites.
+    Suite(int argc, char** argv, unsigned cases, const std::string& words = "") {
+        char path[4096] = {};
+        program_ = ::readlink("/proc/self/exe", path, sizeof path - 1) > 0 ? path : argv[0];
+        if (!words.empty()) program_ += " " + words;
         std::string seed = kSeed, count = std::to_string(cases);
         for (int i = 1; i < argc; ++i) {
             const std::string option = argv[i];
+            if (option == "--help") {
+                std::cout << text_of_usage();
+                std::exit(0);
+            }
+            if (option == "--list") {
+                is_list_ = true;
+                continue;
+            }
             if (i + 1 == argc) usage(option);
             const std::string value = argv[++i];
-            if (option == "--seed") {
-                seed = value;
+            if (option == "--only") {
+                only_.push_back({value});
+            } else if (option == "--seed") {
+                seed = number(option, value);
             } else if (option == "--cases") {
-                count = value;
+                count = number(option, value);
             } else if (option == "--limit") {
                 limit_ms_ = static_cast<unsigned>(std::strtoul(value.c_str(), nullptr, 10));
             } else if (option == "--replay") {
@@ -53,10 +67,12 @@ class Suite {
         if (parameters.find("max_success=") == std::string::npos)
             parameters += " max_success=" + count;
         ::setenv("RC_PARAMS", parameters.c_str(), 1);
-        parameters_ = parameters;
-        is_full_ =
-            parameters == " seed=" + std::string(kSeed) + " max_success=" + std::to_string(cases);
-        if (replay_.empty()) watch();
+        // RC_PARAMS itself, where the environment gave it
+        options_ = given == nullptr ? " --seed " + seed + " --cases " + count : "";
+        if (given != nullptr) program_ = "RC_PARAMS='" + std::string(given) + "' " + program_;
+        is_full_ = only_.empty() && parameters == " seed=" + std::string(kSeed) +
+                                                      " max_success=" + std::to_string(cases);
+        if (replay_.empty() && !is_list_) watch();
     }
 
     // A property over histories of one language: `run` returns what was wrong, or nothing. With
@@ -64,6 +80,7 @@ class Suite {
     template <class Language>
     void histories(const std::string& name, rc::Gen<std::vector<Language>> generator,
                    std::function<std::string(const std::vector<Language>&)> run) {
+        if (!is_wanted(name)) return;
         if (!replay_.empty()) return replay<Language>(name, run);
         if (!death_.empty()) return shrink_death<Language>(name, run);
         std::remove(failed_file(name).c_str());  // of an earlier run
@@ -80,12 +97,12 @@ class Suite {
             }
             RC_FAIL(wrong);
         });
-        if (!good) say_failed(name, is_written ? replay_line(name) : whole_line());
+        if (!good) say_failed(name, is_written ? failed_file(name) : "");
     }
     // Any other property.
     template <class Testable>
     void property(const std::string& name, Testable testable) {
-        if (is_whole_run(name) && !rc::check(name, testable)) say_failed(name, whole_line());
+        if (is_whole_run(name) && !rc::check(name, testable)) say_failed(name);
     }
     // A check without random input; `run` throws Broken or returns.
     void example(const std::string& name, const std::function<void()>& run) {
@@ -95,7 +112,7 @@ class Suite {
             std::cerr << "OK: " << name << "\n";
         } catch (const Broken& e) {
             std::cerr << name << ": " << e.what() << "\n";
-            say_failed(name, program_);
+            say_failed(name);
         }
     }
     // The run has the seed and the cases for which the census of states was made; another may miss
@@ -107,13 +124,26 @@ class Suite {
                       << "\n";
             ++failed_;
         }
-        if (!death_.empty() && failed_ == 0) say_failed(FlightRecorder::name(), whole_line());
-        if (failed_ != 0) std::cerr << failed_ << " of the suite's properties failed\n";
+        if (!death_.empty() && failed_ == 0) say_failed(FlightRecorder::name());
+        for (const Only& only : only_) {
+            if (only.is_met) continue;
+            std::cerr << program_ << ": nothing in this suite is called " << only.name
+                      << "; --list names what is\n";
+            failed_ = 0, is_usage_ = true;
+        }
+        if (failed_ != 0)
+            std::cerr << failed_ << " of the suite's properties failed\nreproduce: " << program_
+                      << failed_names_ << options_ << "\n";
         FlightRecorder::finish();
-        return failed_ == 0 ? 0 : 1;
+        return is_usage_ ? 2 : failed_ == 0 ? 0 : 1;
     }
 
   private:
+    struct Only {
+        std::string name;
+        bool is_met = false;
+    };
+
     static constexpr const char* kSeed = "2025112200";
     // of processor time, while shrinking; a history takes a few
     static constexpr unsigned kCandidateMs = 1000;
@@ -156,26 +186,18 @@ class Suite {
         const std::string text = text_of(commands), wrong = alone ? wrong_in(commands) : death_;
         std::cerr << wrong << " in this history of " << commands.size() << " commands:\n" << text;
         const bool is_written = write_failed(name, wrong, text);
-        say_failed(name, alone && is_written ? replay_line(name) : whole_line());
+        say_failed(name, alone && is_written ? failed_file(name) : "");
     }
     // Whether an example or a property runs. If it is what died, that is all there is to say.
     bool is_whole_run(const std::string& name) {
+        if (!is_wanted(name)) return false;
         if (death_.empty() && replay_.empty()) FlightRecorder::note(name, "", 0);
-        if (!death_.empty() && name == FlightRecorder::name()) say_failed(name, whole_line());
+        if (!death_.empty() && name == FlightRecorder::name()) say_failed(name);
         return death_.empty() && replay_.empty();
-    }
-    // Lines for a shell in any folder.
-    static std::string absolute(const std::string& path) {
-        if (path.find('/') == std::string::npos) return path;  // found through PATH
-        return std::filesystem::absolute(path).lexically_normal().string();
     }
     static std::string failed_file(const std::string& name) {
         return std::filesystem::absolute(name + ".failed").string();
     }
-    std::string replay_line(const std::string& name) const {
-        return program_ + " --replay " + failed_file(name);
-    }
-    std::string whole_line() const { return "RC_PARAMS='" + parameters_ + "' " + program_; }
     // Whether the history is in the file now.
     static bool write_failed(const std::string& name, const std::string& wrong,
                              const std::string& text) {
@@ -184,15 +206,41 @@ class Suite {
         file.flush();
         return file.good();
     }
+    std::string text_of_usage() const {
+        return "usage: " + program_ +
+               " [--only NAME]... [--seed N] [--cases N] [--limit MS] [--replay FILE]\n       " +
+               program_ +
+               " --list | --help\n"
+               "  --only NAME    checks this one alone; may be given again\n"
+               "  --seed N       draws other histories\n"
+               "  --cases N      so many for each property\n"
+               "  --limit MS     of processor time for one history\n"
+               "  --replay FILE  runs the history in it, in this process\n";
+    }
     [[noreturn]] void usage(const std::string& option) const {
-        std::cerr << program_ << ": " << option
-                  << "? Use --seed N, --cases N, --limit MS or --replay FILE.\n";
+        std::cerr << program_ << ": " << option << "?\n" << text_of_usage();
         std::exit(2);
     }
-    void say_failed(const std::string& name, const std::string& line) {
+    std::string number(const std::string& option, const std::string& value) const {
+        if (value.empty() || value.find_first_not_of("0123456789") != std::string::npos)
+            usage(option + " " + value);
+        return value;
+    }
+    // Whether --only leaves it; --list prints it instead.
+    bool is_wanted(const std::string& name) {
+        if (is_list_) std::cout << name << "\n";
+        bool wanted = only_.empty();
+        for (Only& only : only_) {
+            if (only.name == name) wanted = only.is_met = true;
+        }
+        return wanted && !is_list_;
+    }
+    void say_failed(const std::string& name, const std::string& file = "") {
         ++failed_;
-        std::cerr << "FAILED: " << name << " with RC_PARAMS='" << parameters_
-                  << "'\nreproduce: " << line << "\n";
+        failed_names_ += " --only '" + name + "'";
+        std::cerr << "FAILED: " << name << "\n";
+        if (!file.empty())
+            std::cerr << "this history alone: " << program_ << " --replay '" << file << "'\n";
     }
     void read_replay(const std::string& file) {
         std::ifstream in(file);
@@ -222,9 +270,10 @@ class Suite {
         }
     }
 
-    std::string program_, replay_, replay_name_, parameters_, death_;
+    std::string program_, replay_, replay_name_, options_, death_, failed_names_;
+    std::vector<Only> only_;
     unsigned failed_ = 0, limit_ms_ = 20000;
-    bool is_full_ = true, is_replayed_ = false;
+    bool is_full_ = true, is_replayed_ = false, is_list_ = false, is_usage_ = false;
 };
 
 // Proof that a suite can see: in a world with a seeded defect, some history of the same

@@ -84,10 +84,7 @@ int main(int argc, char** argv) {
         if (argc > 1 && std::strcmp(argv[1], m.name) == 0) model = &m;
     }
     if (model == nullptr) return usage(argv[0]);
-    const std::string program = std::string(argv[0]) + " " + argv[1];
-    // what the line that reproduces a failure begins with
-    argv[1] = const_cast<char*>(program.c_str());
-    kit::Suite suite(argc - 1, argv + 1, model->cases);
+    kit::Suite suite(argc - 1, argv + 1, model->cases, model->name);
     suite.histories<Command>(
         "props_states." + std::string(model->name),
         kit::history_generator<Command>(model->length, model->pick),

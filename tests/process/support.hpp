@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "subject.hpp"
+#include "tests/check.hpp"
 #if HAKMEM_STRESS_AUDIT
 #    include "props/kit/audit_real.hpp"
 #endif
@@ -51,9 +52,10 @@ inline uint64_t seed_of_run;
     const int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     (void)n;
-    char line[2048];
-    const int length = snprintf(line, sizeof line, "FAIL seed %" PRIu64 ": %s\nreproduce: %s\n",
-                                seed_of_run, text, command_line);
+    char line[sizeof text + sizeof check_line + sizeof command_line];
+    const int length = snprintf(
+        line, sizeof line, "FAIL seed %" PRIu64 ": %s\n%s%s\n", seed_of_run, text,
+        check_line[0] != 0 ? "" : "reproduce: ", check_line[0] != 0 ? check_line : command_line);
     if (write(STDERR_FILENO, line, static_cast<size_t>(length)) < 0) _exit(3);
     _exit(1);
 }

@@ -16,6 +16,7 @@
 #include "props/kit/audit_real.hpp"
 #include "props/kit/broken.hpp"
 #include "props/kit/edges.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -341,42 +342,47 @@ void require_refused(const Entry& wrong) {
     kit::broken("the table accepts a ", wrong.name);
 }
 
+void begin() {
+    hak_free(hak_malloc(1));
+    struct hak_stats stats;
+    require(hak_stats(&stats, sizeof stats) == 0, "no statistics");
+    window = stats.window_bytes;
+}
+void every_row() {
+    for (const Entry& entry : kEntries)
+        std::printf("%s, %zu rows\n", entry.name, check_table(entry));
+    require_none_left();
+}
+
+void shipped() {
+    begin();
+    every_row();
+    for (const Entry& wrong : kWrong) require_refused(wrong);
+}
+// With HAKMEM_OPTIONS=profile=4K.
+void profiled() {
+    is_profiled = true;
+    begin();
+    every_row();
+    struct hak_profile_stats profile;
+    require(hak_profile_get_stats(&profile, sizeof profile) == 0 && profile.samples > 1000,
+            "the profile has ", profile.samples, " samples");
+}
+// With HAKMEM_OPTIONS=window=64M.
+void small_window() {
+    begin();
+    require(window == 64 * kit::kMiB, "the window has ", window, " bytes");
+    for (const Entry& entry : kEntries)
+        std::printf("%s, %zu rows\n", entry.name, check_window(entry));
+    require_none_left();
+}
+
 }  // namespace
 
 // props_api_table [--window | --profile]: the second with a window of 64 MiB, the third with a heap
 // profile, by HAKMEM_OPTIONS.
-int main(int argc, char** argv) {
-    try {
-        hak_free(hak_malloc(1));
-        struct hak_stats stats;
-        require(hak_stats(&stats, sizeof stats) == 0, "no statistics");
-        window = stats.window_bytes;
-        is_profiled = argc > 1 && argv[1] == std::string_view("--profile");
-        if (argc > 1 && !is_profiled) {
-            require(argv[1] == std::string_view("--window") && window == 64 * kit::kMiB,
-                    "the window has ", window, " bytes");
-            for (const Entry& entry : kEntries)
-                std::printf("OK: %s, %zu rows\n", entry.name, check_window(entry));
-            require_none_left();
-            return 0;
-        }
-        for (const Entry& entry : kEntries)
-            std::printf("OK: %s, %zu rows\n", entry.name, check_table(entry));
-        require_none_left();
-        if (is_profiled) {
-            struct hak_profile_stats profile;
-            require(hak_profile_get_stats(&profile, sizeof profile) == 0 && profile.samples > 1000,
-                    "the profile has ", profile.samples, " samples");
-            return 0;
-        }
-        for (const Entry& wrong : kWrong) require_refused(wrong);
-        return 0;
-    } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "%s\nreproduce: %s%s%s%s\n", e.what(),
-                     is_profiled ? "HAKMEM_OPTIONS=profile=4K "
-                     : argc > 1  ? "HAKMEM_OPTIONS=window=64M "
-                                 : "",
-                     argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
-        return 1;
-    }
+int main(int, char** argv) {
+    check_test examples[] = {CHECK_TEST(shipped), CHECK_TEST(profiled), CHECK_TEST(small_window)};
+    return check_main(argv, check_chain(examples, std::size(examples)), CHECK_ALONE, 300,
+                      &unit::call);
 }

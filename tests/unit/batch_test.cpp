@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -133,23 +134,11 @@ void all_free_dirty_bytes_count() {
 
 }  // namespace
 
-int main() {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {{"below the threshold", below_the_threshold},
-                 {"the batch", the_batch},
-                 {"clean neighbours do not count", clean_neighbours_do_not_count},
-                 {"the batch decays", the_batch_decays},
-                 {"all free dirty bytes count", all_free_dirty_bytes_count}};
-    for (const auto& c : cases) {
-        try {
-            c.run();
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_batch\n", c.name, e.what());
-            return 1;
-        }
-        std::printf("OK: %s\n", c.name);
-    }
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(below_the_threshold),           CHECK_TEST(the_batch),
+        CHECK_TEST(clean_neighbours_do_not_count), CHECK_TEST(the_batch_decays),
+        CHECK_TEST(all_free_dirty_bytes_count),
+    };
+    return unit::run(argv, examples);
 }

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "props/kit/shadow_heap.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -328,29 +329,16 @@ void contents_are_free() {
 
 }  // namespace
 
-int main() {
-    const std::pair<const char*, void (*)()> groups[] = {
-        {"foreign", foreign},
-        {"interior", interior},
-        {"never handed out", never_handed_out},
-        {"never handed out and posted", never_handed_out_and_posted},
-        {"posted twice at once", posted_twice_at_once},
-        {"double free", double_free},
-        {"overwritten", overwritten},
-        {"contents", contents_are_free}};
-    int failed = 0;
-    for (const auto& [name, run] : groups) {
-        try {
-            run();
-            std::printf("OK: %s\n", name);
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_fault\n", name, e.what());
-            failed = 1;
-        } catch (const kit::ClientFault& f) {
-            std::fprintf(stderr, "FAILED: %s: reported out of place: %s\nreproduce: props_fault\n",
-                         name, hak::text_of(f.fault));
-            failed = 1;
-        }
-    }
-    return failed;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(foreign),
+        CHECK_TEST(interior),
+        CHECK_TEST(never_handed_out),
+        CHECK_TEST(never_handed_out_and_posted),
+        CHECK_TEST(posted_twice_at_once),
+        CHECK_TEST(double_free),
+        CHECK_TEST(overwritten),
+        CHECK_TEST(contents_are_free),
+    };
+    return unit::run(argv, examples);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -61,22 +62,20 @@ void kept_or_posted(std::size_t bytes, bool kept) {
     require(posted_blocks() == 0, "the owner left posted blocks");
 }
 
+template <std::size_t kBytes, bool kIsKept>
+void blocks() {
+    kept_or_posted(kBytes, kIsKept);
+}
+
 }  // namespace
 
-int main() {
-    for (const auto& [bytes, kept] : {std::pair<std::size_t, bool>{16, false},
-                                      {48, false},
-                                      {64, true},
-                                      {128, true},
-                                      {256, true}}) {
-        try {
-            kept_or_posted(bytes, kept);
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %zu bytes: %s\nreproduce: props_foreign\n", bytes,
-                         e.what());
-            return 1;
-        }
-    }
-    std::printf("OK: blocks of others' slabs\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        {"blocks_of_16", &blocks<16, false>, nullptr, nullptr},
+        {"blocks_of_48", &blocks<48, false>, nullptr, nullptr},
+        {"blocks_of_64", &blocks<64, true>, nullptr, nullptr},
+        {"blocks_of_128", &blocks<128, true>, nullptr, nullptr},
+        {"blocks_of_256", &blocks<256, true>, nullptr, nullptr},
+    };
+    return unit::run(argv, examples);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/real_world.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -35,9 +36,7 @@ double cost_of_waiting(double length) {
     });
     std::this_thread::sleep_for(std::chrono::duration<double>(length));
     if (is_prepared.load(std::memory_order_relaxed)) {
-        std::fprintf(
-            stderr,
-            "FAILED: a fork was prepared while a tender was at work\nreproduce: props_fork\n");
+        std::fprintf(stderr, "FAILED: a fork was prepared while a tender was at work\n");
         std::exit(1);
     }
     hak::heaps<W>.end_tending();
@@ -70,24 +69,21 @@ void prepare_among_tenders(int forks) {
     stop.store(true, std::memory_order_relaxed);
     for (std::thread& t : tenders) t.join();
     if (met.load() == 0) return;
-    std::fprintf(stderr,
-                 "FAILED: somebody tends although a fork is prepared\nreproduce: props_fork\n");
-    std::exit(1);
+    kit::broken("somebody tends although a fork is prepared");
+}
+
+void waiting_sleeps() {
+    const double length = 0.4, cost = cost_of_waiting(length);
+    kit::require(cost <= length / 4, "waiting ", length, " s for a tender took ", cost,
+                 " s of processor time");
+}
+void forks_among_tenders() {
+    prepare_among_tenders(20'000);
 }
 
 }  // namespace
 
-int main() {
-    const double length = 0.4, cost = cost_of_waiting(length);
-    if (cost > length / 4) {
-        std::fprintf(stderr,
-                     "FAILED: waiting %.1f s for a tender took %.3f s of processor "
-                     "time\nreproduce: props_fork\n",
-                     length, cost);
-        return 1;
-    }
-    std::printf("OK: waiting %.1f s for a tender took %.6f s of processor time\n", length, cost);
-    prepare_among_tenders(20'000);
-    std::printf("OK: 20000 forks were prepared among tenders\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {CHECK_TEST(waiting_sleeps), CHECK_TEST(forks_among_tenders)};
+    return unit::run(argv, examples);
 }

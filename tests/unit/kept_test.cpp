@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -231,30 +232,20 @@ void fits() {
 
 }  // namespace
 
-int main() {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {
-        {"the next block", serves_the_next},
-        {"by site", by_site},
-        {"at the end", goes_at_the_end},
-        {"what is not kept", is_not_kept},
-        {"below the threshold", below_the_threshold},
-        {"what sees the time", sees_the_time},
-        {"free", is_free},
-        {"what fits", fits},
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(serves_the_next),
+        CHECK_TEST(by_site),
+        CHECK_TEST(goes_at_the_end),
+        CHECK_TEST(is_not_kept),
+        CHECK_TEST(below_the_threshold),
+        CHECK_TEST(sees_the_time),
+        CHECK_TEST(is_free),
+        CHECK_TEST(fits),
     };
-    for (const auto& c : cases) {
-        kit::reset_world<W>();
-        try {
-            c.run();
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: kept runs, %s: %s\nreproduce: props_kept\n", c.name,
-                         e.what());
-            return 1;
-        }
-    }
-    std::printf("OK: kept runs\n");
-    return 0;
+    return check_main(argv, check_chain(examples, std::size(examples)), CHECK_TOGETHER, 300,
+                      [](const check_test* example) {
+                          kit::reset_world<W>();
+                          unit::call(example);
+                      });
 }

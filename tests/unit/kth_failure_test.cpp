@@ -14,6 +14,7 @@
 #include <regex>
 
 #include "props/kit/machine.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -227,58 +228,77 @@ int replay(int argc, char** argv, const Scenario*& scenario, Failure& failure) {
     return 0;
 }
 
-int run_all(const Scenario*& scenario, Failure& failure) {
-    for (const Scenario& s : kScenarios) {
-        scenario = &s;
-        const kit::Commands commands = kit::parse<kit::Command>(s.text);
-        std::uint64_t calls[kAny + 1] = {};
-        for (failure.kind = 0; failure.kind <= kAny; ++failure.kind) {
-            for (const bool lasting : {false, true}) {
-                if (failure.kind == kAny && !lasting) continue;  // the same as the k-th of its kind
-                for (const bool eager : {false, true}) {
-                    failure.lasting = lasting;
-                    failure.eager = eager;
-                    const std::uint64_t n = series(commands, failure);
-                    if (!eager) calls[failure.kind] = n;
-                }
+const Scenario* scenario;
+Failure failure{};
+// How many scenarios have run: what they leave to see is judged when all have.
+std::size_t scenarios_run = 0;
+
+void run_scenario(const Scenario& s) {
+    scenario = &s;
+    const kit::Commands commands = kit::parse<kit::Command>(s.text);
+    std::uint64_t calls[kAny + 1] = {};
+    for (failure.kind = 0; failure.kind <= kAny; ++failure.kind) {
+        for (const bool lasting : {false, true}) {
+            if (failure.kind == kAny && !lasting) continue;  // the same as the k-th of its kind
+            for (const bool eager : {false, true}) {
+                failure.lasting = lasting;
+                failure.eager = eager;
+                const std::uint64_t n = series(commands, failure);
+                if (!eager) calls[failure.kind] = n;
             }
         }
-        require(calls[kAny] > 3, "only ", calls[kAny],
-                " calls could fail: the scenario shows nothing");
-        std::printf("OK: %s: each of %llu calls fails, once and for good (", s.name,
-                    static_cast<unsigned long long>(calls[kAny]));
-        for (unsigned kind = 0; kind < kAny; ++kind)
-            std::printf("%s%s %llu", kind == 0 ? "" : ", ", name_of(kind),
-                        static_cast<unsigned long long>(calls[kind]));
-        std::printf(")\n");
+    }
+    require(calls[kAny] > 3, "only ", calls[kAny], " calls could fail: the scenario shows nothing");
+    std::printf("%s: each of %llu calls fails, once and for good (", s.name,
+                static_cast<unsigned long long>(calls[kAny]));
+    for (unsigned kind = 0; kind < kAny; ++kind)
+        std::printf("%s%s %llu", kind == 0 ? "" : ", ", name_of(kind),
+                    static_cast<unsigned long long>(calls[kind]));
+    std::printf(")\n");
+    ++scenarios_run;
+}
+void run_running() {
+    for (const Scenario& s : kScenarios) {
+        if (std::string_view(s.name) == check_running) run_scenario(s);
+    }
+}
+void all_sites_failed() {
+    if (scenarios_run != std::size(kScenarios)) {
+        for (const Scenario& s : kScenarios) run_scenario(s);
     }
     every_site_failed();
-    return 0;
+}
+
+// Says which call's failure it was, and how to see that one alone.
+void call(const check_test* test) {
+    const auto failed = [&](const std::string& what) {
+        ++check_failures;
+        if (scenario == nullptr) return void(std::fprintf(stderr, "FAILED: %s\n", what.c_str()));
+        std::fprintf(
+            stderr, "FAILED: %s: %s call %llu failing %s%s: %s\nthat one: %s %s %s %llu %s%s\n",
+            scenario->name, name_of(failure.kind), static_cast<unsigned long long>(failure.k),
+            failure.lasting ? "for good" : "once", failure.eager ? ", with eager options" : "",
+            what.c_str(), check_path, scenario->name, name_of(failure.kind),
+            static_cast<unsigned long long>(failure.k), failure.lasting ? "lasting" : "once",
+            failure.eager ? " eager" : "");
+    };
+    try {
+        test->body();
+    } catch (const kit::Broken& e) {
+        failed(e.what());
+    } catch (const kit::ClientFault& f) {
+        failed(std::string("a correct client was reported: ") + hak::text_of(f.fault));
+    }
 }
 
 }  // namespace
 
+// SCENARIO KIND K once|lasting [eager] runs one failure alone.
 int main(int argc, char** argv) {
-    const Scenario* scenario = nullptr;
-    Failure failure{};
-    const auto failed = [&](const std::string& what) {
-        std::fprintf(stderr,
-                     "FAILED: %s: %s call %llu failing %s%s: %s\nreproduce: props_kth_failure %s "
-                     "%s %llu %s%s\n",
-                     scenario->name, name_of(failure.kind),
-                     static_cast<unsigned long long>(failure.k),
-                     failure.lasting ? "for good" : "once",
-                     failure.eager ? ", with eager options" : "", what.c_str(), scenario->name,
-                     name_of(failure.kind), static_cast<unsigned long long>(failure.k),
-                     failure.lasting ? "lasting" : "once", failure.eager ? " eager" : "");
-        return 1;
-    };
-    try {
-        return argc == 5 || argc == 6 ? replay(argc, argv, scenario, failure)
-                                      : run_all(scenario, failure);
-    } catch (const kit::Broken& e) {
-        return failed(e.what());
-    } catch (const kit::ClientFault& f) {
-        return failed(std::string("a correct client was reported: ") + hak::text_of(f.fault));
-    }
+    check_test tests[std::size(kScenarios) + 1];
+    for (std::size_t i = 0; i < std::size(kScenarios); ++i)
+        tests[i] = {kScenarios[i].name, run_running, nullptr, nullptr};
+    tests[std::size(kScenarios)] = {"every_site_failed", all_sites_failed, nullptr, nullptr};
+    if ((argc == 5 || argc == 6) && argv[1][0] != '-') return replay(argc, argv, scenario, failure);
+    return check_main(argv, check_chain(tests, std::size(tests)), CHECK_TOGETHER, 300, &call);
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "props/kit/machine.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -190,26 +191,13 @@ void impossible_sizes() {
 
 }  // namespace
 
-int main() {
-    const std::pair<const char*, void (*)()> groups[] = {
-        {"reserve fails", reserve_failures},
-        {"the window is full", full_window},
-        {"the window is full, then of another size", full_window_of_another_size},
-        {"refills by how they end", refills_by_end},
-        {"impossible sizes", impossible_sizes}};
-    for (const auto& [name, run] : groups) {
-        try {
-            run();
-            std::printf("OK: %s\n", name);
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_oom\n", name, e.what());
-            return 1;
-        } catch (const kit::ClientFault& f) {
-            std::fprintf(stderr,
-                         "FAILED: %s: a correct client was reported: %s\nreproduce: props_oom\n",
-                         name, hak::text_of(f.fault));
-            return 1;
-        }
-    }
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(reserve_failures),
+        CHECK_TEST(full_window),
+        CHECK_TEST(full_window_of_another_size),
+        CHECK_TEST(refills_by_end),
+        CHECK_TEST(impossible_sizes),
+    };
+    return unit::run(argv, examples);
 }

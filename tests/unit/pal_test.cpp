@@ -22,6 +22,7 @@
 #include "sys/pal_linux_statm.hpp"
 
 #include "props/kit/broken.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -283,23 +284,10 @@ void clocks() {
 
 }  // namespace
 
-int main() {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {{"memory", memory},
-                 {"refusals", refusals},
-                 {"limits", limits},
-                 {"images", images},
-                 {"clocks", clocks}};
-    for (const auto& c : cases) {
-        try {
-            c.run();
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_pal\n", c.name, e.what());
-            return 1;
-        }
-    }
-    std::printf("OK: the system that ships\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(memory), CHECK_TEST(refusals), CHECK_TEST(limits),
+        CHECK_TEST(images), CHECK_TEST(clocks),
+    };
+    return unit::run(argv, examples);
 }

@@ -10,6 +10,7 @@
 #include "props/kit/audit_real.hpp"
 #include "props/kit/broken.hpp"
 #include "props/kit/edges.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -147,26 +148,27 @@ void require_refused(const char* what, Realloc wrong) {
     kit::broken("the table accepts a realloc that ", what);
 }
 
+void every_row() {
+    std::printf("realloc, %u rows\n", check_table(hak_realloc));
+    std::printf("reallocarray, %u rows\n",
+                check_table([](void* p, size_t n) { return hak_reallocarray(p, n, 1); }));
+    hak_trim(0);
+    struct hak_audit_result r;
+    require(hak_audit(&r) == 0, "INV ", r.invariant == nullptr ? "" : r.invariant, ": ",
+            r.what == nullptr ? "" : r.what);
+    require(r.client_blocks + r.large_blocks + r.big_blocks == 0,
+            "blocks are left: ", r.client_blocks, " small, ", r.large_blocks, " Large, ",
+            r.big_blocks, " Big");
+}
+void wrong_functions_are_refused() {
+    require_refused("copies a byte less", realloc_that_copies_a_byte_less);
+    require_refused("never grows", realloc_that_never_grows);
+    require_refused("keeps the block at zero", realloc_that_keeps_the_block_at_zero);
+}
+
 }  // namespace
 
 int main(int, char** argv) {
-    try {
-        std::printf("OK: realloc, %u rows\n", check_table(hak_realloc));
-        std::printf("OK: reallocarray, %u rows\n",
-                    check_table([](void* p, size_t n) { return hak_reallocarray(p, n, 1); }));
-        hak_trim(0);
-        struct hak_audit_result r;
-        require(hak_audit(&r) == 0, "INV ", r.invariant == nullptr ? "" : r.invariant, ": ",
-                r.what == nullptr ? "" : r.what);
-        require(r.client_blocks + r.large_blocks + r.big_blocks == 0,
-                "blocks are left: ", r.client_blocks, " small, ", r.large_blocks, " Large, ",
-                r.big_blocks, " Big");
-        require_refused("copies a byte less", realloc_that_copies_a_byte_less);
-        require_refused("never grows", realloc_that_never_grows);
-        require_refused("keeps the block at zero", realloc_that_keeps_the_block_at_zero);
-        return 0;
-    } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "%s\nreproduce: %s\n", e.what(), argv[0]);
-        return 1;
-    }
+    check_test examples[] = {CHECK_TEST(every_row), CHECK_TEST(wrong_functions_are_refused)};
+    return unit::run(argv, examples);
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -166,22 +167,12 @@ void orphans_cool() {
 
 }  // namespace
 
-int main() {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {{"decommit fails", decommit_failures},
-                 {"delays hold", delays_hold},
-                 {"neighbours age", neighbours_age},
-                 {"orphans cool", orphans_cool}};
-    for (const auto& c : cases) {
-        try {
-            c.run();
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_reclaim\n", c.name, e.what());
-            return 1;
-        }
-        std::printf("OK: %s\n", c.name);
-    }
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(decommit_failures),
+        CHECK_TEST(delays_hold),
+        CHECK_TEST(neighbours_age),
+        CHECK_TEST(orphans_cool),
+    };
+    return unit::run(argv, examples);
 }

@@ -8,6 +8,7 @@
 #include "hakmem/hakmem.h"
 #include "props/kit/audit_real.hpp"
 #include "props/kit/broken.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -44,7 +45,7 @@ void expect_refused(const char* what, Request request) {
             " MiB behind");
 }
 
-void run() {
+void what_was_refused_cost_nothing() {
     expect_refused("malloc", [] { return hak_malloc(kTooMuch); });
     auto* const block = static_cast<char*>(hak_malloc(4 * kMiB));
     require(block != nullptr, "no memory for 4 MiB");
@@ -69,13 +70,7 @@ void run() {
 
 }  // namespace
 
-int main() {
-    try {
-        run();
-    } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "FAILED: %s\nreproduce: props_refused\n", e.what());
-        return 1;
-    }
-    std::printf("OK: refused requests\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {CHECK_TEST(what_was_refused_cost_nothing)};
+    return unit::run(argv, examples);
 }

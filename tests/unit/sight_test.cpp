@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "props/kit/machine.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -243,30 +244,30 @@ void bit_masks() {
     }
 }
 
+void an_unchanged_world() {
+    said(nullptr);
+}
+
+void see() {
+    const auto* const sight =
+        std::find_if(std::begin(kSights), std::end(kSights),
+                     [](const Sight& s) { return std::string_view(s.what) == check_running; });
+    std::string text;
+    try {
+        text = said(sight);
+    } catch (const kit::ClientFault&) {
+        kit::broken("a client was reported");
+    }
+    require(text.find(sight->report) != std::string::npos, "expected ", sight->report,
+            ", the judges say ", text);
+}
+
 }  // namespace
 
-int main() {
-    unsigned wrong = 0;
-    const auto report = [&wrong](const char* what, const std::string& text) {
-        std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_sight\n", what, text.c_str());
-        ++wrong;
-    };
-    try {
-        bit_masks();
-        said(nullptr);
-    } catch (const kit::Broken& e) {
-        report("an unchanged world", e.what());
-    }
-    for (const Sight& sight : kSights) {
-        try {
-            const std::string text = said(&sight);
-            if (text.find(sight.report) == std::string::npos)
-                report(sight.what,
-                       "expected " + std::string(sight.report) + ", the judges say " + text);
-        } catch (const kit::ClientFault&) {
-            report(sight.what, "a client was reported");
-        }
-    }
-    std::printf("%zu things to see, %u not seen as expected\n", std::size(kSights), wrong);
-    return wrong != 0;
+int main(int, char** argv) {
+    check_test examples[2 + std::size(kSights)] = {CHECK_TEST(bit_masks),
+                                                   CHECK_TEST(an_unchanged_world)};
+    for (std::size_t i = 0; i < std::size(kSights); ++i)
+        examples[2 + i] = {kSights[i].what, see, nullptr, nullptr};
+    return unit::run(argv, examples);
 }

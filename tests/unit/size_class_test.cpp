@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -103,21 +104,18 @@ void check_slabs() {
 }
 
 template <hak::World W>
-int run(const char* name) {
-    try {
-        check_sizes<W>();
-        check_alignments<W>();
-        check_slabs<W>();
-        std::printf("OK: %s\n", name);
-        return 0;
-    } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "%s: %s\n", name, e.what());
-        return 1;
-    }
+void geometry() {
+    check_sizes<W>();
+    check_alignments<W>();
+    check_slabs<W>();
 }
 
 }  // namespace
 
-int main() {
-    return run<ShippedWorld>("the shipped geometry") | run<kit::TinyWorld>("TinyWorld's geometry");
+int main(int, char** argv) {
+    check_test examples[] = {
+        {"shipped_geometry", &geometry<ShippedWorld>, nullptr, nullptr},
+        {"tiny_geometry", &geometry<kit::TinyWorld>, nullptr, nullptr},
+    };
+    return unit::run(argv, examples);
 }

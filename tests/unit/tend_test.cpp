@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -78,15 +79,11 @@ void a_refill_collects() {
 
 }  // namespace
 
-int main() {
-    try {
-        a_visit_is_bounded();
-        a_trim_is_complete();
-        a_refill_collects();
-    } catch (const kit::Broken& e) {
-        std::fprintf(stderr, "FAILED: %s\nreproduce: props_tend\n", e.what());
-        return 1;
-    }
-    std::printf("OK: a tender's visits\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(a_visit_is_bounded),
+        CHECK_TEST(a_trim_is_complete),
+        CHECK_TEST(a_refill_collects),
+    };
+    return unit::run(argv, examples);
 }

@@ -13,8 +13,11 @@
 
 #include "hakmem/hakmem.h"
 #include "props/kit/audit_real.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
+
+using kit::require;
 
 struct Counts {
     unsigned long long small = 0, large = 0, big = 0;
@@ -70,43 +73,36 @@ void count(Counts& counts, unsigned char* p) {
     ++(usable <= kSmallMax ? counts.small : usable <= kLargeMax ? counts.large : counts.big);
 }
 
-int audit(const char* when, const Counts& want) {
+void audit(const char* when, const Counts& want) {
     struct hak_audit_result r;
-    if (hak_audit(&r) != 0) {
-        std::fprintf(stderr, "%s: INV %s: %s (where %llx, have %llu, want %llu)\n", when,
-                     r.invariant, r.what, r.where, r.have, r.want);
-        return 1;
-    }
+    require(hak_audit(&r) == 0, when, ": INV ", r.invariant == nullptr ? "" : r.invariant, ": ",
+            r.what == nullptr ? "" : r.what, " (where ", r.where, ", have ", r.have, ", want ",
+            r.want, ")");
     std::printf(
         "%s: %llu small, %llu Large, %llu Big blocks out; %llu in lists, %llu posted; %llu slabs, "
         "%llu orphans\n",
         when, r.client_blocks, r.large_blocks, r.big_blocks, r.listed_blocks, r.remote_blocks,
         r.slabs, r.orphans);
-    if (r.client_blocks == want.small && r.large_blocks + r.big_blocks == want.large + want.big)
-        return 0;
-    std::fprintf(stderr, "%s: the program has %llu small and %llu larger blocks\n", when,
-                 want.small, want.large + want.big);
-    return 1;
+    require(r.client_blocks == want.small && r.large_blocks + r.big_blocks == want.large + want.big,
+            when, ": the program has ", want.small, " small and ", want.large + want.big,
+            " larger blocks");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    const unsigned rounds = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 8,
-                   steps = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 50000;
+void audited_when_joined() {
+    constexpr unsigned kRounds = 8, kSteps = 50000;
     std::vector<unsigned char*> kept;
-    int failed = 0;
-    for (unsigned round = 0; round < rounds && failed == 0; ++round) {
+    for (unsigned round = 0; round < kRounds; ++round) {
         std::array<std::vector<unsigned char*>, kThreads> results;
         std::vector<std::thread> threads;
         for (unsigned t = 0; t < kThreads; ++t)
-            threads.emplace_back(work, round * kThreads + t + 1, steps, &results[t]);
+            threads.emplace_back(work, round * kThreads + t + static_cast<unsigned>(check_seed),
+                                 kSteps, &results[t]);
         for (std::thread& t : threads) t.join();
         for (auto& r : results) kept.insert(kept.end(), r.begin(), r.end());
         Counts counts;
         for (unsigned char* p : kept) count(counts, p);
         for (auto& p : shared) count(counts, p.load(std::memory_order_relaxed));
-        failed |= audit("joined", counts);
+        audit("joined", counts);
         // The main thread frees what threads that are gone have allocated.
         for (std::size_t i = 0; i < kept.size(); i += 2) hak_free(kept[i]), kept[i] = nullptr;
         std::erase(kept, nullptr);
@@ -114,26 +110,24 @@ int main(int argc, char** argv) {
     for (unsigned char* p : kept) hak_free(p);
     for (auto& p : shared) hak_free(p.exchange(nullptr, std::memory_order_relaxed));
     hak_trim(0);
-    failed |= audit("all freed", {});
+    audit("all freed", {});
     struct hak_stats s;
     hak_stats(&s, sizeof s);
-    if (s.used_units_bytes + s.big_bytes != 0) {
-        std::fprintf(stderr,
-                     "%zu bytes of units and %zu of Big blocks are in use though all is freed\n",
-                     s.used_units_bytes, s.big_bytes);
-        failed = 1;
-    }
+    require(s.used_units_bytes + s.big_bytes == 0, s.used_units_bytes, " bytes of units and ",
+            s.big_bytes, " of Big blocks are in use though all is freed");
     // Every thread has been joined, so no refill is under way.
-    if (s.refills == 0 ||
-        s.refills_own + s.refills_others + s.refills_opened + s.refills_failed != s.refills ||
-        s.refills_opened != s.slab_opens) {
-        std::fprintf(stderr,
-                     "%ju refills: %ju own, %ju others, %ju opened, %ju failed; %ju slabs opened\n",
-                     std::uintmax_t{s.refills}, std::uintmax_t{s.refills_own},
-                     std::uintmax_t{s.refills_others}, std::uintmax_t{s.refills_opened},
-                     std::uintmax_t{s.refills_failed}, std::uintmax_t{s.slab_opens});
-        failed = 1;
-    }
-    if (failed != 0) std::fprintf(stderr, "reproduce: %s %u %u\n", argv[0], rounds, steps);
-    return failed;
+    require(
+        s.refills != 0 &&
+            s.refills_own + s.refills_others + s.refills_opened + s.refills_failed == s.refills &&
+            s.refills_opened == s.slab_opens,
+        s.refills, " refills: ", s.refills_own, " own, ", s.refills_others, " others, ",
+        s.refills_opened, " opened, ", s.refills_failed, " failed; ", s.slab_opens,
+        " slabs opened");
+}
+
+}  // namespace
+
+int main(int, char** argv) {
+    check_test examples[] = {CHECK_TEST(audited_when_joined)};
+    return unit::run(argv, examples);
 }

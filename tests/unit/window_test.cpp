@@ -5,6 +5,7 @@
 #include "heap/lifecycle.hpp"
 
 #include "props/kit/worlds.hpp"
+#include "tests/unit/examples.hpp"
 
 namespace {
 
@@ -123,19 +124,11 @@ void dumps() {
 
 }  // namespace
 
-int main() {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {{"sizes", sizes}, {"refusals", refusals}, {"dumps", dumps}};
-    for (const auto& c : cases) {
-        try {
-            c.run();
-        } catch (const kit::Broken& e) {
-            std::fprintf(stderr, "FAILED: %s: %s\nreproduce: props_window\n", c.name, e.what());
-            return 1;
-        }
-    }
-    std::printf("OK: the window's size\n");
-    return 0;
+int main(int, char** argv) {
+    check_test examples[] = {
+        CHECK_TEST(sizes),
+        CHECK_TEST(refusals),
+        CHECK_TEST(dumps),
+    };
+    return unit::run(argv, examples);
 }

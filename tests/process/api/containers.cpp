@@ -13,7 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "check.hpp"
+#include "tests/check.hpp"
 
 namespace {
 struct alignas(128) Wide {

@@ -22,10 +22,10 @@
 
 #include "hakmem/hakmem.h"
 #include "refuse.h"
+#include "tests/check.h"
 
 extern int hak_stats(struct hak_stats* out, size_t bytes) __attribute__((weak));
 
-static const char* scenario_name = "";
 static int is_healthy = 0;  /* nothing is refused any more */
 static int has_threads = 0; /* a null may stem from a call of another thread that was refused */
 static int may_be_full = 0; /* a null may stem from the end of the window */
@@ -33,7 +33,7 @@ static atomic_ulong nulls;
 
 static void fail(const char* what, unsigned long n) {
     const char* wish = getenv("REFUSE");
-    dprintf(STDERR_FILENO, "FAIL %s, REFUSE=%s: %s: %lu\n", scenario_name, wish == NULL ? "" : wish,
+    dprintf(STDERR_FILENO, "FAIL %s, REFUSE=%s: %s: %lu\n", check_running, wish == NULL ? "" : wish,
             what, n);
     _exit(1);
 }
@@ -291,25 +291,22 @@ static void forks(void) {
     for (int i = 0; i < 20; ++i) drop(&b[i]);
 }
 
-static const struct Scenario {
-    const char* name;
-    void (*body)(void);
-    const char* options;
-} kScenarios[] = {
-    {"small", small, ""},
-    {"large", large, ""},
-    {"big", big, ""},
-    {"aligned", aligned, "thp=1"},
-    {"resizing", resizing, ""},
-    {"aging", aging, "purge_delay=0:decommit_delay=0"},
-    {"window_end", window_end, "window=64M"},
-    {"successors", successors, ""},
-    {"threads", threads, "purge_delay=0"},
-    {"many_keys", many_keys, ""},
-    {"forks", forks, "cache=0"},
-    {"profiled", small, "profile=1"},
-    {"profiled_forks", forks, "profile=4K"},
-    {"limited", large, "rlimit"}, /* run.py sets RLIMIT_AS: the library looks for what it leaves */
+static struct check_test scenarios[] = {
+    {"small", small, "", NULL},
+    {"large", large, "", NULL},
+    {"big", big, "", NULL},
+    {"aligned", aligned, "thp=1", NULL},
+    {"resizing", resizing, "", NULL},
+    {"aging", aging, "purge_delay=0:decommit_delay=0", NULL},
+    {"window_end", window_end, "window=64M", NULL},
+    {"successors", successors, "", NULL},
+    {"threads", threads, "purge_delay=0", NULL},
+    {"many_keys", many_keys, "", NULL},
+    {"forks", forks, "cache=0", NULL},
+    {"profiled", small, "profile=1", NULL},
+    {"profiled_forks", forks, "profile=4K", NULL},
+    {"limited", large, "rlimit",
+     NULL}, /* run.py sets RLIMIT_AS: the library looks for what it leaves */
 };
 
 static void judge_memory(void) {
@@ -321,33 +318,24 @@ static void judge_memory(void) {
         fail("bytes in slabs of blocks that are gone", s.used_units_bytes);
 }
 
-int main(int argc, char** argv) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (size_t i = 0; i < sizeof kScenarios / sizeof kScenarios[0]; ++i)
-            printf("%s %s\n", kScenarios[i].name, kScenarios[i].options);
-        return 0;
-    }
-    const struct Scenario* s = NULL;
-    for (size_t i = 0; i < sizeof kScenarios / sizeof kScenarios[0]; ++i)
-        if (argc == 2 && strcmp(argv[1], kScenarios[i].name) == 0) s = &kScenarios[i];
-    if (s == NULL) {
-        fprintf(stderr, "usage: %s list | SCENARIO\n", argv[0]);
-        return 2;
-    }
-    scenario_name = s->name;
-    alarm(30);
-    s->body();
+static void call(const struct check_test* scenario) {
+    scenario->body();
     const unsigned long refused = refuse_count();
     unsigned long calls[kRefuseKinds + 1];
     for (int kind = 0; kind <= kRefuseKinds; ++kind) calls[kind] = refuse_calls(kind);
     refuse_no_more();
     is_healthy = 1;
-    s->body();
+    scenario->body();
     trim();
     judge_memory();
     printf("refused %lu nulls %lu any %lu", refused, atomic_load(&nulls), calls[kRefuseKinds]);
     for (int kind = 0; kind < kRefuseKinds; ++kind)
         printf(" %s %lu", refuse_names[kind], calls[kind]);
     printf("\n");
-    return 0;
+}
+
+int main(int argc, char** argv) {
+    (void)argc;
+    return check_main(argv, check_chain(scenarios, sizeof scenarios / sizeof scenarios[0]),
+                      CHECK_ALONE, 30, call);
 }

@@ -69,10 +69,10 @@ def run(program, preload, scenario, options, wish, usual=None):
         for name in ("REFUSE", "HAKMEM_OPTIONS", "LD_PRELOAD")
         if name in given
     )
-    shown = ("ulimit -v 16777216; " if limit else "") + f"{shown} {program} {scenario}"
+    shown = ("ulimit -v 16777216; " if limit else "") + f"{shown} {program} --only {scenario}"
     try:
         done = subprocess.run(
-            [program, scenario],
+            [program, "--only", scenario],
             env=given,
             capture_output=True,
             text=True,
@@ -109,7 +109,7 @@ def main():
     program, library, chosen = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]
     preload = None if library == "-" else os.path.abspath(library)
     listed = subprocess.run(
-        [program, "list"], capture_output=True, text=True, check=True
+        [program, "--list"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     failures, runs, nulls, occurred = [], [], 0, set()
     for scenario, options in ((line.split() + [""])[:2] for line in listed):

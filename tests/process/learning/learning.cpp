@@ -13,6 +13,7 @@
 
 #include "hakmem/hakmem.h"
 #include "hakmem/hakmem_learn.h"
+#include "tests/check.hpp"
 
 namespace {
 
@@ -21,6 +22,7 @@ constexpr size_t kBlock = size_t{2} << 20;
 void expect(bool holds, const char* what) {
     if (holds) return;
     std::fprintf(stderr, "FAILED: %s\n", what);
+    check_say(check_line);
     std::exit(1);
 }
 
@@ -337,20 +339,9 @@ void ticks() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {{"learns", learns},   {"freezes", freezes},   {"rests", rests},
-                 {"records", records}, {"compares", compares}, {"threads", threads},
-                 {"ticks", ticks}};
-    for (const auto& c : cases) {
-        if (argc == 2 && std::strcmp(argv[1], c.name) == 0) {
-            c.run();
-            std::printf("OK: %s\n", c.name);
-            return 0;
-        }
-    }
-    std::fprintf(stderr, "usage: learning learns|freezes|rests|records|compares|threads|ticks\n");
-    return 2;
+int main(int, char** argv) {
+    check_test cases[] = {CHECK_TEST(learns),  CHECK_TEST(freezes),  CHECK_TEST(rests),
+                          CHECK_TEST(records), CHECK_TEST(compares), CHECK_TEST(threads),
+                          CHECK_TEST(ticks)};
+    return check_main(argv, check_chain(cases, std::size(cases)), CHECK_ALONE, 110, nullptr);
 }

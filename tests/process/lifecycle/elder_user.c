@@ -1,11 +1,11 @@
 /* Uses a library that was there before the allocator (elder.c).
  *
- *   elder_user keeps    the thread that allocated in that library's constructor keeps its heap:
- *                       few refills in many calls
- *   elder_user limits   with threshold=256K, which was not known when the heap was born: it
- *                       keeps no longer run
- *   elder_user forks    fork, while a thread allocates under the lock that the library's fork
- *                       handlers wait for */
+ *   keeps    the thread that allocated in that library's constructor keeps its heap:
+ *            few refills in many calls
+ *   limits   with threshold=256K, which was not known when the heap was born: it
+ *            keeps no longer run
+ *   forks    fork, while a thread allocates under the lock that the library's fork
+ *            handlers wait for */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "hakmem/hakmem.h"
+#include "tests/check.h"
 
 extern pthread_mutex_t elder_lock;
 extern void* elder_block;
@@ -85,15 +86,15 @@ static void forks(void) {
     }
 }
 
-int main(int argc, char** argv) {
-    alarm(60);
-    if (argc == 2 && strcmp(argv[1], "keeps") == 0)
-        keeps();
-    else if (argc == 2 && strcmp(argv[1], "limits") == 0)
-        limits();
-    else if (argc == 2 && strcmp(argv[1], "forks") == 0)
-        forks();
-    else
-        return 2;
+/* Without the handlers that run at the end of a process: the elder's block is judged before
+ * them. */
+static void call(const struct check_test* test) {
+    test->body();
     _exit(0);
+}
+
+int main(int argc, char** argv) {
+    static struct check_test tests[] = {CHECK_TEST(keeps), CHECK_TEST(limits), CHECK_TEST(forks)};
+    (void)argc;
+    return check_main(argv, check_chain(tests, 3), CHECK_ALONE, 60, call);
 }

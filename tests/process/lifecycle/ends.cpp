@@ -104,10 +104,11 @@ void key_rounds() {
 pthread_key_t taken_keys[PTHREAD_KEYS_MAX];
 int taken_count = 0;
 void take_keys(int argc, char** argv, char**) {
-    if (argc < 2) return;
-    const int wanted = strcmp(argv[1], "many_keys") == 0  ? 100
-                       : strcmp(argv[1], "all_keys") == 0 ? PTHREAD_KEYS_MAX
-                                                          : 0;
+    int wanted = 0;
+    for (int i = 1; i < argc; ++i) {
+        if (strcmp(argv[i], "many_keys") == 0) wanted = 100;
+        if (strcmp(argv[i], "all_keys") == 0) wanted = PTHREAD_KEYS_MAX;
+    }
     while (taken_count < wanted && pthread_key_create(&taken_keys[taken_count], nullptr) == 0)
         ++taken_count;
 }
@@ -334,25 +335,25 @@ void crash_handler_forks() {
         stress::fail("the handler did not end: status %#x", static_cast<unsigned>(status));
 }
 
-constexpr Scenario kScenarios[] = {
-    {"thousand_thread_locals", thousand_thread_locals},
-    {"key_rounds", key_rounds},
-    {"many_keys", many_keys},
-    {"all_keys", all_keys},
-    {"many_exit_handlers", many_exit_handlers},
-    {"main_ends_first", main_ends_first},
-    {"exit_while_threads_run", exit_while_threads_run},
-    {"quick_exit_while_threads_run", quick_exit_while_threads_run},
-    {"exit_from_worker", exit_from_worker},
-    {"cancelled_threads", cancelled_threads},
-    {"fault_with_cancellation_pending", fault_with_cancellation_pending},
-    {"signals_in_a_waiting_thread", signals_in_a_waiting_thread},
-    {"crash_handler_allocates", crash_handler_allocates},
-    {"crash_handler_forks", crash_handler_forks},
+check_test scenarios[] = {
+    CHECK_TEST(thousand_thread_locals),
+    CHECK_TEST(key_rounds),
+    CHECK_TEST(many_keys),
+    CHECK_TEST(all_keys),
+    CHECK_TEST(many_exit_handlers),
+    CHECK_TEST(main_ends_first),
+    CHECK_TEST(exit_while_threads_run),
+    CHECK_TEST(quick_exit_while_threads_run),
+    CHECK_TEST(exit_from_worker),
+    CHECK_TEST(cancelled_threads),
+    CHECK_TEST(fault_with_cancellation_pending),
+    CHECK_TEST(signals_in_a_waiting_thread),
+    CHECK_TEST(crash_handler_allocates),
+    CHECK_TEST(crash_handler_forks),
 };
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    return run(argc, argv, kScenarios);
+int main(int, char** argv) {
+    return run(argv, scenarios);
 }

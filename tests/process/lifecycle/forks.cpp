@@ -259,23 +259,17 @@ void fork_in_a_handler() {
     for (void* block : blocks) free(block);
 }
 
-constexpr Scenario kScenarios[] = {
-    {"fork_in_a_handler", fork_in_a_handler},
-    {"hundred_fresh_processes", hundred_fresh_processes},
-    {"fork_from_main", fork_from_main},
-    {"fork_from_main_busy", fork_from_main_busy},
-    {"fork_from_worker", fork_from_worker},
-    {"fork_in_child", fork_in_child},
-    {"fresh_process", fresh_process},
-    {"fork_at_the_edges", fork_at_the_edges},
-    {"forks_at_once", forks_at_once},
-    {"fork_after_large_use", fork_after_large_use},
-    {"fork_after_many_threads", fork_after_many_threads},
-    {"children_by_library_calls", children_by_library_calls},
+check_test scenarios[] = {
+    CHECK_TEST(fork_in_a_handler),       CHECK_TEST(hundred_fresh_processes),
+    CHECK_TEST(fork_from_main),          CHECK_TEST(fork_from_main_busy),
+    CHECK_TEST(fork_from_worker),        CHECK_TEST(fork_in_child),
+    CHECK_TEST(fresh_process),           CHECK_TEST(fork_at_the_edges),
+    CHECK_TEST(forks_at_once),           CHECK_TEST(fork_after_large_use),
+    CHECK_TEST(fork_after_many_threads), CHECK_TEST(children_by_library_calls),
 };
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    return run(argc, argv, kScenarios);
+int main(int, char** argv) {
+    return run(argv, scenarios);
 }

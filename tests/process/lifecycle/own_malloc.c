@@ -2,7 +2,7 @@
  * malloc"), which reallocarray is not one of. Whoever provides that must call the program's
  * realloc, or blocks of two allocators meet.
  *
- *   own_malloc list | grows | begins | overflows
+ *   own_malloc --only grows | begins | overflows
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "tests/check.h"
 
 static _Alignas(4096) char memory[1 << 20];
 static size_t used;
@@ -80,31 +82,32 @@ size_t malloc_usable_size(void* p) {
     return p != NULL ? size_of(p) : 0;
 }
 
-int main(int argc, char** argv) {
-    const char* const which = argc == 2 ? argv[1] : "";
+static void grows(void) {
+    char* p = malloc(10);
+    memcpy(p, "ten bytes", 10);
+    p = reallocarray(p, 100, 10);
+    if (!is_own(p) || memcmp(p, "ten bytes", 10) != 0)
+        fail("reallocarray of the program's block is not its realloc");
+    free(p);
+}
+static void begins(void) {
+    void* const p = reallocarray(NULL, 10, 10);
+    if (!is_own(p)) fail("reallocarray of null is not the program's realloc");
+    free(p);
+}
+static void overflows(void) {
     static volatile size_t too_many = SIZE_MAX / 4 + 2;
-    if (strcmp(which, "list") == 0) {
-        puts("grows begins overflows");
-    } else if (strcmp(which, "grows") == 0) {
-        char* p = malloc(10);
-        memcpy(p, "ten bytes", 10);
-        p = reallocarray(p, 100, 10);
-        if (!is_own(p) || memcmp(p, "ten bytes", 10) != 0)
-            fail("reallocarray of the program's block is not its realloc");
-        free(p);
-    } else if (strcmp(which, "begins") == 0) {
-        void* const p = reallocarray(NULL, 10, 10);
-        if (!is_own(p)) fail("reallocarray of null is not the program's realloc");
-        free(p);
-    } else if (strcmp(which, "overflows") == 0) {
-        const int before = reallocations;
-        errno = 0;
-        if (reallocarray(NULL, too_many, 4) != NULL || errno != ENOMEM)
-            fail("reallocarray of an impossible size");
-        if (reallocations != before)
-            fail("the program's realloc is called with a product that wraps around");
-    } else {
-        return 2;
-    }
-    return 0;
+    const int before = reallocations;
+    errno = 0;
+    if (reallocarray(NULL, too_many, 4) != NULL || errno != ENOMEM)
+        fail("reallocarray of an impossible size");
+    if (reallocations != before)
+        fail("the program's realloc is called with a product that wraps around");
+}
+
+int main(int argc, char** argv) {
+    static struct check_test tests[] = {CHECK_TEST(grows), CHECK_TEST(begins),
+                                        CHECK_TEST(overflows)};
+    (void)argc;
+    return check_main(argv, check_chain(tests, 3), CHECK_ALONE, 60, NULL);
 }

@@ -137,11 +137,11 @@ void no_memory() {
     stress::fail("new[] of an impossible size did not throw");
 }
 
-constexpr lifecycle::Scenario kScenarios[] = {
-    {"plain_forms", plain_forms}, {"aligned_forms", aligned_forms}, {"no_memory", no_memory}};
+check_test scenarios[] = {CHECK_TEST(plain_forms), CHECK_TEST(aligned_forms),
+                          CHECK_TEST(no_memory)};
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    return lifecycle::run(argc, argv, kScenarios);
+int main(int, char** argv) {
+    return lifecycle::run(argv, scenarios);
 }

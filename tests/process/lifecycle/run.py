@@ -70,7 +70,10 @@ def run(command, preload, options=None):
 
 def listed(program):
     return subprocess.run(
-        [program, "list"], capture_output=True, text=True, check=True
+        [program, "list" if program.split("/")[-1].startswith("first_op") else "--list"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
 
 
@@ -118,12 +121,12 @@ def main():
         ]
     elif family in ("ends", "forks", "streams", "replaced"):
         names = sys.argv[4:] or listed(program)
-        commands = [([program, name], preload) for name in names]
+        commands = [([program, "--only", name], preload) for name in names]
     elif family == "cxx_loader":
         commands = [([program, sys.argv[4]], preload)]
     elif family == "elder":
         commands = [
-            ([program, case], preload, "threshold=256K" if case == "limits" else None)
+            ([program, "--only", case], preload, "threshold=256K" if case == "limits" else None)
             for case in sys.argv[4:]
         ]
     elif family == "clocks":

@@ -1,5 +1,5 @@
 // What the lifecycle programs share: work of every tier, a bound on memory over many rounds, and
-// the choice of one scenario per run.
+// their main().
 #pragma once
 
 #include <iterator>
@@ -38,26 +38,10 @@ inline void exit_handler() {
     mixed_work(6, 3);
 }
 
-struct Scenario {
-    const char* name;
-    void (*body)();
-};
-
+// One scenario per run.
 template <size_t N>
-int run(int argc, char** argv, const Scenario (&scenarios)[N]) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Scenario& s : scenarios) puts(s.name);
-        return 0;
-    }
-    for (const Scenario& s : scenarios)
-        if (argc == 2 && strcmp(argv[1], s.name) == 0) {
-            snprintf(stress::command_line, sizeof stress::command_line, "%s %s", argv[0], argv[1]);
-            alarm(60);
-            s.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | SCENARIO\n", argv[0]);
-    return 2;
+int run(char** argv, check_test (&scenarios)[N]) {
+    return check_main(argv, check_chain(scenarios, N), CHECK_ALONE, 60, nullptr);
 }
 
 }  // namespace lifecycle

@@ -189,31 +189,15 @@ void fork_from_busy_streams() {
     use_everything();
 }
 
-struct Scenario {
-    const char* name;
-    void (*body)();
-};
-constexpr Scenario kScenarios[] = {
-    {"fork_between_flush_and_getline", fork_between_flush_and_getline},
-    {"fork_alone", fork_alone},
-    {"fork_inside_a_flush", fork_inside_a_flush},
-    {"fork_from_busy_streams", fork_from_busy_streams},
+check_test scenarios[] = {
+    CHECK_TEST(fork_between_flush_and_getline),
+    CHECK_TEST(fork_alone),
+    CHECK_TEST(fork_inside_a_flush),
+    CHECK_TEST(fork_from_busy_streams),
 };
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Scenario& s : kScenarios) puts(s.name);
-        return 0;
-    }
-    for (const Scenario& s : kScenarios)
-        if (argc == 2 && strcmp(argv[1], s.name) == 0) {
-            snprintf(stress::command_line, sizeof stress::command_line, "%s %s", argv[0], argv[1]);
-            alarm(60);
-            s.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | SCENARIO\n", argv[0]);
-    return 2;
+int main(int, char** argv) {
+    return check_main(argv, check_chain(scenarios, std::size(scenarios)), CHECK_ALONE, 60, nullptr);
 }

@@ -21,8 +21,9 @@
 #include <unistd.h>
 #include <vector>
 
-#include "../subject.hpp"
 #include "scene.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 
 extern "C" [[gnu::weak]] void free_sized(void* p, size_t n);
 extern "C" [[gnu::weak]] void free_aligned_sized(void* p, size_t align, size_t n);
@@ -55,10 +56,12 @@ struct Case {
     const char* function;
     const char* reason;
     std::function<void()> body;
+    std::string more;
 };
 std::vector<Case> cases;
 void add(std::string name, const char* function, const char* reason, std::function<void()> body) {
-    cases.push_back({std::move(name), function, reason, std::move(body)});
+    cases.push_back({std::move(name), function, reason, std::move(body),
+                     std::string(function) + "\t" + reason});
 }
 
 struct Tier {
@@ -418,24 +421,20 @@ void add_controls() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int, char** argv) {
     add_double_frees();
     add_foreign_pointers();
     add_inner_pointers();
     add_never_handed_out();
     add_overwritten_blocks();
     add_controls();
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Case& c : cases) printf("%s\t%s\t%s\n", c.name.c_str(), c.function, c.reason);
-        return 0;
-    }
-    for (const Case& c : cases)
-        if (argc == 2 && c.name == argv[1]) {
-            alarm(20);
-            helper.start();
-            c.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | CASE\n", argv[0]);
-    return 2;
+    std::vector<check_test> tests;
+    for (const Case& c : cases) tests.push_back({c.name.c_str(), nullptr, c.more.c_str(), nullptr});
+    return check_main(argv, check_chain(tests.data(), tests.size()), CHECK_DIES, 20,
+                      [](const check_test* test) {
+                          helper.start();
+                          for (const Case& c : cases) {
+                              if (c.name == test->name) return c.body();
+                          }
+                      });
 }

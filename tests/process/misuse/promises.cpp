@@ -15,8 +15,9 @@
 #include <sys/wait.h>
 #include <vector>
 
-#include "../subject.hpp"
 #include "scene.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 
 extern "C" [[gnu::weak]] void free_sized(void* p, size_t n);
 extern "C" [[gnu::weak]] void free_aligned_sized(void* p, size_t align, size_t n);
@@ -32,12 +33,14 @@ using Bytes = unsigned char*;
 struct Case {
     std::string name, options, line;
     std::function<void()> body;
+    std::string more;
 };
 std::vector<Case> cases;
 std::string options_of_next;
 void add(std::string name, const std::string& line, std::function<void()> body) {
+    const std::string said = line.empty() ? "" : "hakmem: " + line;
     cases.push_back(
-        {std::move(name), options_of_next, line.empty() ? "" : "hakmem: " + line, std::move(body)});
+        {std::move(name), options_of_next, said, std::move(body), options_of_next + "\t" + said});
 }
 void control(std::string name, std::function<void()> body) {
     add(std::move(name), "", std::move(body));
@@ -618,25 +621,20 @@ void add_controls() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int, char** argv) {
     add_double_frees();
     add_bad_pointers();
     add_origins();
     add_guards();
     add_freed();
     add_controls();
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Case& c : cases)
-            printf("%s\t%s\t%s\n", c.name.c_str(), c.options.c_str(), c.line.c_str());
-        return 0;
-    }
-    for (const Case& c : cases)
-        if (argc == 2 && c.name == argv[1]) {
-            alarm(60);
-            scene::helper.start();
-            c.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | CASE\n", argv[0]);
-    return 2;
+    std::vector<check_test> tests;
+    for (const Case& c : cases) tests.push_back({c.name.c_str(), nullptr, c.more.c_str(), nullptr});
+    return check_main(argv, check_chain(tests.data(), tests.size()), CHECK_DIES, 60,
+                      [](const check_test* test) {
+                          scene::helper.start();
+                          for (const Case& c : cases) {
+                              if (c.name == test->name) return c.body();
+                          }
+                      });
 }

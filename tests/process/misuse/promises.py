@@ -15,13 +15,13 @@ import subprocess
 import sys
 
 
-def run(program, name, preload, options):
+def run(program, arguments, preload, options):
     environment = {
         key: value
         for key, value in os.environ.items()
         if key not in ("LD_PRELOAD", "HAKMEM_OPTIONS")
     }
-    shown = f"{program} {name}"
+    shown = " ".join([program, *arguments])
     if preload:
         environment["LD_PRELOAD"] = preload
         shown = f"LD_PRELOAD={preload} {shown}"
@@ -29,7 +29,7 @@ def run(program, name, preload, options):
         environment["HAKMEM_OPTIONS"] = options
         shown = f"HAKMEM_OPTIONS={shlex.quote(options)} {shown}"
     done = subprocess.run(
-        [program, name], env=environment, capture_output=True, timeout=90, check=False
+        [program, *arguments], env=environment, capture_output=True, timeout=90, check=False
     )
     return (
         done.returncode,
@@ -42,7 +42,7 @@ def run(program, name, preload, options):
 def judge(case, program, preload):
     """What is wrong with a case; empty if nothing is."""
     name, options, line = case
-    code, out, err, shown = run(program, name, preload, options)
+    code, out, err, shown = run(program, ["--only", name], preload, options)
     pointers = out.split()
     wanted = line.replace("{p}", pointers[-1] if pointers else "0x0") + "\n" if line else ""
     if code == (-signal.SIGABRT if line else 0) and err == wanted:
@@ -61,13 +61,13 @@ def main():
         None if sys.argv[2] == "-" else os.path.abspath(sys.argv[2]),
         sys.argv[3:],
     )
-    code, out, err, _ = run(program, "list", preload, "")
+    code, out, err, _ = run(program, ["--list"], preload, "")
     cases = [line.split("\t") for line in out.splitlines()]
     if wanted:
         cases = [case for case in cases if case[0] in wanted]
     if code != 0 or err or not cases:
         print(
-            f"{program} list ended with {code}, wrote {err!r}, gave {len(cases)} cases",
+            f"{program} --list ended with {code}, wrote {err!r}, gave {len(cases)} cases",
             file=sys.stderr,
         )
         return 1

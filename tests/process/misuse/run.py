@@ -91,7 +91,7 @@ def judge(build, function, reason, code, out, err):
 
 
 def check_misuse(build, program, library, wanted):
-    code, out, _ = run([program, "list"])
+    code, out, _ = run([program, "--list"])
     assert code == 0, "misuse list failed"
     cases = [line.split("\t") for line in out.splitlines()]
     if wanted:
@@ -100,8 +100,8 @@ def check_misuse(build, program, library, wanted):
         return ["no case has that name"]
 
     def both(case):
-        ours = run([program, case[0]], preload=library)
-        return ours, run([program, case[0]]) if library and build == "release" else None
+        ours = run([program, "--only", case[0]], preload=library)
+        return ours, run([program, "--only", case[0]]) if library and build == "release" else None
 
     failures = []
     seen_by = {"glibc": 0, "hakmem": 0}
@@ -112,7 +112,7 @@ def check_misuse(build, program, library, wanted):
             if wrong:
                 failures.append(
                     f"{name}: {wrong}\n  reproduce:"
-                    f" {f'LD_PRELOAD={library} ' if library else ''}{program} {name}"
+                    f" {f'LD_PRELOAD={library} ' if library else ''}{program} --only {name}"
                 )
             if reason == "silent" or theirs is None:
                 continue
@@ -223,7 +223,7 @@ def check_options(program, library):
                 f"HAKMEM_MODE={mode}: ended with {code}, wrote {err[:300]!r}; wanted {pattern!r}"
             )
     # A shell may leave by _exit, at which nothing is printed.
-    code, _, err = run([program, "list"], preload=library, options="verbose=1")
+    code, _, err = run([program, "--list"], preload=library, options="verbose=1")
     if code != 0 or not re.fullmatch(r"hakmem: served [^\n]+\n", err):
         failures.append(
             f"HAKMEM_OPTIONS=verbose=1: ended with {code}, wrote {err[:300]!r} instead of one line"

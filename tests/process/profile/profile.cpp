@@ -17,12 +17,14 @@
 
 #include "hakmem/hakmem.h"
 #include "hakmem/hakmem_profile.h"
+#include "tests/check.hpp"
 
 namespace {
 
 void expect(bool holds, const std::string& what) {
     if (holds) return;
     std::fprintf(stderr, "FAILED: %s\n", what.c_str());
+    check_say(check_line);
     std::exit(1);
 }
 void expect_near(const char* what, double found, double wanted) {
@@ -436,26 +438,11 @@ void overflow() {
 
 }  // namespace
 
-int main(int count, char** arguments) {
-    const struct {
-        const char* name;
-        void (*run)();
-    } cases[] = {{"estimates", estimates},
-                 {"threads", threads},
-                 {"calls", calls},
-                 {"processes", processes},
-                 {"rests", rests},
-                 {"overflow", overflow},
-                 {"sites_of_blocks", sites_of_blocks},
-                 {"resizes", resizes},
-                 {"lifetimes", lifetimes},
-                 {"printed", printed},
-                 {"narrow", narrow},
-                 {"late", late},
-                 {"siblings", siblings}};
-    for (const auto& c : cases) {
-        if (count == 2 && std::strcmp(arguments[1], c.name) == 0) return c.run(), 0;
-    }
-    std::fprintf(stderr, "usage: profile CASE\n");
-    return 2;
+int main(int, char** argv) {
+    check_test cases[] = {CHECK_TEST(estimates),       CHECK_TEST(threads), CHECK_TEST(calls),
+                          CHECK_TEST(processes),       CHECK_TEST(rests),   CHECK_TEST(overflow),
+                          CHECK_TEST(sites_of_blocks), CHECK_TEST(resizes), CHECK_TEST(lifetimes),
+                          CHECK_TEST(printed),         CHECK_TEST(narrow),  CHECK_TEST(late),
+                          CHECK_TEST(siblings)};
+    return check_main(argv, check_chain(cases, std::size(cases)), CHECK_ALONE, 110, nullptr);
 }

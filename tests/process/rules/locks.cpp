@@ -218,41 +218,27 @@ void fork_inside_system_calls() {
     }
 }
 
-struct Case {
-    const char* name;
-    void (*body)();
-};
-#define CASE(name) {#name, name}
-constexpr Case kCases[] = {
-    CASE(dies_taking_a_lower_lock),
-    CASE(dies_taking_a_lock_twice),
-    CASE(dies_giving_back_what_it_has_not),
-    CASE(dies_calling_the_system_with_the_pool),
-    CASE(dies_calling_the_system_with_the_registry),
-    CASE(dies_awaiting_a_token_with_a_lock),
-    CASE(dies_allocating_under_the_pool),
-    CASE(dies_returning_with_a_lock),
-    CASE(takes_all_in_order),
-    CASE(fork_handlers_allocate),
-    CASE(fork_while_locks_are_held),
-    CASE(fork_inside_system_calls),
+check_test cases[] = {
+    CHECK_TEST(dies_taking_a_lower_lock),
+    CHECK_TEST(dies_taking_a_lock_twice),
+    CHECK_TEST(dies_giving_back_what_it_has_not),
+    CHECK_TEST(dies_calling_the_system_with_the_pool),
+    CHECK_TEST(dies_calling_the_system_with_the_registry),
+    CHECK_TEST(dies_awaiting_a_token_with_a_lock),
+    CHECK_TEST(dies_allocating_under_the_pool),
+    CHECK_TEST(dies_returning_with_a_lock),
+    CHECK_TEST(takes_all_in_order),
+    CHECK_TEST(fork_handlers_allocate),
+    CHECK_TEST(fork_while_locks_are_held),
+    CHECK_TEST(fork_inside_system_calls),
 };
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Case& c : kCases) puts(c.name);
-        return 0;
-    }
-    for (const Case& c : kCases)
-        if (argc == 2 && strcmp(argv[1], c.name) == 0) {
-            snprintf(stress::command_line, sizeof stress::command_line, "%s %s", argv[0], argv[1]);
-            alarm(60);
-            subject::free(subject::malloc(1));
-            c.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | CASE\n", argv[0]);
-    return 2;
+int main(int, char** argv) {
+    return check_main(argv, check_chain(cases, std::size(cases)), CHECK_DIES, 60,
+                      [](const check_test* test) {
+                          subject::free(subject::malloc(1));
+                          test->body();
+                      });
 }

@@ -21,6 +21,7 @@
 
 #include "hakmem/hakmem.h"
 #include "props/kit/audit_real.hpp"
+#include "tests/check.hpp"
 
 namespace {
 
@@ -153,9 +154,8 @@ void is_silent() {
 // The key of the allocator is the 101st, so that arming a thread's exit hook makes libc allocate.
 void take_keys(int argc, char** argv, char**) {
     tss_t key;
-    for (int i = 0; i < 100 && argc == 2 && strcmp(argv[1], "lets_through_what_is_prepared") == 0;
-         ++i)
-        tss_create(&key, nullptr);
+    const bool wants = argc > 1 && strcmp(argv[argc - 1], "lets_through_what_is_prepared") == 0;
+    for (int i = 0; i < 100 && wants; ++i) tss_create(&key, nullptr);
 }
 [[gnu::section(".preinit_array"), gnu::used]] void (*take_keys_entry)(int, char**,
                                                                       char**) = take_keys;
@@ -180,28 +180,11 @@ void dies_in_a_trim() {
     malloc_trim(0);
 }
 
-struct Case {
-    const char* name;
-    void (*body)();
-};
-constexpr Case kCases[] = {{"is_silent", is_silent},
-                           {"lets_through_what_is_prepared", lets_through_what_is_prepared},
-                           {"dies_in_a_system_call", dies_in_a_system_call},
-                           {"dies_in_a_trim", dies_in_a_trim}};
+check_test cases[] = {CHECK_TEST(is_silent), CHECK_TEST(lets_through_what_is_prepared),
+                      CHECK_TEST(dies_in_a_system_call), CHECK_TEST(dies_in_a_trim)};
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (const Case& c : kCases) puts(c.name);
-        return 0;
-    }
-    for (const Case& c : kCases)
-        if (argc == 2 && strcmp(argv[1], c.name) == 0) {
-            alarm(60);
-            c.body();
-            return 0;
-        }
-    fprintf(stderr, "usage: %s list | CASE\n", argv[0]);
-    return 2;
+int main(int, char** argv) {
+    return check_main(argv, check_chain(cases, std::size(cases)), CHECK_DIES, 60, nullptr);
 }

@@ -27,16 +27,16 @@ def judge(program, case):
     """What is wrong with the run of a case; empty if nothing is."""
     try:
         done = subprocess.run(
-            [program, case], capture_output=True, text=True, timeout=90, check=False
+            [program, "--only", case], capture_output=True, text=True, timeout=90, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"{case}: hangs\n  reproduce: {program} {case}"
+        return f"{case}: hangs\n  reproduce: {program} --only {case}"
     wanted = (-signal.SIGABRT, LINES[case] + "\n") if case.startswith("dies_") else (0, "")
     if (done.returncode, done.stderr) == wanted:
         return ""
     return (
         f"{case}: ended with {done.returncode} and {done.stderr[:800]!r}, not {wanted}\n "
-        f" reproduce: {program} {case}"
+        f" reproduce: {program} --only {case}"
     )
 
 
@@ -48,7 +48,7 @@ def main():
     cases = (
         sys.argv[2:]
         or subprocess.run(
-            [program, "list"], capture_output=True, text=True, check=True
+            [program, "--list"], capture_output=True, text=True, check=True
         ).stdout.split()
     )
     failures = [wrong for wrong in (judge(program, case) for case in cases) if wrong]

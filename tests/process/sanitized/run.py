@@ -11,7 +11,9 @@ import sys
 
 def judge(program, name, wanted):
     """What is wrong with a case; empty if nothing is."""
-    done = subprocess.run([program, name], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [program, "--only", name], capture_output=True, text=True, timeout=120, check=False
+    )
     pointers = done.stdout.split()
     report = wanted.replace("{p}", pointers[-1] if pointers else "{p}")
     if wanted and done.returncode != 0 and f"Sanitizer: {report}" in done.stderr:
@@ -20,7 +22,7 @@ def judge(program, name, wanted):
         return ""
     return (
         f"{name}: ended with {done.returncode}, wrote {done.stderr[:700]!r}; wanted"
-        f" {report or 'silence'!r}\n  reproduce: {program} {name}"
+        f" {report or 'silence'!r}\n  reproduce: {program} --only {name}"
     )
 
 
@@ -30,7 +32,7 @@ def main():
         return 2
     program, wanted = sys.argv[1], sys.argv[2:]
     listed = subprocess.run(
-        [program, "list"], capture_output=True, text=True, check=True
+        [program, "--list"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     cases = [line.split("\t") for line in listed]
     cases = [case for case in cases if not wanted or case[0] in wanted]

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hakmem/hakmem.h"
+#include "tests/check.h"
 
 #if __has_feature(address_sanitizer)
 #    include <sanitizer/asan_interface.h>
@@ -265,27 +266,41 @@ static const struct {
 /* A case runs at one size of each tier; its name ends with it. */
 static const size_t kCaseSizes[] = {1, 13, 100, 5000, 40000, 300000, 3000000};
 
-int main(int argc, char** argv) {
-    const int list = argc == 2 && strcmp(argv[1], "list") == 0;
-    for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i)
-        for (size_t k = 0; k < sizeof kCaseSizes / sizeof kCaseSizes[0]; ++k) {
-            char full[64];
-            size = kCaseSizes[k];
-            /* nothing can be taken from it */
-            if (size == 1 && strcmp(kCases[i].name, "shrunk") == 0) continue;
-            snprintf(full, sizeof full, "%s_%zu", kCases[i].name, size);
-            if (list)
-                printf("%s\t%s\n", full, kCases[i].report);
-            else if (argc == 2 && strcmp(argv[1], full) == 0)
-                return kCases[i].body(), 0;
-        }
-    for (size_t i = 0; i < sizeof kControls / sizeof kControls[0]; ++i) {
-        if (list)
-            printf("%s\t\n", kControls[i].name);
-        else if (argc == 2 && strcmp(argv[1], kControls[i].name) == 0)
-            return kControls[i].body(), 0;
+/* The case's name is that of the running test without its size. */
+static void run_case(void) {
+    for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
+        const size_t length = strlen(kCases[i].name);
+        if (strncmp(check_running, kCases[i].name, length) != 0 || check_running[length] != '_' ||
+            strspn(check_running + length + 1, "0123456789") != strlen(check_running + length + 1))
+            continue;
+        size = strtoull(check_running + length + 1, NULL, 10);
+        kCases[i].body();
     }
-    if (list) return 0;
-    fprintf(stderr, "usage: %s list | CASE\n", argv[0]);
-    return 2;
+}
+
+int main(int argc, char** argv) {
+    enum {
+        kCaseCount = sizeof kCases / sizeof kCases[0],
+        kSizeCases = sizeof kCaseSizes / sizeof kCaseSizes[0],
+        kControlCount = sizeof kControls / sizeof kControls[0]
+    };
+    static char names[kCaseCount * kSizeCases][64];
+    static struct check_test tests[kCaseCount * kSizeCases + kControlCount];
+    size_t count = 0;
+    (void)argc;
+    for (size_t i = 0; i < kCaseCount; ++i)
+        for (size_t k = 0; k < kSizeCases; ++k) {
+            /* nothing can be taken from it */
+            if (kCaseSizes[k] == 1 && strcmp(kCases[i].name, "shrunk") == 0) continue;
+            snprintf(names[count], sizeof names[count], "%s_%zu", kCases[i].name, kCaseSizes[k]);
+            tests[count].name = names[count];
+            tests[count].body = run_case;
+            tests[count++].more = kCases[i].report;
+        }
+    for (size_t i = 0; i < kControlCount; ++i) {
+        tests[count].name = kControls[i].name;
+        tests[count].body = kControls[i].body;
+        tests[count++].more = "";
+    }
+    return check_main(argv, check_chain(tests, count), CHECK_DIES, 100, NULL);
 }

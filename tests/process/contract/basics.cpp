@@ -5,8 +5,8 @@
 #include <set>
 #include <unistd.h>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 namespace {
@@ -16,6 +16,8 @@ bool aligned(const void* p, size_t align) {
 const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }  // namespace
 
+// Clause: C23 7.24.3: a size of zero may give a pointer that is not used; glibc manual, Basic
+// Memory Allocation: malloc(0) is a fresh block.
 TEST(malloc_of_zero_is_unique) {
     std::set<void*> seen;
     void* blocks[1000];
@@ -28,6 +30,8 @@ TEST(malloc_of_zero_is_unique) {
     for (void* p : blocks) subject::free(p);
 }
 
+// Clause: C23 7.24.3 and glibc manual, Allocating Aligned Memory Blocks: as malloc(0), by every
+// other function.
 TEST(other_requests_of_zero) {
     void* p = subject::calloc(0, 0);
     void* q = subject::calloc(0, 8);
@@ -54,6 +58,8 @@ TEST(other_requests_of_zero) {
     subject::free(q);
 }
 
+// Clause: POSIX.1-2017 realloc(): of null it is malloc; glibc manual, Changing the Size of a
+// Block: to 0 bytes it frees, and returns null.
 TEST(realloc_corners) {
     void* p = subject::realloc(nullptr, 100);
     EXPECT(p != nullptr && subject::malloc_usable_size(p) >= 100);
@@ -77,6 +83,7 @@ TEST(realloc_corners) {
     EXPECT_EQUAL(subject::reallocarray(p, 0, 10), nullptr);
 }
 
+// Clause: C23 7.24.3.3: no action; POSIX.1-2024 free(): errno stays.
 TEST(free_of_null) {
     errno = 77;
     subject::free(nullptr);
@@ -85,6 +92,8 @@ TEST(free_of_null) {
     EXPECT_EQUAL(errno, 77);
 }
 
+// Clause: C23 7.24.3: aligned for any object of the size; malloc_usable_size(3): no less than
+// asked for.
 TEST(malloc_is_aligned_and_usable) {
     for (const size_t n : tier_sizes(8u << 20)) {
         auto* p = static_cast<unsigned char*>(subject::malloc(n));
@@ -99,6 +108,7 @@ TEST(malloc_is_aligned_and_usable) {
     }
 }
 
+// Clause: C23 7.24.3: each object is disjoint from any other.
 TEST(usable_bytes_of_neighbours_do_not_overlap) {
     for (const size_t n : kTierSamples) {
         if (n > 4'000'000) continue;
@@ -117,6 +127,8 @@ TEST(usable_bytes_of_neighbours_do_not_overlap) {
     }
 }
 
+// Clause: POSIX.1-2017 posix_memalign(): EINVAL and ENOMEM; errno and *memptr stay (glibc manual,
+// Allocating Aligned Memory Blocks).
 TEST(posix_memalign_arguments) {
     int local = 0;
     for (const size_t align : {size_t{0}, size_t{1}, size_t{2}, size_t{4}, size_t{3}, size_t{12},
@@ -137,6 +149,7 @@ TEST(posix_memalign_arguments) {
     EXPECT_EQUAL(p, static_cast<void*>(&local));
 }
 
+// Clause: glibc 2.36, memalign and aligned_alloc: the alignment is rounded up to a power of two.
 TEST(alignments_that_are_no_power_of_two) {
     // glibc 2.36 rounds the alignment of memalign and of aligned_alloc up to the next power of two.
     for (const size_t align :
@@ -166,6 +179,8 @@ TEST(alignments_that_are_no_power_of_two) {
     EXPECT_EQUAL(errno, ENOMEM);
 }
 
+// Clause: C23 7.24.3.1 aligned_alloc, POSIX posix_memalign, glibc manual, Allocating Aligned
+// Memory Blocks memalign.
 TEST(every_alignment_with_every_tier) {
     for (size_t align = 8; align <= size_t{1} << 30; align *= 2) {
         for (const size_t n : kTierSamples) {
@@ -192,6 +207,7 @@ TEST(every_alignment_with_every_tier) {
     }
 }
 
+// Clause: C23 7.24.3.1 aligned_alloc; POSIX posix_memalign().
 TEST(size_equal_to_alignment) {
     for (size_t align = 8; align <= (1u << 22); align *= 2)
         for (int i = 0; i < 5; ++i) {
@@ -204,6 +220,8 @@ TEST(size_equal_to_alignment) {
         }
 }
 
+// Clause: glibc manual, Allocating Aligned Memory Blocks, and valloc(3): a page's alignment;
+// pvalloc rounds the size up to pages.
 TEST(valloc_and_pvalloc) {
     for (const size_t n : {size_t{1}, size_t{100}, page - 1, page, page + 1, size_t{300'000}}) {
         void* p = subject::valloc(n);

@@ -5,8 +5,8 @@
 #include <new>
 #include <utility>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 // Present when hakmem serves this process.
@@ -60,6 +60,7 @@ void with_each_nothrow_form(F&& f) {
 
 }  // namespace
 
+// Clause: C++20 17.6.3 [new.delete]: every replaceable form.
 TEST(every_form_of_new_and_delete) {
     for (const size_t n : tier_sizes(2u << 20)) {
         errno = 77;
@@ -94,6 +95,7 @@ TEST(every_form_of_new_and_delete) {
         }
 }
 
+// Clause: C++20 6.7.5.5.2 [basic.stc.dynamic.allocation]; 17.6.3 [new.delete]: delete takes null.
 TEST(new_of_zero_is_unique_and_delete_takes_null) {
     void* p = subject::opaque(::operator new(0));
     void* q = subject::opaque(::operator new(0));
@@ -116,6 +118,7 @@ TEST(new_of_zero_is_unique_and_delete_takes_null) {
     ::operator delete[](null(), kWide, std::nothrow);
 }
 
+// Clause: C++20 17.6.3 [new.delete]: __STDCPP_DEFAULT_NEW_ALIGNMENT__, or as asked.
 TEST(new_is_aligned_for_every_type) {
     for (const size_t n : tier_sizes(100'000)) {
         void* p = subject::opaque(::operator new(n));
@@ -125,6 +128,7 @@ TEST(new_is_aligned_for_every_type) {
     }
 }
 
+// Clause: C++20 17.6.3 [new.delete]: bad_alloc, or null for nothrow.
 TEST(new_throws_bad_alloc) {
     with_each_throwing_form([](auto&& form) {
         bool thrown = false;
@@ -152,6 +156,8 @@ TEST(new_throws_bad_alloc) {
     with_each_nothrow_form([](auto&& form) { EXPECT_EQUAL(form(), nullptr); });
 }
 
+// Clause: C++20 17.6.3.1 [new.delete.single] and 17.6.4.3 [new.handler]: the loop over the
+// new_handler.
 TEST(new_loops_over_the_handler) {
     with_each_throwing_form([](auto&& form) {
         handler_calls = 0;
@@ -173,6 +179,7 @@ TEST(new_loops_over_the_handler) {
     });
 }
 
+// Clause: C++20 17.6.4.3 [new.handler]: a handler may throw bad_alloc.
 TEST(an_exception_of_the_handler_passes_through) {
     std::set_new_handler(throw_surrender);
     with_each_throwing_form([](auto&& form) {
@@ -203,6 +210,7 @@ TEST(an_exception_of_the_handler_passes_through) {
     std::set_new_handler(nullptr);
 }
 
+// Clause: C++20 17.6.3.1 [new.delete.single].
 TEST(the_handler_is_not_called_on_success) {
     handler_calls = 0;
     reserve = subject::malloc(100);
@@ -220,6 +228,7 @@ TEST(the_handler_is_not_called_on_success) {
     EXPECT_EQUAL(reserve, nullptr);
 }
 
+// Clause: glibc and libstdc++: operator new takes its memory from malloc.
 TEST(blocks_of_malloc_and_new_mix_where_glibc_allows_it) {
     // Programs do this, wrongly, and it works with libstdc++ over malloc. The debug build is there
     // to find them.

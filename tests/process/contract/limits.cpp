@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <unistd.h>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 namespace {
@@ -33,6 +33,8 @@ void* expect_errno_kept(F&& request) {
 
 }  // namespace
 
+// Clause: POSIX.1-2017 malloc(), calloc(), realloc(): null and ENOMEM; glibc: above PTRDIFF_MAX
+// nothing fits.
 TEST(impossible_sizes) {
     for (size_t k = 0; k <= 70'000; k = k < 300 ? k + 1 : k * 2) {
         for (const size_t n : {SIZE_MAX - k, static_cast<size_t>(PTRDIFF_MAX) + 1 + k}) {
@@ -65,6 +67,7 @@ TEST(impossible_sizes) {
     }
 }
 
+// Clause: C23 7.24.3.2 and POSIX calloc(): null and ENOMEM; reallocarray(3): the block stays.
 TEST(products_that_overflow) {
     const size_t half = size_t{1} << 32;
     const size_t pairs[][2] = {
@@ -84,6 +87,7 @@ TEST(products_that_overflow) {
     }
 }
 
+// Clause: C23 7.24.3.7: the old object is not deallocated and its value is unchanged.
 TEST(failed_realloc_keeps_the_block) {
     for (const size_t n : kTierSamples)
         for (const size_t impossible : {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4096,
@@ -102,6 +106,7 @@ TEST(failed_realloc_keeps_the_block) {
         }
 }
 
+// Clause: POSIX.1-2024 free(): errno stays; glibc: success does not set it.
 TEST(success_and_free_keep_errno) {
     for (const size_t n : kTierSamples) {
         void* blocks[] = {

@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 namespace {
@@ -29,6 +29,7 @@ bool zero(const unsigned char* p, size_t n) {
 
 }  // namespace
 
+// Clause: C23 7.24.3.7: the contents up to the lesser of the sizes stay.
 TEST(realloc_between_all_tiers) {
     for (const size_t from : kTierSamples)
         for (const size_t to : kTierSamples) {
@@ -43,6 +44,7 @@ TEST(realloc_between_all_tiers) {
         }
 }
 
+// Clause: C23 7.24.3.7: a block of aligned_alloc may be given too; its contents stay.
 TEST(realloc_of_aligned_blocks) {
     for (const size_t align :
          {size_t{64}, size_t{4096}, size_t{65'536}, size_t{2} << 20, size_t{8} << 20})
@@ -59,6 +61,7 @@ TEST(realloc_of_aligned_blocks) {
             }
 }
 
+// Clause: C23 7.24.3.7: the contents up to the lesser of the sizes stay.
 TEST(realloc_steps_up_and_down) {
     unsigned char* p = nullptr;
     size_t previous = 0;
@@ -78,6 +81,7 @@ TEST(realloc_steps_up_and_down) {
     subject::free(p);
 }
 
+// Clause: C23 7.24.3: no other object changes.
 TEST(realloc_beside_a_neighbour) {
     // Growing in place must stop at a live neighbour, and may take a freed one.
     for (const size_t n : {size_t{70'000}, size_t{130'000}, size_t{300'000}, size_t{1'500'000},
@@ -105,6 +109,7 @@ TEST(realloc_beside_a_neighbour) {
     }
 }
 
+// Clause: C23 7.24.3.2: all bits zero.
 TEST(calloc_is_zero_over_dirty_memory) {
     for (const size_t n : tier_sizes(4u << 20)) {
         unsigned char* dirty[4];
@@ -122,6 +127,7 @@ TEST(calloc_is_zero_over_dirty_memory) {
     }
 }
 
+// Clause: C23 7.24.3.2: all bits zero.
 TEST(calloc_is_zero_where_sizes_alternate) {
     // A range comes back in another shape than it was given up: as part of a larger block, or
     // split.
@@ -142,6 +148,7 @@ TEST(calloc_is_zero_where_sizes_alternate) {
             }
 }
 
+// Clause: C23 7.24.3.2: all bits zero.
 TEST(calloc_after_shrinking_realloc) {
     for (const size_t n : kTierSamples) {
         auto* p = static_cast<unsigned char*>(subject::malloc(n));

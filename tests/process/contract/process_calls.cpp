@@ -1,23 +1,20 @@
 // The calls that exist only as the process's own: mallopt, mallinfo and their kin, and C23's sized
 // frees where the library has them.
-#include <algorithm>
 #include <cerrno>
-#include <cinttypes>
 #include <fcntl.h>
-#include <fstream>
 #include <malloc.h>
 #include <string>
 #include <unistd.h>
-#include <vector>
 
-#include "../subject.hpp"
-#include "check.hpp"
+#include "tests/check.hpp"
+#include "tests/process/subject.hpp"
 #include "tiers.hpp"
 
 // glibc 2.36 has neither of the two.
 extern "C" [[gnu::weak]] void free_sized(void* p, size_t n);
 extern "C" [[gnu::weak]] void free_aligned_sized(void* p, size_t align, size_t n);
 
+// Clause: glibc manual, Malloc Tunable Parameters, mallopt(3): 1 on success.
 TEST(mallopt_accepts_the_documented_parameters) {
     EXPECT_EQUAL(mallopt(M_TRIM_THRESHOLD, 128 * 1024), 1);
     EXPECT_EQUAL(mallopt(M_TOP_PAD, 0), 1);
@@ -29,6 +26,8 @@ TEST(mallopt_accepts_the_documented_parameters) {
     subject::free(p);
 }
 
+// Clause: glibc manual, Statistics for Memory Allocation with malloc, mallinfo(3): bytes in use,
+// mapped ones included.
 TEST(mallinfo_counts_live_bytes) {
     constexpr size_t kBytes = 50'000'000;
     const struct mallinfo2 before = mallinfo2();
@@ -47,6 +46,7 @@ TEST(mallinfo_counts_live_bytes) {
     EXPECT(old.arena >= 0 && old.uordblks >= 0);
 }
 
+// Clause: malloc_info(3): XML on the stream; EINVAL for options that are not 0.
 TEST(malloc_info_writes_xml) {
     char* text = nullptr;
     size_t length = 0;
@@ -63,6 +63,7 @@ TEST(malloc_info_writes_xml) {
     fclose(stream);
 }
 
+// Clause: malloc_stats(3): on standard error.
 TEST(malloc_stats_writes_to_stderr) {
     int ends[2];
     EXPECT_EQUAL(pipe(ends), 0);
@@ -79,6 +80,7 @@ TEST(malloc_stats_writes_to_stderr) {
     EXPECT(n > 0);
 }
 
+// Clause: malloc_trim(3): 1 if memory was released, else 0.
 TEST(malloc_trim_returns_zero_or_one) {
     void* p = subject::malloc(30'000'000);
     memset(p, 1, 30'000'000);
@@ -90,39 +92,7 @@ TEST(malloc_trim_returns_zero_or_one) {
     EXPECT(malloc_trim(1u << 20) == 0 || malloc_trim(1u << 20) == 1);
 }
 
-// What gdb's gcore writes: each mapping whose flags do not have "dd", whether anybody ever touched
-// it or not.
-TEST(core_dumps_hold_what_is_in_use_and_little_else) {
-    const size_t sizes[] = {100, 5000, 65'536, 3'000'000, 300'000'000};
-    std::vector<char*> blocks;
-    for (const size_t n : sizes) {
-        blocks.push_back(static_cast<char*>(subject::malloc(n)));
-        EXPECT(blocks.back() != nullptr);
-        blocks.back()[0] = blocks.back()[n - 1] = 1;
-    }
-    size_t held = 0, dumped = 0;
-    std::ifstream maps("/proc/self/smaps");
-    uintptr_t begin = 0, end = 0;
-    for (std::string line; std::getline(maps, line);) {
-        if (uintptr_t first = 0, behind = 0;
-            sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &first, &behind) == 2)
-            begin = first, end = behind;
-        if (line.rfind("VmFlags:", 0) != 0 || (line + " ").find(" dd ") != std::string::npos)
-            continue;
-        dumped += end - begin;
-        for (size_t i = 0; i < blocks.size(); ++i) {
-            const uintptr_t first = reinterpret_cast<uintptr_t>(blocks[i]);
-            const uintptr_t from = std::max(first, begin), to = std::min(first + sizes[i], end);
-            if (from < to) held += to - from;
-        }
-    }
-    size_t in_use = 0;
-    for (const size_t n : sizes) in_use += n;
-    EXPECT_EQUAL(held, in_use);
-    EXPECT(dumped < in_use + (size_t{192} << 20));
-    for (char* const b : blocks) subject::free(b);
-}
-
+// Clause: C23 7.24.3.4 free_sized, 7.24.3.5 free_aligned_sized.
 TEST(sized_frees) {
     for (const size_t n : kTierSamples) {
         if (free_sized != nullptr) {
