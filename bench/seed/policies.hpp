@@ -19,6 +19,7 @@
 #include "sys/pal_linux.hpp"
 #include "sys/pal_linux_statm.hpp"
 
+#include "heap/allocate.hpp"
 #include "heap/deallocate.hpp"
 #include "heap/fork.hpp"
 

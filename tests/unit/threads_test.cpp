@@ -74,7 +74,7 @@ void count(Counts& counts, unsigned char* p) {
 }
 
 void audit(const char* when, const Counts& want) {
-    struct hak_audit_result r;
+    struct hak_audit_result r = {};
     require(hak_audit(&r) == 0, when, ": INV ", r.invariant == nullptr ? "" : r.invariant, ": ",
             r.what == nullptr ? "" : r.what, " (where ", r.where, ", have ", r.have, ", want ",
             r.want, ")");

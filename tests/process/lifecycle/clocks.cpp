@@ -97,14 +97,14 @@ void time_passes() {
     stress::release(behind, "behind the garbage");
 }
 
-constexpr lifecycle::Scenario kScenarios[] = {
-    {"refills", refills}, {"large_blocks", large_blocks}, {"threads", threads},
-    {"forks", forks},     {"time_passes", time_passes},
+check_test scenarios[] = {
+    CHECK_TEST(refills), CHECK_TEST(large_blocks), CHECK_TEST(threads),
+    CHECK_TEST(forks),   CHECK_TEST(time_passes),
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc == 2 && strcmp(argv[1], "list") != 0) expect_own_clock();
-    return lifecycle::run(argc, argv, kScenarios);
+    if (argc == 2 && argv[1][0] != '-') expect_own_clock();
+    return lifecycle::run(argv, scenarios);
 }
