@@ -71,6 +71,8 @@ class Planted(unittest.TestCase):
         shutil.copytree(ROOT / "bench", cls.root / "bench")
         for name in ("fuzz/corpus/size_class", "fuzz/oss-fuzz", "fuzz/regressions", "sanitizers"):
             (cls.root / name).mkdir(parents=True)
+        (cls.root / "tests/process").mkdir(parents=True)
+        shutil.copy(ROOT / "tests/process/own_vdso.h", cls.root / "tests/process")
         (cls.root / "sanitizers/options.txt").write_text("")
         (cls.root / "fuzz/size_class_fuzz.cpp").write_text("")
         (cls.root / "table.toml").write_text(TABLE)
