@@ -98,10 +98,10 @@ class Suites(unittest.TestCase):
         self.assert_gone(int((self.folder / "pid").read_text()))
 
     def test_budgets_above_the_limit_are_refused(self):
-        result = self.run_table(self.suite("slow", "exit 0", 1201))
+        result = self.run_table(self.suite("slow", "exit 0", suites.LIMIT + 1))
         self.assertEqual(result.returncode, 2)
-        self.assertIn("1201 s", result.stderr)
-        table = self.suite("slow", "exit 0", 1200) + self.suite("more", "exit 0") + "gate = true\n"
+        self.assertIn(f"{suites.LIMIT + 1} s", result.stderr)
+        table = self.suite("slow", "exit 0", suites.LIMIT) + self.suite("more", "exit 0") + "gate = true\n"
         self.assertEqual(self.run_table(table, "--list").returncode, 0)
 
     def test_interrupt_ends_everything(self):
