@@ -517,14 +517,14 @@ def step_wall(gate, step):
 
 
 # name, seconds, whether its limit is hard (the others are red only on a significant and large
-# change), function. The seconds add up to at most 70 minutes; on a machine that is slower just then
+# change), function. The seconds add up to at most 72 minutes; on a machine that is slower just then
 # each step has more (Runner.slowness), as long as the gate's own SECONDS last.
 STEPS = (
     ("build", 120, True, step_build),
     ("fast_path", 60, True, step_fast_path),
     ("callgrind", 60, True, step_callgrind),
     ("syscalls", 30, True, step_syscalls),
-    ("tests", 1700, True, step_tests),
+    ("tests", 1800, True, step_tests),
     ("rest", 380, True, step_rest),
     ("mutants", 300, True, step_mutants),
     ("explorer", 90, True, step_explorer),
@@ -536,7 +536,7 @@ STEPS = (
 )
 QUICK = ("build", "fast_path", "callgrind", "syscalls")
 NO_BASE = "no base to compare with"
-LIMIT = 70 * 60  # what the budgets may add up to
+LIMIT = 72 * 60  # what the budgets may add up to
 COUNTED = ("fast_path", "callgrind", "syscalls", "wall")  # these need the build step's libraries
 SECONDS, QUICK_SECONDS = 80 * 60, 10 * 60  # after which nothing more is run, on any machine
 
