@@ -32,11 +32,11 @@ class ElfImage {
         const auto* const header = pointer_to<const ElfW(Ehdr)>(image);
         const auto* const segments = pointer_to<const ElfW(Phdr)>(image + header->e_phoff);
         const ElfW(Dyn)* entry = nullptr;
-        for (unsigned i = header->e_phnum; i-- != 0;) {  // backwards, for the first PT_LOAD counts
-            const Address at = image + segments[i].p_offset;
-            if (segments[i].p_type == PT_LOAD)
-                base_ = wrapping_sub<Address>(at, segments[i].p_vaddr);
-            if (segments[i].p_type == PT_DYNAMIC) entry = pointer_to<const ElfW(Dyn)>(at);
+        for (unsigned i = header->e_phnum; i != 0; --i) {  // backwards: the first PT_LOAD counts
+            const auto& segment = segments[i - 1];
+            const Address at = image + segment.p_offset;
+            if (segment.p_type == PT_LOAD) base_ = wrapping_sub<Address>(at, segment.p_vaddr);
+            if (segment.p_type == PT_DYNAMIC) entry = pointer_to<const ElfW(Dyn)>(at);
         }
         for (; entry != nullptr && entry->d_tag != DT_NULL; ++entry) {
             const Address at = wrapping_add<Address>(base_, entry->d_un.d_ptr);
