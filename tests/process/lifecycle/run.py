@@ -77,6 +77,15 @@ def listed(program):
     ).stdout.split()
 
 
+def knows(program, preload, options):
+    """The debug build has no heap profile."""
+    environment = dict(
+        os.environ, HAKMEM_OPTIONS="help", **({"LD_PRELOAD": preload} if preload else {})
+    )
+    done = subprocess.run([program, "--list"], env=environment, capture_output=True, text=True)
+    return "profile" not in options or "profile" in done.stdout + done.stderr
+
+
 def first_op_commands(program, functions):
     for function in functions:
         yield [program, "threads", function]
@@ -134,9 +143,8 @@ def main():
         before, behind = (
             (None, None) if clock == "-" else (f"{clock}:{preload}", f"{preload}:{clock}")
         )
-        commands = [
-            ([program, name], before, options) for name in sys.argv[5:] for options in CLOCK_OPTIONS
-        ]
+        sets = [options for options in CLOCK_OPTIONS if knows(program, preload, options)]
+        commands = [([program, name], before, options) for name in sys.argv[5:] for options in sets]
         commands += [([program, name], behind, CLOCK_OPTIONS[0]) for name in sys.argv[5:] if behind]
         # Who spins on his own heap ends here, on a busy machine no sooner than on an idle one.
         resource.setrlimit(resource.RLIMIT_CPU, (CLOCK_CPU_SECONDS, CLOCK_CPU_SECONDS))
