@@ -101,7 +101,11 @@ class Suites(unittest.TestCase):
         result = self.run_table(self.suite("slow", "exit 0", suites.LIMIT + 1))
         self.assertEqual(result.returncode, 2)
         self.assertIn(f"{suites.LIMIT + 1} s", result.stderr)
-        table = self.suite("slow", "exit 0", suites.LIMIT) + self.suite("more", "exit 0") + "gate = true\n"
+        table = (
+            self.suite("slow", "exit 0", suites.LIMIT)
+            + self.suite("more", "exit 0")
+            + "gate = true\n"
+        )
         self.assertEqual(self.run_table(table, "--list").returncode, 0)
 
     def test_interrupt_ends_everything(self):
