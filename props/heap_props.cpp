@@ -27,7 +27,7 @@ void stay_in_one_class(Command& command) {
         command);
 }
 
-// Frees by other threads than the owner's, in halves; threads that end, are born, fork and tend.
+// Frees by other threads than the owner's, in halves; threads that end, are born, fork and visit.
 void stay_remote(Command& command) {
     stay_in_one_class(command);
     std::visit(

@@ -50,8 +50,7 @@ void across_the_frontier() {
         pool.release_slots(behind, hak::Pool<W>::Wait::decay, 0);
         hak::reclaim<W>.everything(true);
         if (grows) {
-            kit::require(pool.extend_slots(first, 1, slots),
-                         "a block did not grow across the frontier");
+            kit::require(pool.extend_slots(first, 1, slots), "a block did not grow across the top");
         } else {
             kit::require(acquire(slots - 1) == behind,
                          "a block of all slots but one found no place");
@@ -139,9 +138,9 @@ void aligned_blocks() {
         kit::require((acquire() != 0) == (n != 15), "block ", n,
                      " of twenty that are aligned to two slots");
         auditor.check(kit::Auditor<W>::Scope::pool, true);
-        const std::uint64_t islands = auditor.audit().totals().islands;
-        kit::require(islands <= W::kConfig.islands_max, islands, " islands after ", n + 1,
-                     " aligned blocks");
+        const std::uint64_t committed_runs = auditor.audit().totals().committed_runs;
+        kit::require(committed_runs <= W::kConfig.committed_runs_max, committed_runs,
+                     " committed runs after ", n + 1, " aligned blocks");
     }
 }
 
@@ -160,7 +159,7 @@ int main(int argc, char** argv) {
         for (const auto& [from, to] : kWanted)
             kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
     });
-    suite.example("across the frontier", across_the_frontier);
+    suite.example("across the top", across_the_frontier);
     suite.example("aligned blocks", aligned_blocks);
     suite.example("two at once", two_at_once);
     suite.example("the unsorted run", unsorted);

@@ -65,23 +65,24 @@ void SeedWorld<Policy>::set_current_heap(void* heap) {
 }
 
 using policy::Decision, policy::Phase, policy::Strategy;
-using Mind = policy::Trials<policy::Elo>;
+using Decider = policy::Trials<policy::Elo>;
 template <class Policy>
-alignas(kCacheLine) inline constinit policy::Learner<SeedWorld<Policy>, Mind> learner_of{};
+alignas(kCacheLine) inline constinit policy::Learner<SeedWorld<Policy>, Decider> learner_of{};
 
 template <class Policy>
 void start_learner() {
     policy::EvolutionConfig config;
     config.freezes = false;
-    Mind mind(config, 125'000'000);
-    mind.begin(LinuxPal::now_ns(), 1);
-    learner_of<Policy>.start(mind, LinuxPal::now_ns(), {LinuxPal::page_faults()});
+    Decider decider(config, 125'000'000);
+    decider.begin(LinuxPal::now_ns(), 1);
+    learner_of<Policy>.start(decider, LinuxPal::now_ns(), {LinuxPal::page_faults()});
 }
 
 // How many samples the chooser has: shows that a policy that shall learn on the hot path does.
 template <class Policy>
 std::uint64_t samples_of() {
-    return learner_of<Policy>.with([](Mind& mind) { return mind.chooser().samples().count(); });
+    return learner_of<Policy>.with(
+        [](Decider& decider) { return decider.chooser().samples().count(); });
 }
 
 // One call in a hundred chooses a strategy anew and counts as a sample of it. The page takes no
@@ -105,9 +106,9 @@ struct SampledSelection {
 
   private:
     static HAK_COLD void select() {
-        const Strategy chosen = learner_of<Policy>.with([](Mind& mind) {
-            const Strategy s = mind.chooser().select(mind.random());
-            mind.chooser().record(s, {1, 0, 0, 0});
+        const Strategy chosen = learner_of<Policy>.with([](Decider& decider) {
+            const Strategy s = decider.chooser().select(decider.random());
+            decider.chooser().record(s, {1, 0, 0, 0});
             return s;
         });
         selected.store(policy::index_of(chosen), order::relaxed);  // relaxed: as above

@@ -86,7 +86,7 @@ struct hak_stats {
     uint64_t slab_releases;
     uint64_t remote_drains; /* slabs drained after other threads freed into them */
     /* slabs taken over from other heaps, whose threads are gone or idle */
-    uint64_t slabs_tended;
+    uint64_t slabs_taken_over;
     uint64_t above_small;     /* allocations above 32 KiB, Large and Big */
     uint64_t commits;         /* system calls that made memory accessible, */
     uint64_t commit_failures; /* of them refused, */

@@ -37,7 +37,7 @@ extern "C" int hak_audit(struct hak_audit_result* out) {
 
 extern "C" void* hak_operator_new(std::size_t size, std::size_t alignment, int is_array,
                                   int is_nothrow, int* thrown) {
-    using New = hak::api::OperatorNew<hak::Front>;
+    using New = hak::api::OperatorNew<hak::FrontEnd>;
     const hak::Origin origin =
         is_array != 0 ? hak::Origin::operator_new_array : hak::Origin::operator_new;
     try {
@@ -53,7 +53,7 @@ extern "C" void* hak_operator_new(std::size_t size, std::size_t alignment, int i
 
 extern "C" void hak_operator_delete(void* p, std::size_t size, std::size_t alignment,
                                     int is_array) {
-    const hak::api::OperatorDelete<hak::Front> release{
+    const hak::api::OperatorDelete<hak::FrontEnd> release{
         "operator delete",
         is_array != 0 ? hak::Origin::operator_new_array : hak::Origin::operator_new};
     const auto aligned = static_cast<std::align_val_t>(alignment);

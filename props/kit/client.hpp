@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <new>
 
-#include "api/direct.hpp"
+#include "api/direct_front_end.hpp"
 #include "api/new_delete.hpp"
 #include "props/kit/shadow_heap.hpp"
 
@@ -14,8 +14,8 @@ namespace kit {
 template <hak::World W>
 class Client {
   public:
-    using C = hak::api::CFamily<hak::Direct<W>>;
-    using New = hak::api::OperatorNew<hak::Direct<W>>;
+    using C = hak::api::CFamily<hak::DirectFrontEnd<W>>;
+    using New = hak::api::OperatorNew<hak::DirectFrontEnd<W>>;
 
     static constexpr int kUntouched = 12345;  // no call sets errno to it
 
@@ -126,7 +126,8 @@ class Client {
                 return was.alignment == 0 ? C::free_sized(p, was.requested)
                                           : C::free_aligned_sized(p, was.alignment, was.requested);
             }
-            const hak::api::OperatorDelete<hak::Direct<W>> release{"operator delete", was.origin};
+            const hak::api::OperatorDelete<hak::DirectFrontEnd<W>> release{"operator delete",
+                                                                           was.origin};
             const auto alignment = static_cast<std::align_val_t>(was.alignment);
             if (was.alignment == 0) return says_size ? release(p, was.requested) : release(p);
             return says_size ? release(p, was.requested, alignment) : release(p, alignment);

@@ -67,10 +67,10 @@ void RankPal::before_call(const char* call) {
 }
 void RankPal::before_sleep(const std::uint32_t* word) {
     if (rank_of(word) != rank::kCount) return;  // a lock begins with the word that it sleeps on
-    const bool waits_for_tenders =
+    const bool waits_for_visitors =
         hak::address_of(word) - hak::address_of(&hak::heaps<W>) < sizeof hak::heaps<W>;
-    if ((waits_for_tenders ? held & ~(1u << rank::start) : held) != 0)
-        broken("sleeps for", waits_for_tenders ? "tenders" : "a token");
+    if ((waits_for_visitors ? held & ~(1u << rank::start) : held) != 0)
+        broken("sleeps for", waits_for_visitors ? "visitors" : "a token");
 }
 
 }  // namespace kit

@@ -1,7 +1,7 @@
 // lock_ranks.hpp: the rules of src/sys/lock.hpp, checked in a process with real threads while the
 // library runs. A thread takes locks in the order of src/sys/lock_rank.hpp, none twice; it
 // changes memory through the system with neither registry nor pool held, and sleeps for anything
-// but a lock with none held, or with start alone where fork waits for tenders. Whatever breaks a
+// but a lock with none held, or with start alone where fork waits for visitors. Whatever breaks a
 // rule ends the process with one line. hakmem_core_audited is built in this world; include this
 // before the library's own headers.
 #pragma once

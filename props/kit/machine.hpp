@@ -4,10 +4,10 @@
 // that everything goes back.
 #pragma once
 
-#include "props/kit/census.hpp"
+#include "props/kit/capacity.hpp"
 #include "props/kit/client.hpp"
 #include "props/kit/isolate.hpp"
-#include "props/kit/room.hpp"
+#include "props/kit/state_coverage.hpp"
 
 namespace kit {
 
@@ -76,9 +76,9 @@ class Machine {
     Auditor<W>& auditor() { return auditor_; }
 
     void audit(bool read_zero) {
-        const hak::Slab<W>* in_flight[kThreads];
+        const hak::UnitRecord<W>* in_flight[kThreads];
         unsigned count = 0;
-        for (const hak::Slab<W>* slab : debts_) {
+        for (const hak::UnitRecord<W>* slab : debts_) {
             if (slab != nullptr) in_flight[count++] = slab;
         }
         auditor_.check(Auditor<W>::Scope::everything, read_zero, in_flight, count);
@@ -111,7 +111,7 @@ class Machine {
     Heap* be(unsigned t) {
         os.begin_step(finishing_ ? FakeOs::kNoBudget : kBudget);
         threads.current = t;
-        if (hak::Slab<W>* const slab = std::exchange(debts_[t], nullptr)) {
+        if (hak::UnitRecord<W>* const slab = std::exchange(debts_[t], nullptr)) {
             Heap* const owner = slab->owner.load(hak::order::relaxed);
             require(owner == owners_[t],
                     "remote.4: the owner of a slab changed while queued was set");
@@ -187,7 +187,7 @@ class Machine {
     }
     void count_above_small(const void* p) {
         above_small_ +=
-            hak::window<W>.slab_of(hak::address_of(p))->state.load(hak::order::relaxed) !=
+            hak::window<W>.record_of(hak::address_of(p))->state.load(hak::order::relaxed) !=
             hak::UnitState::slab;
     }
 
@@ -363,9 +363,9 @@ class Machine {
 
     void apply(const Post& c) {
         if (!shadow_.is_live(c.h.v)) return;
-        hak::Slab<W>* const record = hak::window<W>.slab_of(shadow_.at(c.h.v).p);
+        hak::UnitRecord<W>* const record = hak::window<W>.record_of(shadow_.at(c.h.v).p);
         if (record->state.load(hak::order::relaxed) != hak::UnitState::slab) return;
-        hak::Slab<W>* const slab = hak::window<W>.head_record(record);
+        hak::UnitRecord<W>* const slab = hak::window<W>.head_record(record);
         if (slab->owner.load(hak::order::relaxed) == be(c.t.v)) return;
         auto* const b = static_cast<hak::Block<W>*>(shadow_.remove(c.h.v));
         if (!hak::post<W>(*slab, b, hak::window<W>.secret())) return;
@@ -497,12 +497,12 @@ class Machine {
         require(m.uordblks >= shadow_.usable_bytes(), "mallinfo2: ", m.uordblks,
                 " bytes in use, the client has ", shadow_.usable_bytes());
     }
-    // Somebody tends all heaps, then every thread that has a heap comes by once: no posted block is
-    // left but in frozen heaps.
+    // Somebody visits all heaps, then every thread that has a heap comes by once: no posted block
+    // is left but in frozen heaps.
     void judge_stranded() {
         if (!hak::window<W>.is_open()) return;
         for (unsigned t = 0; t < kThreads; ++t) be(t);
-        hak::tend_all<W>(true);
+        hak::visit_all<W>(true);
         for (unsigned t = 0; t < kThreads; ++t) apply(Collect{{t}});
         audit(false);
         require(auditor_.audit().totals().remote_blocks == 0,
@@ -519,19 +519,19 @@ class Machine {
         const std::uint64_t kept = counters.committed_slots - counters.units_slots;
         require(kept == 0 || (t.frozen_units != 0 && kept == t.clean_slots && t.spare_slots == 0),
                 when, ": ", kept, " free slots stay committed (", t.clean_slots,
-                " for want of islands, ", t.spare_slots, " without need)");
+                " for want of committed runs, ", t.spare_slots, " without need)");
     }
 
     Rigor rigor_;
     Pairs own_pairs_;
-    UnitCensus<W> census_;
+    UnitStateCoverage<W> census_;
     bool has_census_, finishing_ = false;
     ShadowHeap<W> shadow_;
     Auditor<W> auditor_;
     std::function<std::string()> rest_;
     std::uint64_t steps_ = 0, nulls_ = 0, above_small_ = 0;
     // slabs whose queued bit the thread has set and not pushed yet
-    std::array<hak::Slab<W>*, kThreads> debts_{};
+    std::array<hak::UnitRecord<W>*, kThreads> debts_{};
     std::array<hak::Heap<W>*, kThreads> owners_{};
     std::array<bool, kThreads> has_ended_{};
 };

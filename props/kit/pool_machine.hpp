@@ -5,10 +5,10 @@
 
 #include <map>
 
-#include "props/kit/census.hpp"
+#include "props/kit/capacity.hpp"
 #include "props/kit/commands.hpp"
-#include "props/kit/room.hpp"
 #include "props/kit/shadow_heap.hpp"
+#include "props/kit/state_coverage.hpp"
 
 namespace kit {
 
@@ -91,20 +91,21 @@ class PoolMachine {
         }
         os.begin_step(700);
         interrupted_ = false;
-        const std::uint64_t islands = auditor_.audit().totals().islands;
+        const std::uint64_t committed_runs = auditor_.audit().totals().committed_runs;
         busy_ = handle_of(command);
         std::visit([this](const auto& c) { this->apply(c); }, command);
         busy_ = Range48::kLimit;
         ++steps_;
         auditor_.check(Auditor<W>::Scope::pool, steps_ % 4 == 0);
         look();
-        // Returning memory makes islands only up to the limit; what is acquired may need one more.
+        // Returning memory makes committed runs only up to the limit; what is acquired may need one
+        // more.
         const bool returns =
             std::holds_alternative<Tick>(command) || std::holds_alternative<Return>(command);
-        const std::uint64_t now = auditor_.audit().totals().islands;
+        const std::uint64_t now = auditor_.audit().totals().committed_runs;
         require(!returns || interrupted_ ||
-                    now <= std::max<std::uint64_t>(islands, kTinyConfig.islands_max),
-                "islands rose from ", islands, " to ", now);
+                    now <= std::max<std::uint64_t>(committed_runs, kTinyConfig.committed_runs_max),
+                "committed runs rose from ", committed_runs, " to ", now);
     }
     void finish() {
         os.heal();
@@ -176,7 +177,8 @@ class PoolMachine {
         });
     }
 
-    void add(unsigned h, hak::Range range, std::size_t bytes, std::size_t alignment, bool slots) {
+    void add(unsigned h, hak::FreshRun range, std::size_t bytes, std::size_t alignment,
+             bool slots) {
         const hak::Address p = range.address;
         require(p % alignment == 0, "a range is not aligned to ", alignment);
         require(os.is_committed(hak::pointer_to<void>(p), bytes), "a range without access");
@@ -224,7 +226,7 @@ class PoolMachine {
         if (have(c.h.v)) release(c.h.v);
         const unsigned count = c.u.v + 1;
         const bool room = has_units<W>(count);
-        const hak::Range range = hak::pool<W>.acquire_units(count, Pool::Use::slab);
+        const hak::FreshRun range = hak::pool<W>.acquire_units(count, Pool::Use::slab);
         if (range.address != 0) return add(c.h.v, range, count * kUnit, kUnit, false);
         require(!room || may_refuse(), "no range of ", count, " units though there is room");
     }
@@ -233,7 +235,7 @@ class PoolMachine {
         const unsigned count = c.q.v + 1;
         const std::size_t alignment = kSlot << c.a.v;
         const bool room = has_slots<W>(count, alignment);
-        const hak::Range range = hak::pool<W>.acquire_slots(count, alignment, Pool::Use::block);
+        const hak::FreshRun range = hak::pool<W>.acquire_slots(count, alignment, Pool::Use::block);
         if (range.address != 0) return add(c.h.v, range, count * kSlot, alignment, true);
         require(!room || may_refuse(), "no run of ", count, " slots though there is room");
     }
@@ -263,14 +265,14 @@ class PoolMachine {
     static bool can_extend(std::size_t next, std::size_t more) {
         bool found = false;
         std::size_t open = next;
-        const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t length) {
+        const std::size_t top = each_slot<W>([&](std::size_t i, std::size_t length) {
             const auto kind = hak::window<W>.superslab(i).kind.get();
             found |= i == next &&
                      (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached) &&
                      joined_length<W>(i) >= more;
             if (i == next && kind == hak::SlotKind::reserved) open = i + length;
         });
-        return found || (open == frontier && next + more <= hak::window<W>.slot_count());
+        return found || (open == top && next + more <= hak::window<W>.slot_count());
     }
     void apply(const ExtendSlots& c) {
         if (!have(c.h.v) || !have_[c.h.v].slots) return;
@@ -325,7 +327,7 @@ class PoolMachine {
                                                                        : "units.clean")
                                      : kind == hak::SlotKind::big ? "big"
                                      : kind == hak::SlotKind::cached
-                                         ? (s.dirt().is_some() ? "cached.dirty" : "cached.clean")
+                                         ? (s.dirty().is_some() ? "cached.dirty" : "cached.clean")
                                          : "reserved";
             for (std::size_t k = i; k < i + length; ++k) now[k] = name;
         });

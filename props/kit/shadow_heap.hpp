@@ -108,7 +108,7 @@ class ShadowHeap {
     // The call that allocated the block said where it stands.
     void say_site(unsigned h, hak::Address site) {
         const hak::UnitState state =
-            hak::window<W>.slab_of(blocks_[h].p)->state.load(hak::order::relaxed);
+            hak::window<W>.record_of(blocks_[h].p)->state.load(hak::order::relaxed);
         if (state != hak::UnitState::slab) blocks_[h].site = site;
         verify_usable(h);
     }
@@ -137,10 +137,10 @@ class ShadowHeap {
 
     // Blocks with the client as the allocator counts them: per slab, and of the upper tiers.
     void reconcile(const hak::Audit<W>& audit) const {
-        std::map<const hak::Slab<W>*, std::uint32_t> counts;
+        std::map<const hak::UnitRecord<W>*, std::uint32_t> counts;
         std::uint64_t large = 0, big = 0;
         for (const auto& [p, h] : by_address_) {
-            const hak::Slab<W>* const record = hak::window<W>.slab_of(p);
+            const hak::UnitRecord<W>* const record = hak::window<W>.record_of(p);
             const hak::UnitState state = record->state.load(hak::order::relaxed);
             require(state != hak::UnitState::free, "the unit of handle ", h, " is free");
             large += state == hak::UnitState::large;

@@ -115,8 +115,8 @@ class Suite {
             say_failed(name);
         }
     }
-    // The run has the seed and the cases for which the census of states was made; another may miss
-    // rare changes.
+    // The run has the seed and the cases for which the state coverage of states was made; another
+    // may miss rare changes.
     bool is_full() const { return is_full_; }
     int finish() {
         if (!replay_.empty() && !is_replayed_) {

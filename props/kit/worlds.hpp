@@ -36,11 +36,11 @@ inline constexpr hak::Config kTinyConfig{
     .window_bytes_min = 16 * 8 * 1024,
     .heaps_max = 16,
     .kept_units_max = 2,
-    .tend_visits_max = 2,
-    .tend_slabs_max = 3,
+    .visits_max = 2,
+    .visit_slabs_max = 3,
     .idle_looks_per_heap = 1,
     .warm_orphans_max = 1,
-    .islands_max = 4,
+    .committed_runs_max = 4,
 };
 static_assert(hak::is_valid(kTinyConfig));
 
@@ -91,7 +91,7 @@ struct FakePal {
     static std::uintptr_t thread_id() { return threads.current + 1; }
     // One thread drives all: waiting for another one would be for ever.
     static void sleep_while(std::uint32_t*, std::uint32_t) {
-        broken("a lock is taken that is held already, or a tender waited for");
+        broken("a lock is taken that is held already, or a visitor waited for");
     }
     static void wake_one(std::uint32_t*) {}
 };
@@ -218,7 +218,7 @@ class Auditor {
   public:
     enum class Scope : std::uint8_t { pool, everything };
 
-    void check(Scope scope, bool read_zero, const hak::Slab<W>* const* in_flight = nullptr,
+    void check(Scope scope, bool read_zero, const hak::UnitRecord<W>* const* in_flight = nullptr,
                unsigned in_flight_count = 0) {
         scratch_.resize(hak::window<W>.is_open() ? hak::Audit<W>::scratch_words() : 0);
         audit_ = hak::Audit<W>(

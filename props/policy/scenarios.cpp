@@ -108,7 +108,7 @@ struct World {
     using Sync = hak::StdSync;
     using Pal = MachinePal;
     using Probe = hak::NoProbe;
-    using Observer = hak::LearningObserver<World>;
+    using Hooks = hak::LearningObserver<World>;
     static constexpr hak::Config kConfig{};
 
     static inline void* heap = nullptr;

@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "props/kit/chart.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -16,7 +16,16 @@ using W = Observed;
 using hak::Address;
 
 // none: no block starts here. lost: in a bin of a thread that fork cut off.
-enum Place : unsigned char { none, untouched, bump_range, client, tls, slab_list, remote, lost };
+enum Place : unsigned char {
+    none,
+    untouched,
+    bump_range,
+    client,
+    thread_cache,
+    slab_list,
+    remote,
+    lost
+};
 
 class BlockWatch : public Watch {
   public:
@@ -26,20 +35,22 @@ class BlockWatch : public Watch {
         for (const auto& [from, to] : {std::pair{none, untouched},
                                        {untouched, bump_range},
                                        {bump_range, client},
-                                       {tls, client},
-                                       {slab_list, tls}})
-            chart_.allow({kAllocate}, from, to);
+                                       {thread_cache, client},
+                                       {slab_list, thread_cache}})
+            transitions_.allow({kAllocate}, from, to);
         // free: by the owner, with the list full, by another thread
-        for (const Place to : {tls, slab_list, remote}) chart_.allow({kFree}, client, to);
+        for (const Place to : {thread_cache, slab_list, remote})
+            transitions_.allow({kFree}, client, to);
         // flush, also of blocks whose slab was taken over; drain; release
-        for (const auto& [from, to] : {std::pair{tls, slab_list},
-                                       {tls, remote},
+        for (const auto& [from, to] : {std::pair{thread_cache, slab_list},
+                                       {thread_cache, remote},
                                        {bump_range, untouched},
                                        {remote, slab_list}})
-            chart_.allow({kAllocate, kEnd, kTrim}, from, to);
-        for (const Place from : {slab_list, untouched}) chart_.allow(on_slow_paths, from, none);
+            transitions_.allow({kAllocate, kEnd, kTrim}, from, to);
+        for (const Place from : {slab_list, untouched})
+            transitions_.allow(on_slow_paths, from, none);
         // the bins of threads that a fork's child does not have
-        for (const Place from : {tls, bump_range}) chart_.allow({kFork}, from, lost);
+        for (const Place from : {thread_cache, bump_range}) transitions_.allow({kFork}, from, lost);
 
         for (const auto& [from, to] : {std::pair{none, bump_range},
                                        {none, client},
@@ -48,24 +59,24 @@ class BlockWatch : public Watch {
                                        {bump_range, client},
                                        {bump_range, untouched},
                                        {bump_range, none},
-                                       {client, tls},
+                                       {client, thread_cache},
                                        {client, slab_list},
                                        {client, remote},
-                                       {tls, client},
-                                       {tls, slab_list},
-                                       {tls, remote},
-                                       {tls, none},
-                                       {slab_list, tls},
+                                       {thread_cache, client},
+                                       {thread_cache, slab_list},
+                                       {thread_cache, remote},
+                                       {thread_cache, none},
+                                       {slab_list, thread_cache},
                                        {slab_list, client},
                                        {slab_list, none},
                                        {remote, slab_list},
-                                       {remote, tls},
+                                       {remote, thread_cache},
                                        {remote, client},
                                        {remote, none},
                                        {untouched, none},
-                                       {tls, lost},
+                                       {thread_cache, lost},
                                        {bump_range, lost}}) {
-            chart_.want(from, to);
+            transitions_.want(from, to);
         }
     }
     void on_world() override { before_.clear(); }
@@ -78,12 +89,12 @@ class BlockWatch : public Watch {
         unsigned given = 0, taken = 0;
         for (std::size_t g = 0; g < now_.size(); ++g) {
             if (now_[g] == before_[g]) continue;
-            if (is_whole) chart_.see(operation, before_[g], now_[g], g);
+            if (is_whole) transitions_.see(operation, before_[g], now_[g], g);
             given += now_[g] == client;
             taken += before_[g] == client;
         }
         const auto* const slab =
-            block == nullptr ? nullptr : window.slab_of(hak::address_of(block));
+            block == nullptr ? nullptr : window.record_of(hak::address_of(block));
         const bool is_small =
             slab != nullptr && slab->state.load(hak::order::relaxed) == hak::UnitState::slab;
         if (is_whole && operation == kAllocate)
@@ -97,8 +108,8 @@ class BlockWatch : public Watch {
         before_.swap(now_);
     }
     void require_all_seen(bool is_full) override {
-        chart_.print(std::cerr);
-        if (is_full) chart_.require_all_seen();
+        transitions_.print(std::cerr);
+        if (is_full) transitions_.require_all_seen();
     }
 
   private:
@@ -115,7 +126,7 @@ class BlockWatch : public Watch {
     void put_list(Address a, Place to) {
         for (; a != 0; a = hak::block_at<W>(a)->link.get()) put(a, client, to);
     }
-    void look_at_slab(const Slab* slab) {
+    void look_at_slab(const UnitRecord* slab) {
         if (slab->state.load(hak::order::relaxed) != hak::UnitState::slab ||
             window.head_record(slab) != slab)
             return;
@@ -131,7 +142,7 @@ class BlockWatch : public Watch {
         const bool is_lost = heap.token.load(hak::order::relaxed) == hak::Token::frozen;
         for (unsigned c = 0; c < hak::Classes<W>::kCount; ++c) {
             const auto& bin = heap.bins[c];
-            put_list(bin.list.get(), is_lost ? lost : tls);
+            put_list(bin.list.get(), is_lost ? lost : thread_cache);
             for (Address a = bin.bump.get(); a != bin.bump.get() + bin.bump_bytes.get();
                  a += hak::Classes<W>::block_bytes(static_cast<hak::SizeClass>(c))) {
                 put(a, client, is_lost ? lost : bump_range);
@@ -139,9 +150,9 @@ class BlockWatch : public Watch {
         }
     }
 
-    kit::StepChart chart_{
+    kit::StepTransitions transitions_{
         "block",
-        {"none", "untouched", "bump", "client", "TLS-SLL", "slab", "remote", "lost"},
+        {"none", "untouched", "bump", "client", "thread cache", "slab", "remote", "lost"},
         {"an allocation", "a free", "an exit", "a trim", "a fork"}};
     std::vector<Place> before_, now_;
 };

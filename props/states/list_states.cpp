@@ -1,4 +1,4 @@
-// list_states.cpp: a thread's list of one class, the TLS-SLL, and its range of untouched blocks.
+// list_states.cpp: a thread's list of one class and its range of untouched blocks.
 // After every call of a thread the bins of all heaps are read: the list is a stack, the range is
 // used when the list is empty, and nobody touches another thread's.
 #include <algorithm>
@@ -6,7 +6,7 @@
 #include <iostream>
 #include <vector>
 
-#include "props/kit/chart.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -51,25 +51,25 @@ class ListWatch : public Watch {
                                        {range, empty},
                                        {some_range, range},
                                        {full_range, some_range}}) {
-            chart_.allow({kAllocate}, from, to);
-            chart_.want(from, to);
+            transitions_.allow({kAllocate}, from, to);
+            transitions_.want(from, to);
         }
         // free
         for (const auto& [from, to] : {std::pair{empty, some},
                                        {some, full},
                                        {range, some_range},
                                        {some_range, full_range}}) {
-            chart_.allow({kFree}, from, to);
-            chart_.want(from, to);
+            transitions_.allow({kFree}, from, to);
+            transitions_.want(from, to);
         }
         // flush
         for (const State from : {some, full, range, some_range, full_range}) {
-            chart_.allow({kAllocate, kEnd, kTrim}, from, empty);
-            chart_.want(from, empty);
+            transitions_.allow({kAllocate, kEnd, kTrim}, from, empty);
+            transitions_.want(from, empty);
         }
         for (const State from : {empty, some, full, range, some_range, full_range}) {
-            chart_.allow({kFork}, from, lost);
-            chart_.want(from, lost);
+            transitions_.allow({kFork}, from, lost);
+            transitions_.want(from, lost);
         }
     }
     void on_world() override {
@@ -86,7 +86,7 @@ class ListWatch : public Watch {
             for (std::size_t i = 0; i < now_.size(); ++i) {
                 if (now_[i] == before_[i]) continue;
                 ++changed;
-                chart_.see(operation, before_[i].state(), now_[i].state(), i);
+                transitions_.see(operation, before_[i].state(), now_[i].state(), i);
                 const Heap* const heap =
                     &hak::heaps<W>.at(static_cast<unsigned>(i / Classes::kCount));
                 kit::require(operation == kFork || heap == own || heap == heaps_[thread], "thread ",
@@ -103,8 +103,8 @@ class ListWatch : public Watch {
         before_.swap(now_);
     }
     void require_all_seen(bool is_full) override {
-        chart_.print(std::cerr);
-        if (is_full) chart_.require_all_seen();
+        transitions_.print(std::cerr);
+        if (is_full) transitions_.require_all_seen();
     }
 
   private:
@@ -130,7 +130,7 @@ class ListWatch : public Watch {
     }
     // Where the block belongs in the heap's bins; kNoBin for what is no small block any more.
     static std::size_t bin_of(const Heap* own, const void* block) {
-        const Slab* const record = window.slab_of(hak::address_of(block));
+        const UnitRecord* const record = window.record_of(hak::address_of(block));
         if (record->state.load(hak::order::relaxed) != hak::UnitState::slab) return kNoBin;
         for (unsigned i = 0; i < hak::heaps<W>.count(); ++i) {
             if (&hak::heaps<W>.at(i) == own)
@@ -164,7 +164,7 @@ class ListWatch : public Watch {
             kit::require(changed == 0, "a free changed ", changed,
                          " bins, and the list of its class is the same");
             const bool is_own =
-                i != kNoBin && window.slab_of(block)->owner.load(hak::order::relaxed) == own;
+                i != kNoBin && window.record_of(block)->owner.load(hak::order::relaxed) == own;
             kit::require(!is_own || before_[i].room <= 0, "a free passed by a list that has room");
             return;
         }
@@ -177,7 +177,7 @@ class ListWatch : public Watch {
         kit::require(was.room > 0, "a free pushed its block on a list without room");
     }
 
-    kit::StepChart chart_{
+    kit::StepTransitions transitions_{
         "list of class",
         {"empty", "some", "full", "range", "some and range", "full and range", "lost"},
         {"an allocation", "a free", "an exit", "a trim", "a fork"}};

@@ -107,7 +107,7 @@ struct Observed : kit::TinyWorld {
 static_assert(hak::World<Observed>);
 
 using Heap = hak::Heap<Observed>;
-using Slab = hak::Slab<Observed>;
+using UnitRecord = hak::UnitRecord<Observed>;
 inline constexpr auto& window = hak::window<Observed>;
 
 // What a thread just did, where steps are seen as a whole.
@@ -120,10 +120,10 @@ class Watch {
     // a new history begins
     virtual void on_world() {}
     virtual void on_token(const Heap*, hak::Token /*from*/, hak::Token /*to*/) {}
-    virtual void on_remote(const Slab*, hak::Address /*from*/, hak::Address /*to*/) {}
-    virtual void on_pending(const Heap*, const Slab* /*from*/, const Slab* /*to*/) {}
-    virtual void on_owner(const Slab*, const Heap* /*from*/, const Heap* /*to*/) {}
-    virtual void on_unit(const Slab*, hak::UnitState /*from*/, hak::UnitState /*to*/) {}
+    virtual void on_remote(const UnitRecord*, hak::Address /*from*/, hak::Address /*to*/) {}
+    virtual void on_pending(const Heap*, const UnitRecord* /*from*/, const UnitRecord* /*to*/) {}
+    virtual void on_owner(const UnitRecord*, const Heap* /*from*/, const Heap* /*to*/) {}
+    virtual void on_unit(const UnitRecord*, hak::UnitState /*from*/, hak::UnitState /*to*/) {}
     // the pool's lock is about to be given back
     virtual void on_pool_unlock() {}
     // of the system, about to be made
@@ -144,7 +144,7 @@ class Watch {
 inline Watch* watch = nullptr;
 inline bool in_fork_child = false;  // the handler of fork runs in the child
 
-inline std::size_t unit_of(const Slab* record) {
+inline std::size_t unit_of(const UnitRecord* record) {
     return static_cast<std::size_t>(record - window.record(0));
 }
 inline std::size_t units_ready() {
@@ -175,29 +175,34 @@ inline void tell(const void* word, hak::Token from, hak::Token to) {
 }
 inline void tell(const void* word, hak::UnitState from, hak::UnitState to) {
     if (is_open())
-        watch->on_unit(hak::pointer_to<const Slab>(hak::address_of(word) - offsetof(Slab, state)),
-                       from, to);
+        watch->on_unit(
+            hak::pointer_to<const UnitRecord>(hak::address_of(word) - offsetof(UnitRecord, state)),
+            from, to);
 }
 inline void tell(const void* word, hak::Address from, hak::Address to) {
     if (!is_open()) return;
     const hak::Address offset = hak::address_of(word) - hak::address_of(window.record(0));
-    if (offset >= units_ready() * sizeof(Slab) || offset % sizeof(Slab) != offsetof(Slab, remote))
+    if (offset >= units_ready() * sizeof(UnitRecord) ||
+        offset % sizeof(UnitRecord) != offsetof(UnitRecord, remote))
         return;
-    watch->on_remote(hak::pointer_to<const Slab>(hak::address_of(word) - offsetof(Slab, remote)),
-                     from, to);
+    watch->on_remote(
+        hak::pointer_to<const UnitRecord>(hak::address_of(word) - offsetof(UnitRecord, remote)),
+        from, to);
     point();
 }
 inline void tell(const void* word, const void* from, const void* to) {
     if (!is_open()) return;
     const hak::Address offset = hak::address_of(word) - hak::address_of(window.record(0));
-    if (offset < units_ready() * sizeof(Slab) && offset % sizeof(Slab) == offsetof(Slab, owner)) {
+    if (offset < units_ready() * sizeof(UnitRecord) &&
+        offset % sizeof(UnitRecord) == offsetof(UnitRecord, owner)) {
         return watch->on_owner(
-            hak::pointer_to<const Slab>(hak::address_of(word) - offsetof(Slab, owner)),
+            hak::pointer_to<const UnitRecord>(hak::address_of(word) - offsetof(UnitRecord, owner)),
             static_cast<const Heap*>(from), static_cast<const Heap*>(to));
     }
     const Heap* const heap = heap_of(word, offsetof(Heap, pending));
     if (heap == nullptr) return;
-    watch->on_pending(heap, static_cast<const Slab*>(from), static_cast<const Slab*>(to));
+    watch->on_pending(heap, static_cast<const UnitRecord*>(from),
+                      static_cast<const UnitRecord*>(to));
     point();
 }
 // A lock is given back in a destructor, which must not throw: what is wrong there is said when the

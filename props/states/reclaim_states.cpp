@@ -4,8 +4,8 @@
 #include <iostream>
 #include <vector>
 
-#include "props/kit/chart.hpp"
-#include "props/kit/room.hpp"
+#include "props/kit/capacity.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -19,7 +19,7 @@ enum State : unsigned char { away, committing, out, dirty, clean, batch, purging
 class ReclaimWatch : public Watch {
   public:
     ReclaimWatch() {
-        chart_.allow<State>({
+        transitions_.allow<State>({
             {away, committing},
             {committing, out},
             {committing, away},
@@ -42,9 +42,9 @@ class ReclaimWatch : public Watch {
             // the system keeps the charge, and takes the pages
             {decommitting, purging},
         });
-        chart_.allow_rare(committing, dirty);  // and joins a dirty neighbour
+        transitions_.allow_rare(committing, dirty);  // and joins a dirty neighbour
         // the system refuses, and meanwhile a neighbour was freed
-        chart_.allow_rare(decommitting, dirty);
+        transitions_.allow_rare(decommitting, dirty);
     }
     void on_world() override {
         slots_.assign(kit::kTinyConfig.window_bytes / kSlot, {});
@@ -119,11 +119,11 @@ class ReclaimWatch : public Watch {
         is_over_ = is_over_ && !is_alone;
     }
     void require_all_seen(bool is_full) override {
-        chart_.print(std::cerr);
+        transitions_.print(std::cerr);
         std::cerr << "  returned after the delay  " << waited_ << ", before it for a reason  "
                   << hurried_ << "\n";
         if (!is_full) return;
-        chart_.require_all_seen();
+        transitions_.require_all_seen();
         kit::require(waited_ != 0 && hurried_ != 0, "no history waited, or none asked");
     }
 
@@ -142,7 +142,7 @@ class ReclaimWatch : public Watch {
             case hak::SlotKind::reserved:
                 return away;
             case hak::SlotKind::cached:
-                return s.dirt().is_some() ? dirty : clean;
+                return s.dirty().is_some() ? dirty : clean;
             case hak::SlotKind::transit:
                 return before == away || before == committing ? committing
                        : before == dirty || before == clean   ? batch
@@ -154,7 +154,7 @@ class ReclaimWatch : public Watch {
     void change(std::size_t i, State to) {
         Slot& slot = slots_[i];
         if (slot.state == to) return;
-        chart_.see(slot.state, to, i);
+        transitions_.see(slot.state, to, i);
         kit::require(slot.state != purging || to != clean || !slot.is_refused, "slot ", i,
                      " is clean after a purge that failed");
         if (to == batch) slot.batch_ms = kit::os.now_ms();
@@ -182,7 +182,7 @@ class ReclaimWatch : public Watch {
                      " goes back ", age, " ms after it was freed, before its delay of ", delay);
     }
 
-    kit::Chart chart_{
+    kit::TransitionTable transitions_{
         "run of slot",
         {"away", "committing", "out", "dirty", "clean", "batch", "purging", "decommitting"}};
     std::vector<Slot> slots_;

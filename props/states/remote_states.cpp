@@ -3,7 +3,7 @@
 #include <iostream>
 #include <vector>
 
-#include "props/kit/chart.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -19,19 +19,19 @@ class RemoteWatch : public Watch {
   public:
     RemoteWatch() {
         using enum Notice;
-        chart_.allow<Notice>({
+        transitions_.allow<Notice>({
             {idle, owed},
             {owed, pending},
             {pending, popped},
             {popped, idle},
             {idle, claimed},
             {claimed, idle},
-            {popped, pending},  // a tender leaves it to the heap's thread
+            {popped, pending},  // a visitor leaves it to the heap's thread
             {pending, owed},    // a fork's child forgets the lists, and makes them anew
         });
     }
     void on_world() override { notices_.clear(); }
-    void on_remote(const Slab* slab, hak::Address from, hak::Address to) override {
+    void on_remote(const UnitRecord* slab, hak::Address from, hak::Address to) override {
         const bool was_queued = (from & hak::kQueued) != 0, is_queued = (to & hak::kQueued) != 0;
         kit::require(to == 0 || is_queued, "the remote word of unit ", unit_of(slab),
                      " has blocks that nobody is told of");
@@ -43,8 +43,8 @@ class RemoteWatch : public Watch {
         if (is_queued) return change(slab, to == hak::kQueued ? Notice::claimed : Notice::owed);
         change(slab, Notice::idle);
     }
-    void on_pending(const Heap* heap, const Slab* from, const Slab* to) override {
-        // A tender takes the first slab alone; a push of one that is on the list already would be
+    void on_pending(const Heap* heap, const UnitRecord* from, const UnitRecord* to) override {
+        // A visitor takes the first slab alone; a push of one that is on the list already would be
         // wrong by itself.
         if (from != nullptr && from->pending_next.get() == to && !in_fork_child)
             return change(from, Notice::popped);
@@ -54,38 +54,39 @@ class RemoteWatch : public Watch {
                          "a slab is pushed to a heap that does not own it");
             return change(to, Notice::pending);
         }
-        for (const Slab* slab = from; slab != nullptr; slab = slab->pending_next.get())
+        for (const UnitRecord* slab = from; slab != nullptr; slab = slab->pending_next.get())
             change(slab, in_fork_child ? Notice::owed : Notice::popped);
     }
-    void on_owner(const Slab* record, const Heap* from, const Heap* to) override {
+    void on_owner(const UnitRecord* record, const Heap* from, const Heap* to) override {
         const bool is_handed_over =
             from != nullptr && to != nullptr && window.head_record(record) == record;
         kit::require(!is_handed_over || notice_of(record) == Notice::claimed, "unit ",
                      unit_of(record), " changes its owner and nobody has claimed it");
     }
-    void on_unit(const Slab* record, hak::UnitState from, hak::UnitState) override {
+    void on_unit(const UnitRecord* record, hak::UnitState from, hak::UnitState) override {
         if (from != hak::UnitState::slab || window.head_record(record) != record) return;
         kit::require(notice_of(record) == Notice::idle, "unit ", unit_of(record),
                      " is released while its slab is ", static_cast<unsigned>(notice_of(record)));
     }
     void require_all_seen(bool is_full) override {
-        chart_.print(std::cerr);
-        if (is_full) chart_.require_all_seen();
+        transitions_.print(std::cerr);
+        if (is_full) transitions_.require_all_seen();
     }
 
   private:
-    Notice& notice_of(const Slab* slab) {
+    Notice& notice_of(const UnitRecord* slab) {
         const std::size_t unit = unit_of(slab);
         if (notices_.size() <= unit) notices_.resize(unit + 1, Notice::idle);
         return notices_[unit];
     }
-    void change(const Slab* slab, Notice to) {
+    void change(const UnitRecord* slab, Notice to) {
         Notice& notice = notice_of(slab);
-        chart_.see(static_cast<unsigned>(notice), static_cast<unsigned>(to), unit_of(slab));
+        transitions_.see(static_cast<unsigned>(notice), static_cast<unsigned>(to), unit_of(slab));
         notice = to;
     }
 
-    kit::Chart chart_{"notice of slab", {"idle", "owed", "pending", "popped", "claimed"}};
+    kit::TransitionTable transitions_{"notice of slab",
+                                      {"idle", "owed", "pending", "popped", "claimed"}};
     std::vector<Notice> notices_;
 };
 

@@ -3,7 +3,7 @@
 #include <iostream>
 #include <vector>
 
-#include "props/kit/chart.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -32,27 +32,27 @@ class SlabWatch : public Watch {
   public:
     SlabWatch() {
         const std::vector<unsigned> on_slow_paths{kAllocate, kFree, kEnd, kTrim};
-        chart_.allow({kAllocate}, pool, owned_empty);
+        transitions_.allow({kAllocate}, pool, owned_empty);
         for (const unsigned who : {kOwned, kOrphan}) {
             const unsigned empty = who, room = who + 1, full = who + 2;
             // blocks come back, or were posted and are drained
-            chart_.allow(on_slow_paths, full, room);
-            chart_.allow(on_slow_paths, room, empty);
-            chart_.allow(on_slow_paths, empty, pool);  // released
+            transitions_.allow(on_slow_paths, full, room);
+            transitions_.allow(on_slow_paths, room, empty);
+            transitions_.allow(on_slow_paths, empty, pool);  // released
         }
         // A refill takes all the room at once; other threads' slabs come to the heap that needs
         // room, and whole heaps to a new thread.
-        chart_.allow({kAllocate}, owned_empty, owned_full);
-        chart_.allow({kAllocate}, owned_room, owned_full);
+        transitions_.allow({kAllocate}, owned_empty, owned_full);
+        transitions_.allow({kAllocate}, owned_room, owned_full);
         for (unsigned fill = 0; fill < 3; ++fill) {
-            chart_.allow({kAllocate}, kOrphan + fill, kOwned + fill);
-            chart_.allow({kEnd}, kOwned + fill, kOrphan + fill);
-            chart_.allow({kFork}, kOwned + fill, kFrozen + fill);
+            transitions_.allow({kAllocate}, kOrphan + fill, kOwned + fill);
+            transitions_.allow({kEnd}, kOwned + fill, kOrphan + fill);
+            transitions_.allow({kFork}, kOwned + fill, kFrozen + fill);
         }
         // A thread without a heap of its own borrows an orphan for one call, which leaves it an
         // orphan.
         for (unsigned fill = 0; fill < 3; ++fill)
-            chart_.allow({kAllocate}, kOwned + fill, kOrphan + fill);
+            transitions_.allow({kAllocate}, kOwned + fill, kOrphan + fill);
 
         for (const auto& [from, to] :
              {std::pair{pool, owned_full}, {owned_full, owned_room},    {owned_room, owned_full},
@@ -64,7 +64,7 @@ class SlabWatch : public Watch {
               {orphan_full, owned_full},   {orphan_room, owned_full},   {orphan_empty, owned_full},
               {orphan_room, owned_room},   {orphan_empty, owned_empty}, {owned_full, frozen_full},
               {owned_room, frozen_room},   {owned_empty, frozen_empty}}) {
-            chart_.want(from, to);
+            transitions_.want(from, to);
         }
     }
     void on_world() override { before_.clear(); }
@@ -72,17 +72,17 @@ class SlabWatch : public Watch {
         before_.resize(units_ready(), pool);
         for (std::size_t u = 0; u < before_.size(); ++u) {
             const State now = state_of(window.record(u));
-            if (is_whole) chart_.see(operation, before_[u], now, u);
+            if (is_whole) transitions_.see(operation, before_[u], now, u);
             before_[u] = now;
         }
     }
     void require_all_seen(bool is_full) override {
-        chart_.print(std::cerr);
-        if (is_full) chart_.require_all_seen();
+        transitions_.print(std::cerr);
+        if (is_full) transitions_.require_all_seen();
     }
 
   private:
-    static State state_of(const Slab* slab) {
+    static State state_of(const UnitRecord* slab) {
         if (slab->state.load(hak::order::relaxed) != hak::UnitState::slab ||
             window.head_record(slab) != slab)
             return pool;
@@ -97,7 +97,7 @@ class SlabWatch : public Watch {
         return static_cast<State>(who + (slab->used.get() == 0 ? 0 : slab->has_room() ? 1 : 2));
     }
 
-    kit::StepChart chart_{
+    kit::StepTransitions transitions_{
         "slab of unit",
         {"pool", "owned.empty", "owned.room", "owned.full", "orphan.empty", "orphan.room",
          "orphan.full", "frozen.empty", "frozen.room", "frozen.full"},

@@ -3,8 +3,8 @@
 #include <iostream>
 #include <vector>
 
-#include "props/kit/chart.hpp"
-#include "props/kit/room.hpp"
+#include "props/kit/capacity.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -28,8 +28,8 @@ enum State : unsigned char {
 class SuperslabWatch : public Watch {
   public:
     SuperslabWatch() {
-        chart_.allow<State>({
-            // the frontier passes it: for a block, or for the sake of alignment
+        transitions_.allow<State>({
+            // the top passes it: for a block, or for the sake of alignment
             {unused, transit},
             {unused, reserved},
             // committed; not committed, or decommitted
@@ -70,13 +70,13 @@ class SuperslabWatch : public Watch {
         });
         before_.resize(now_.size(), unused);
         for (std::size_t i = 0; i < now_.size(); ++i) {
-            if (before_[i] != now_[i]) chart_.see(before_[i], now_[i], i);
+            if (before_[i] != now_[i]) transitions_.see(before_[i], now_[i], i);
         }
         before_.swap(now_);
     }
     void require_all_seen(bool is_full) override {
-        chart_.print(std::cerr);
-        if (is_full) chart_.require_all_seen();
+        transitions_.print(std::cerr);
+        if (is_full) transitions_.require_all_seen();
     }
 
   private:
@@ -89,7 +89,7 @@ class SuperslabWatch : public Watch {
             case hak::SlotKind::big:
                 return big;
             case hak::SlotKind::cached:
-                return s.dirt().is_some() ? cached_dirty : cached_clean;
+                return s.dirty().is_some() ? cached_dirty : cached_clean;
             case hak::SlotKind::units:
                 break;
         }
@@ -98,9 +98,10 @@ class SuperslabWatch : public Watch {
                                           : units_clean;
     }
 
-    kit::Chart chart_{"slot",
-                      {"unused", "reserved", "transit", "big", "units.full", "units.clean",
-                       "units.dirty", "cached.clean", "cached.dirty"}};
+    kit::TransitionTable transitions_{
+        "slot",
+        {"unused", "reserved", "transit", "big", "units.full", "units.clean", "units.dirty",
+         "cached.clean", "cached.dirty"}};
     std::vector<State> before_, now_;
 };
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <iostream>
 
-#include "props/kit/chart.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -37,16 +37,16 @@ class WholeWatch : public Watch {
     void on_token(const Heap* heap, hak::Token from, hak::Token to) override {
         each([&](Watch& w) { w.on_token(heap, from, to); });
     }
-    void on_remote(const Slab* slab, hak::Address from, hak::Address to) override {
+    void on_remote(const UnitRecord* slab, hak::Address from, hak::Address to) override {
         each([&](Watch& w) { w.on_remote(slab, from, to); });
     }
-    void on_pending(const Heap* heap, const Slab* from, const Slab* to) override {
+    void on_pending(const Heap* heap, const UnitRecord* from, const UnitRecord* to) override {
         each([&](Watch& w) { w.on_pending(heap, from, to); });
     }
-    void on_owner(const Slab* record, const Heap* from, const Heap* to) override {
+    void on_owner(const UnitRecord* record, const Heap* from, const Heap* to) override {
         each([&](Watch& w) { w.on_owner(record, from, to); });
     }
-    void on_unit(const Slab* record, hak::UnitState from, hak::UnitState to) override {
+    void on_unit(const UnitRecord* record, hak::UnitState from, hak::UnitState to) override {
         each([&](Watch& w) { w.on_unit(record, from, to); });
     }
     void on_pool_unlock() override {
@@ -90,9 +90,9 @@ class WholeWatch : public Watch {
     std::array<Watch*, 7> parts_{&token_watch(), &remote_watch(),    &block_watch(),
                                  &slab_watch(),  &superslab_watch(), &reclaim_watch(),
                                  &window_watch()};
-    kit::StepChart lives_{"thread",
-                          {"fresh", "settled", "ended"},
-                          {"an allocation", "a free", "an exit", "a trim", "a fork"}};
+    kit::StepTransitions lives_{"thread",
+                                {"fresh", "settled", "ended"},
+                                {"an allocation", "a free", "an exit", "a trim", "a fork"}};
     std::array<Life, kit::kThreads> life_{};
 };
 

@@ -3,7 +3,7 @@
 #include <iostream>
 #include <vector>
 
-#include "props/kit/chart.hpp"
+#include "props/kit/transition_table.hpp"
 #include "props/states/observed.hpp"
 #include "props/states/stage.hpp"
 
@@ -26,7 +26,7 @@ enum Page : unsigned char {
 class WindowWatch : public Watch {
   public:
     WindowWatch() {
-        process_chart_.allow<Process>({
+        process_transitions_.allow<Process>({
             {closed, reserved_alone},
             {reserved_alone, exposed_too},
             {exposed_too, open},
@@ -34,11 +34,11 @@ class WindowWatch : public Watch {
             {reserved_alone, closed},
         });
         // The window's pages come and go; the tables' and the heaps' come.
-        page_chart_.allow<Page>({{window_reserved, window_committed},
-                                 {window_committed, window_reserved},
-                                 {units_exposed, units_committed},
-                                 {slots_reserved, slots_committed},
-                                 {heaps_reserved, heaps_committed}});
+        page_transitions_.allow<Page>({{window_reserved, window_committed},
+                                       {window_committed, window_reserved},
+                                       {units_exposed, units_committed},
+                                       {slots_reserved, slots_committed},
+                                       {heaps_reserved, heaps_committed}});
     }
     void on_world() override {
         process_ = closed;
@@ -85,16 +85,16 @@ class WindowWatch : public Watch {
                      "a record that is ready lies in memory without access");
     }
     void require_all_seen(bool is_full) override {
-        process_chart_.print(std::cerr);
-        page_chart_.print(std::cerr);
+        process_transitions_.print(std::cerr);
+        page_transitions_.print(std::cerr);
         if (!is_full) return;
-        process_chart_.require_all_seen();
-        page_chart_.require_all_seen();
+        process_transitions_.require_all_seen();
+        page_transitions_.require_all_seen();
     }
 
   private:
     void change(Process to) {
-        process_chart_.see(process_, to, 0);
+        process_transitions_.see(process_, to, 0);
         process_ = to;
     }
     void see_open() {
@@ -117,14 +117,14 @@ class WindowWatch : public Watch {
     void each_page(const void* p, std::size_t bytes, Next next) {
         for (std::size_t i = page_of(p); i < page_of(p) + bytes / kPage; ++i) {
             const Page now = next(pages_.at(i));
-            if (now != pages_[i]) page_chart_.see(pages_[i], now, i);
+            if (now != pages_[i]) page_transitions_.see(pages_[i], now, i);
             pages_[i] = now;
         }
     }
 
     static constexpr std::size_t kPage = kit::FakeOs::kPage;
-    kit::Chart process_chart_{"window", {"closed", "reserved", "exposed", "open"}};
-    kit::Chart page_chart_{
+    kit::TransitionTable process_transitions_{"window", {"closed", "reserved", "exposed", "open"}};
+    kit::TransitionTable page_transitions_{
         "page",
         {"window.reserved", "window.committed", "units.exposed", "units.committed",
          "slots.reserved", "slots.committed", "heaps.reserved", "heaps.committed"}};

@@ -49,7 +49,7 @@ class ForkHandlers {
         if (had_list) _IO_list_unlock();
     }
     static void child() {
-        if constexpr (kProfiled<W>) Observer<W>::draw_anew();
+        if constexpr (kProfiled<W>) Hooks<W>::draw_anew();
         if (is_alone_) return;
         // libc has reset the lock before, if it counted several threads as well.
         if (has_list_) _IO_list_resetlock();

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <malloc.h>
 
-#include "api/front.hpp"
+#include "api/front_end.hpp"
 #include "api/new_delete.hpp"
 #include "profile/profile_calls.hpp"
 #include "statistics/report.hpp"
@@ -23,7 +23,7 @@ asm(".weak __cxa_call_terminate");
 #define HAK_EXPORT __attribute__((visibility("default")))
 
 namespace {
-using C = hak::api::CFamily<hak::Front>;
+using C = hak::api::CFamily<hak::FrontEnd>;
 using ProfileCalls = hak::profile::Calls<hak::RealWorld>;
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
 using LearningCalls = hak::policy::Calls<hak::RealWorld>;
@@ -62,7 +62,7 @@ constexpr const char* kVersion = HAK_TEXT(HAKMEM_VERSION_MAJOR) "." HAK_TEXT(
 }
 
 [[gnu::destructor]] void unload() {
-    hak::Front::check_all("exit");
+    hak::FrontEnd::check_all("exit");
 #if !HAKMEM_DEBUG
     hak::dump_profile_at_exit<hak::RealWorld>();
 #endif
@@ -129,7 +129,7 @@ HAK_EXPORT int hak_trim(size_t keep) {
     return C::malloc_trim(keep);
 }
 HAK_EXPORT int hak_check_all(void) {
-    return hak::Front::check_all("hak_check_all") ? 1 : 0;
+    return hak::FrontEnd::check_all("hak_check_all") ? 1 : 0;
 }
 HAK_EXPORT int hak_stats(struct hak_stats* out, size_t bytes) {
     return C::stats(out, bytes);

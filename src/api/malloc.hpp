@@ -1,5 +1,5 @@
-// malloc.hpp: the C family with the semantics of glibc 2.36, on any front. What is exported under
-// which name is said once, in library.cpp.
+// malloc.hpp: the C family with the semantics of glibc 2.36, on any front end. What is exported
+// under which name is said once, in library.cpp.
 #pragma once
 
 #include <cerrno>
@@ -13,7 +13,7 @@
 
 namespace hak::api {
 
-template <class Front>
+template <class FrontEnd>
 struct CFamily {
     static HAK_COLD void* out_of_memory() {
         errno = ENOMEM;
@@ -21,37 +21,37 @@ struct CFamily {
     }
 
     static HAK_NOINLINE void* malloc_missed(std::size_t size) {
-        void* const p = Front::allocate_missed(size, Origin::malloc);
+        void* const p = FrontEnd::allocate_missed(size, Origin::malloc);
         if (p == nullptr) [[unlikely]]
             return out_of_memory();
         return p;
     }
 
     static HAK_INLINE void* malloc(std::size_t size) {
-        const typename Front::template Timed<Activity::allocate> timed;
-        void* const p = Front::allocate_hit(size);
+        const typename FrontEnd::template Timed<Activity::allocate> timed;
+        void* const p = FrontEnd::allocate_hit(size);
         if (p != nullptr) [[likely]]
             return p;
         return malloc_missed(size);
     }
 
     static HAK_NOINLINE void* alloc_at_missed(std::size_t size, const void* site) {
-        void* const p = Front::allocate_missed_at(size, site);
+        void* const p = FrontEnd::allocate_missed_at(size, site);
         if (p == nullptr) [[unlikely]]
             return out_of_memory();
         return p;
     }
 
     static HAK_INLINE void* alloc_at(std::size_t size, const void* site) {
-        const typename Front::template Timed<Activity::allocate> timed;
-        void* const p = Front::allocate_hit(size);
+        const typename FrontEnd::template Timed<Activity::allocate> timed;
+        void* const p = FrontEnd::allocate_hit(size);
         if (p != nullptr) [[likely]]
             return p;
         return alloc_at_missed(size, site);
     }
 
     static HAK_INLINE void free(void* p, const Claim& claim = {"free"}) {
-        Front::deallocate(p, claim);
+        FrontEnd::deallocate(p, claim);
     }
 
     // An alignment that is no power of two is rounded up to one, as glibc does. Precondition: at
@@ -72,7 +72,7 @@ struct CFamily {
         std::size_t bytes;
         if (__builtin_mul_overflow(count, size, &bytes)) [[unlikely]]
             return out_of_memory();
-        void* const p = Front::allocate_zeroed(bytes);
+        void* const p = FrontEnd::allocate_zeroed(bytes);
         if (p == nullptr) [[unlikely]]
             return out_of_memory();
         return p;
@@ -85,7 +85,7 @@ struct CFamily {
             free(p, {"realloc"});
             return nullptr;
         }
-        void* const q = Front::reallocate(p, size);
+        void* const q = FrontEnd::reallocate(p, size);
         if (q == nullptr) [[unlikely]]
             return out_of_memory();
         return q;
@@ -106,7 +106,7 @@ struct CFamily {
             }
             alignment = std::bit_ceil(alignment);
         }
-        void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
+        void* const p = FrontEnd::allocate_aligned(alignment, size, Origin::malloc);
         if (p == nullptr) [[unlikely]]
             return out_of_memory();
         return p;
@@ -114,31 +114,31 @@ struct CFamily {
 
     static int posix_memalign(void** out, std::size_t alignment, std::size_t size) {
         if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-        void* const p = Front::allocate_aligned(alignment, size, Origin::malloc);
+        void* const p = FrontEnd::allocate_aligned(alignment, size, Origin::malloc);
         if (p == nullptr) return ENOMEM;
         *out = p;
         return 0;
     }
 
     static void* valloc(std::size_t size) {
-        return memalign(Front::World::Pal::page_bytes(), size);
+        return memalign(FrontEnd::World::Pal::page_bytes(), size);
     }
 
     static void* pvalloc(std::size_t size) {
-        const std::size_t page = Front::World::Pal::page_bytes();
+        const std::size_t page = FrontEnd::World::Pal::page_bytes();
         if (size > SIZE_MAX - page) return out_of_memory();
         return memalign(page, align_up(size, page));
     }
 
     static std::size_t malloc_usable_size(void* p) {
-        return p == nullptr ? 0 : Front::usable_size(p);
+        return p == nullptr ? 0 : FrontEnd::usable_size(p);
     }
 
-    static int malloc_trim(std::size_t /*keep*/) { return Front::trim() ? 1 : 0; }
+    static int malloc_trim(std::size_t /*keep*/) { return FrontEnd::trim() ? 1 : 0; }
 
     static int stats(struct hak_stats* out, std::size_t bytes) {
         if (out == nullptr) return EINVAL;
-        return give(collect_stats<typename Front::World>(), out, bytes);
+        return give(collect_stats<typename FrontEnd::World>(), out, bytes);
     }
 };
 

@@ -46,7 +46,7 @@ HAK_COLD inline CxxRuntime cxx_runtime() {
     return runtime;
 }
 
-template <class Front>
+template <class FrontEnd>
 struct OperatorNew {
     // [new.delete.single]: call the new-handler and try again, until there is none. The handler may
     // throw. Alignment 0: the forms without one.
@@ -64,9 +64,9 @@ struct OperatorNew {
                 std::abort();
             }
             handler();
-            void* p = alignment == 0 ? Front::allocate_hit(size)
-                                     : Front::allocate_aligned(alignment, size, origin);
-            if (p == nullptr && alignment == 0) p = Front::allocate_missed(size, origin);
+            void* p = alignment == 0 ? FrontEnd::allocate_hit(size)
+                                     : FrontEnd::allocate_aligned(alignment, size, origin);
+            if (p == nullptr && alignment == 0) p = FrontEnd::allocate_missed(size, origin);
             if (p != nullptr) return p;
         }
     }
@@ -94,14 +94,14 @@ struct OperatorNew {
     }
 
     static HAK_NOINLINE void* new_missed(std::size_t size, Origin origin, bool may_throw) {
-        void* const p = Front::allocate_missed(size, origin);
+        void* const p = FrontEnd::allocate_missed(size, origin);
         if (p == nullptr) [[unlikely]]
             return new_again(size, 0, origin, may_throw);
         return p;
     }
     static HAK_INLINE void* allocate(std::size_t size, Origin origin, bool may_throw) {
-        const typename Front::template Timed<Activity::allocate> timed;
-        void* const p = Front::allocate_hit(size);
+        const typename FrontEnd::template Timed<Activity::allocate> timed;
+        void* const p = FrontEnd::allocate_hit(size);
         if (p != nullptr) [[likely]]
             return p;
         return new_missed(size, origin, may_throw);
@@ -109,7 +109,7 @@ struct OperatorNew {
     static HAK_INLINE void* allocate(std::size_t size, std::align_val_t alignment, Origin origin,
                                      bool may_throw) {
         const auto align = static_cast<std::size_t>(alignment);
-        void* const p = Front::allocate_aligned(align, size, origin);
+        void* const p = FrontEnd::allocate_aligned(align, size, origin);
         if (p == nullptr) [[unlikely]]
             return new_again(size, align, origin, may_throw);
         return p;
@@ -117,23 +117,23 @@ struct OperatorNew {
 };
 
 // The six forms of operator delete and of operator delete[].
-template <class Front>
+template <class FrontEnd>
 struct OperatorDelete {
     const char* function;
     Origin origin;
 
     HAK_INLINE void operator()(void* p) const {
-        Front::deallocate(p, {function, origin, Claim::kUnsaid, 0});
+        FrontEnd::deallocate(p, {function, origin, Claim::kUnsaid, 0});
     }
     HAK_INLINE void operator()(void* p, std::size_t size) const {
-        Front::deallocate(p, {function, origin, size, 0});
+        FrontEnd::deallocate(p, {function, origin, size, 0});
     }
     HAK_INLINE void operator()(void* p, std::align_val_t alignment) const {
-        Front::deallocate(p,
-                          {function, origin, Claim::kUnsaid, static_cast<std::size_t>(alignment)});
+        FrontEnd::deallocate(
+            p, {function, origin, Claim::kUnsaid, static_cast<std::size_t>(alignment)});
     }
     HAK_INLINE void operator()(void* p, std::size_t size, std::align_val_t alignment) const {
-        Front::deallocate(p, {function, origin, size, static_cast<std::size_t>(alignment)});
+        FrontEnd::deallocate(p, {function, origin, size, static_cast<std::size_t>(alignment)});
     }
 };
 

@@ -11,11 +11,11 @@
 
 namespace {
 
-using New = hak::api::OperatorNew<hak::Front>;
-constexpr hak::api::OperatorDelete<hak::Front> kDelete{"operator delete",
-                                                       hak::Origin::operator_new};
-constexpr hak::api::OperatorDelete<hak::Front> kDeleteArray{"operator delete[]",
-                                                            hak::Origin::operator_new_array};
+using New = hak::api::OperatorNew<hak::FrontEnd>;
+constexpr hak::api::OperatorDelete<hak::FrontEnd> kDelete{"operator delete",
+                                                          hak::Origin::operator_new};
+constexpr hak::api::OperatorDelete<hak::FrontEnd> kDeleteArray{"operator delete[]",
+                                                               hak::Origin::operator_new_array};
 using hak::Origin;
 
 using Allocate = void*(std::size_t);

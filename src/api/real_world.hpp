@@ -62,12 +62,12 @@ struct RealWorld {
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
     using Learning = LearningObserver<RealWorld>;
 #else
-    using Learning = NoObserver;
+    using Learning = NoHooks;
 #endif
 #if HAKMEM_DEBUG
-    using Observer = Learning;
+    using Hooks = Learning;
 #else
-    using Observer = ProfilingObserver<RealWorld, Learning>;
+    using Hooks = ProfilingObserver<RealWorld, Learning>;
 
     // For the profiler (profile.hpp).
     static bool is_masked();
@@ -88,7 +88,7 @@ struct RealWorld {
     }
     [[noreturn]] static void fault(Fault fault, Entry entry, const void* p) noexcept;
 
-    // Around the heap's fork handlers; the front may have a lock too (front.hpp).
+    // Around the heap's fork handlers; the front end may have a lock too (front_end.hpp).
     static void before_fork();
     static void after_fork(bool is_child);
 };

@@ -30,8 +30,9 @@ struct AuditTotals {
     std::uint64_t client_blocks = 0, listed_blocks = 0, bump_blocks = 0, remote_blocks = 0,
                   free_blocks = 0, untouched_blocks = 0;
     std::uint64_t slabs = 0, large_blocks = 0, big_blocks = 0, frozen_units = 0, orphans = 0;
-    // Clean cached slots; spare: those whose decommit makes no island too many. A trim leaves none.
-    std::uint64_t clean_slots = 0, spare_slots = 0, islands = 0;
+    // Clean cached slots; spare: those whose decommit makes no committed run too many. A trim
+    // leaves none.
+    std::uint64_t clean_slots = 0, spare_slots = 0, committed_runs = 0;
 };
 
 template <World W>
@@ -42,7 +43,7 @@ class Audit {
         std::size_t scratch_words = 0;
         bool read_zero = false;  // also read all memory that is said to be zero
         // slabs whose poster set queued and has not pushed yet
-        const Slab<W>* const* in_flight = nullptr;
+        const UnitRecord<W>* const* in_flight = nullptr;
         unsigned in_flight_count = 0;
         // no thread that fork cut off was in a call: frozen heaps' bins can be read
         bool frozen_at_rest = false;
@@ -71,10 +72,10 @@ class Audit {
     const AuditTotals& totals() const { return totals_; }
 
     // Blocks of a slab that the client has, if everything() was right and its heap is not frozen.
-    std::uint32_t client_blocks(const Slab<W>* slab) const {
+    std::uint32_t client_blocks(const UnitRecord<W>* slab) const {
         return setup_.scratch[unit_of(slab)] & kCountMask;
     }
-    static bool is_frozen(const Slab<W>* slab) {
+    static bool is_frozen(const UnitRecord<W>* slab) {
         // relaxed: quiescence
         return slab->owner.load(order::relaxed)->token.load(order::relaxed) == Token::frozen;
     }
@@ -92,10 +93,10 @@ class Audit {
     }
 
     static SuperSlab<W>& slot(std::size_t i) { return window<W>.superslab(i); }
-    static std::size_t unit_of(const Slab<W>* record) {
+    static std::size_t unit_of(const UnitRecord<W>* record) {
         return static_cast<std::size_t>(record - window<W>.record(0));
     }
-    std::uint32_t& mark(const Slab<W>* slab) { return setup_.scratch[unit_of(slab)]; }
+    std::uint32_t& mark(const UnitRecord<W>* slab) { return setup_.scratch[unit_of(slab)]; }
     static Address unit_address(std::size_t unit) {
         return window<W>.base() + unit * kConfig.unit_bytes;
     }
@@ -124,19 +125,20 @@ class Audit {
     bool check_run(std::uint32_t i, std::uint32_t count);
     bool check_buckets();
     template <SlotKind kKind>
-    bool check_runs(const Runs<W, kKind>& runs, std::uint64_t want_runs, std::uint64_t want_slots);
+    bool check_runs(const FreeRuns<W, kKind>& runs, std::uint64_t want_runs,
+                    std::uint64_t want_slots);
     enum class Queue : std::uint8_t { batch, purge, decommit };
     bool check_queue(const DecayQueue<W>& queue, Queue which, std::uint64_t& length);
     bool check_counters();
 
     // audit_slabs.hpp
     bool check_records();
-    bool check_record_fields(const Slab<W>* record, const Slab<W>* head);
-    bool check_slab(const Slab<W>* slab);
-    bool check_free_list(const Slab<W>* slab);
-    bool check_remote_list(const Slab<W>* slab, std::uint32_t& length);
-    bool check_block(const Slab<W>* slab, Address a, const char* invariant);
-    bool is_in_flight(const Slab<W>* slab) const {
+    bool check_record_fields(const UnitRecord<W>* record, const UnitRecord<W>* head);
+    bool check_slab(const UnitRecord<W>* slab);
+    bool check_free_list(const UnitRecord<W>* slab);
+    bool check_remote_list(const UnitRecord<W>* slab, std::uint32_t& length);
+    bool check_block(const UnitRecord<W>* slab, Address a, const char* invariant);
+    bool is_in_flight(const UnitRecord<W>* slab) const {
         for (unsigned i = 0; i < setup_.in_flight_count; ++i) {
             if (setup_.in_flight[i] == slab) return true;
         }
@@ -164,7 +166,7 @@ class Audit {
 
     // Counted by check_slots() for the checks behind it.
     struct {
-        std::uint64_t islands, committed, units, big, cached_dirty, used_units, dirty_units,
+        std::uint64_t committed_runs, committed, units, big, cached_dirty, used_units, dirty_units,
             batch_slots, in_decay, in_bucket;
         std::uint64_t reserved_runs, reserved_slots, cached_runs, cached_slots;
     } found_{};

@@ -85,12 +85,12 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
             return false;
         if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window", where, a))
             return false;
-        const Slab<W>* const record = window<W>.slab_of(a);
+        const UnitRecord<W>* const record = window<W>.record_of(a);
         if (!expect(record->state.load(order::relaxed) == UnitState::slab &&
                         record->size_class.load(order::relaxed) == c,
                     "heap.2", "a bin's block is of no slab of its class", a))
             return false;
-        const Slab<W>* const slab = window<W>.head_record(record);
+        const UnitRecord<W>* const slab = window<W>.head_record(record);
         if (!check_block(slab, a, "heap.2")) return false;
         mark(slab) += 1;
         totals_.listed_blocks += 1;
@@ -104,12 +104,12 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
     if (!expect(begin < end && window<W>.contains(begin) && (end - begin) % bytes == 0, "heap.3",
                 "the bump range's form", where, begin, end))
         return false;
-    const Slab<W>* const record = window<W>.slab_of(begin);
+    const UnitRecord<W>* const record = window<W>.record_of(begin);
     if (!expect(record->owner.load(order::relaxed) == &heap &&
                     record->size_class.load(order::relaxed) == c,
                 "heap.3", "the bump range lies in no slab of this heap and class", where, begin))
         return false;
-    const Slab<W>* const slab = window<W>.head_record(record);
+    const UnitRecord<W>* const slab = window<W>.head_record(record);
     if (!expect(heap.bump_slab[c].get() == slab, "heap.3", "bump_slab against the bump range",
                 where, address_of(heap.bump_slab[c].get()), address_of(slab)))
         return false;
@@ -130,17 +130,17 @@ bool Audit<W>::check_bin(Heap<W>& heap, SizeClass c) {
 template <World W>
 bool Audit<W>::check_kept(const Heap<W>& heap) {
     const Token token = heap.token.load(order::relaxed);
-    for (unsigned way = 0; way < W::kConfig.kept_ways; ++way) {
-        const Slab<W>* const kept = heap.kept[way].get();
+    for (unsigned place = 0; place < W::kConfig.kept_places; ++place) {
+        const UnitRecord<W>* const kept = heap.kept[place].get();
         if (kept == nullptr) continue;
         runs_of_heaps_ += 1;
         if (token == Token::frozen) totals_.frozen_units += kept->units.get();
         const bool is_kept = unit_of(kept) < scratch_words() &&
                              kept->state.load(order::relaxed) == UnitState::kept &&
-                             kept->way.get() == way;
+                             kept->place.get() == place;
         if (!expect(token != Token::orphan && is_kept, "heap.5",
-                    "an orphan keeps a run, or a heap one that is not free or not its way's",
-                    unit_of(kept), way))
+                    "an orphan keeps a run, or a heap one that is not free or not its place's",
+                    unit_of(kept), place))
             return false;
     }
     return true;
@@ -155,7 +155,7 @@ bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
             if (!expect(window<W>.contains(a), "heap.2", "a link leaves the window",
                         address_of(&heap), a))
                 return false;
-            std::uint32_t& m = mark(window<W>.head_record(window<W>.slab_of(a)));
+            std::uint32_t& m = mark(window<W>.head_record(window<W>.record_of(a)));
             m = (m + 1) | kLeakedMark;
         }
     }
@@ -164,8 +164,8 @@ bool Audit<W>::check_frozen_bins(Heap<W>& heap) {
 
 template <World W>
 bool Audit<W>::check_partial(Heap<W>& heap, SizeClass c) {
-    const Slab<W>* before = nullptr;
-    for (const Slab<W>* slab = heap.partial[c].get(); slab != nullptr;
+    const UnitRecord<W>* before = nullptr;
+    for (const UnitRecord<W>* slab = heap.partial[c].get(); slab != nullptr;
          before = slab, slab = slab->next.get()) {
         const std::uint64_t where = address_of(slab);
         if (!expect(unit_of(slab) < scratch_words() &&
@@ -186,7 +186,7 @@ bool Audit<W>::check_partial(Heap<W>& heap, SizeClass c) {
 
 template <World W>
 bool Audit<W>::check_pending(Heap<W>& heap) {
-    for (const Slab<W>* slab = heap.pending.load(order::relaxed); slab != nullptr;
+    for (const UnitRecord<W>* slab = heap.pending.load(order::relaxed); slab != nullptr;
          slab = slab->pending_next.get()) {
         const std::uint64_t where = address_of(slab);
         if (!expect(unit_of(slab) < scratch_words() &&
@@ -214,7 +214,7 @@ bool Audit<W>::check_tails() {
         for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
             if (heap.bins[c].list.get() == 0) continue;
             const Address last = last_of(heap.bins[c].list.get());
-            const Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(last));
+            const UnitRecord<W>* const slab = window<W>.head_record(window<W>.record_of(last));
             const Address remote = slab->remote.load(order::relaxed) & ~kQueued;
             const bool shared =
                 (slab->free_head.get() != 0 && last_of(slab->free_head.get()) == last) ||

@@ -26,15 +26,13 @@ bool Audit<W>::check_pool() {
 
 template <World W>
 bool Audit<W>::check_slots() {
-    const std::uint32_t frontier = pool<W>.frontier_.get();
-    if (!expect(frontier <= window<W>.slots_ready() &&
-                    window<W>.slots_ready() <= window<W>.slot_count(),
-                "window.2", "frontier behind the ready slots", 0, frontier,
-                window<W>.slots_ready()))
+    const std::uint32_t top = pool<W>.top_.get();
+    if (!expect(top <= window<W>.slots_ready() && window<W>.slots_ready() <= window<W>.slot_count(),
+                "window.2", "top behind the ready slots", 0, top, window<W>.slots_ready()))
         return false;
     SlotKind before = SlotKind::reserved;
     bool is_behind_unsorted = false, has_met_unsorted = pool<W>.unsorted_.get() == 0;
-    for (std::uint32_t i = 0; i < frontier;) {
+    for (std::uint32_t i = 0; i < top;) {
         const SuperSlab<W>& s = slot(i);
         const SlotKind kind = s.kind.get();
         if (!expect(kind == SlotKind::reserved || kind == SlotKind::units ||
@@ -42,8 +40,8 @@ bool Audit<W>::check_slots() {
                     "pool.1", "kind of a slot at rest", i, static_cast<std::uint64_t>(kind)))
             return false;
         const std::uint32_t count = kind == SlotKind::units ? 1 : s.run_slots.get();
-        if (!expect(count > 0 && count <= frontier - i, "superslab.4", "length of a run", i, count,
-                    frontier - i))
+        if (!expect(count > 0 && count <= top - i, "superslab.4", "length of a run", i, count,
+                    top - i))
             return false;
         if (kind == SlotKind::units ? !check_units_slot(i) : !check_run(i, count)) return false;
         const bool is_unsorted = pool<W>.is_unsorted(i) && kind == SlotKind::cached;
@@ -56,7 +54,7 @@ bool Audit<W>::check_slots() {
         is_behind_unsorted = is_unsorted;
         if (kind != SlotKind::reserved) {
             found_.committed += count;
-            found_.islands += i == 0 || before == SlotKind::reserved;
+            found_.committed_runs += i == 0 || before == SlotKind::reserved;
         }
         for (std::uint32_t k = i; k < i + count; ++k) found_.in_decay += slot(k).in_decay.get();
         before = kind;
@@ -112,20 +110,21 @@ bool Audit<W>::check_run(std::uint32_t i, std::uint32_t count) {
     } else if (pool<W>.is_unsorted(i)) {
         found_.cached_dirty += count;
         if (s.in_batch.get()) found_.batch_slots += count;
-        if (!expect(s.dirt_first.get() == i && s.dirt_slots.get() == count, "superslab.5",
-                    "the unsorted run is not all dirty", i, s.dirt_first.get(), s.dirt_slots.get()))
+        if (!expect(s.dirty_first.get() == i && s.dirty_slots.get() == count, "superslab.5",
+                    "the unsorted run is not all dirty", i, s.dirty_first.get(),
+                    s.dirty_slots.get()))
             return false;
     } else {
         found_.cached_runs += 1;
         found_.cached_slots += count;
         if (!expect(s.in_decay.get(), "pool.3", "a cached run waits in no queue", i)) return false;
-        const Dirt dirt = s.dirt();
-        if (!expect(dirt.in(i, count).slots == dirt.slots, "superslab.5", "dirty slots of a run", i,
-                    dirt.first, dirt.slots))
+        const DirtyRange dirty = s.dirty();
+        if (!expect(dirty.in(i, count).slots == dirty.slots, "superslab.5", "dirty slots of a run",
+                    i, dirty.first, dirty.slots))
             return false;
-        found_.cached_dirty += dirt.slots;
-        if (dirt.is_some()) {
-            const std::uint32_t before = dirt.first - i, behind = dirt.first + dirt.slots;
+        found_.cached_dirty += dirty.slots;
+        if (dirty.is_some()) {
+            const std::uint32_t before = dirty.first - i, behind = dirty.first + dirty.slots;
             return expect(is_zero(window<W>.slot_address(i), before * Window<W>::kSuperSlabBytes) &&
                               is_zero(window<W>.slot_address(behind),
                                       (i + count - behind) * Window<W>::kSuperSlabBytes),
@@ -133,7 +132,7 @@ bool Audit<W>::check_run(std::uint32_t i, std::uint32_t count) {
         }
         totals_.clean_slots += count;
         const unsigned neighbours = pool<W>.neighbours_committed(i, count);
-        if (neighbours <= 1 || pool<W>.islands_.get() < kConfig.islands_max)
+        if (neighbours <= 1 || pool<W>.committed_runs_.get() < kConfig.committed_runs_max)
             totals_.spare_slots += count;
         return expect(is_zero(window<W>.slot_address(i), count * Window<W>::kSuperSlabBytes),
                       "superslab.2", "a clean cached run is not zero", i);
@@ -154,8 +153,8 @@ bool Audit<W>::check_buckets() {
         std::uint32_t before = 0;
         for (std::uint32_t i = p.buckets_[b].get(); i != 0;
              before = i, i = slot(i - 1).next.get()) {
-            if (!expect(i <= p.frontier_.get(), "superslab.3",
-                        "a bucket holds a slot behind the frontier", i - 1))
+            if (!expect(i <= p.top_.get(), "superslab.3", "a bucket holds a slot behind the top",
+                        i - 1))
                 return false;
             const SuperSlab<W>& s = slot(i - 1);
             if (!expect(s.kind.get() == SlotKind::units && s.run_slots.get() == b &&
@@ -171,20 +170,20 @@ bool Audit<W>::check_buckets() {
 
 template <World W>
 template <SlotKind kKind>
-bool Audit<W>::check_runs(const Runs<W, kKind>& runs, std::uint64_t want_runs,
+bool Audit<W>::check_runs(const FreeRuns<W, kKind>& runs, std::uint64_t want_runs,
                           std::uint64_t want_slots) {
     std::uint64_t seen = 0, slots = 0;
-    for (unsigned bin = 0; bin < Runs<W, kKind>::kBins; ++bin) {
+    for (unsigned bucket = 0; bucket < FreeRuns<W, kKind>::kBuckets; ++bucket) {
         std::uint32_t before = 0;
-        for (std::uint32_t i = runs.heads_[bin].get(); i != 0;
+        for (std::uint32_t i = runs.heads_[bucket].get(); i != 0;
              before = i, i = slot(i - 1).next.get()) {
-            if (!expect(i <= pool<W>.frontier_.get(), "runs.1",
-                        "a bin holds a run behind the frontier", i - 1))
+            if (!expect(i <= pool<W>.top_.get(), "runs.1", "a bucket holds a run behind the top",
+                        i - 1))
                 return false;
             const SuperSlab<W>& s = slot(i - 1);
             if (!expect(s.kind.get() == kKind && s.run_slots.get() != 0 &&
-                            log2_floor(s.run_slots.get()) == bin && s.prev.get() == before,
-                        "runs.1", "a run in a bin", i - 1, s.run_slots.get(), bin))
+                            log2_floor(s.run_slots.get()) == bucket && s.prev.get() == before,
+                        "runs.1", "a run in a bucket", i - 1, s.run_slots.get(), bucket))
                 return false;
             seen += 1;
             slots += s.run_slots.get();
@@ -202,20 +201,20 @@ bool Audit<W>::check_queue(const DecayQueue<W>& queue, Queue which, std::uint64_
     std::uint32_t before = 0;
     for (std::uint32_t i = queue.head_.get(); i != 0;
          before = i, i = slot(i - 1).decay_next.get()) {
-        if (!expect(i <= pool<W>.frontier_.get(), "decay.1",
-                    "a queue holds a slot behind the frontier", i - 1))
+        if (!expect(i <= pool<W>.top_.get(), "decay.1", "a queue holds a slot behind the top",
+                    i - 1))
             return false;
         const SuperSlab<W>& s = slot(i - 1);
         if (!expect(s.in_decay.get() && s.decay_prev.get() == before, "decay.1",
                     "a slot in a queue", i - 1, s.decay_prev.get(), before))
             return false;
         const bool cached = s.kind.get() == SlotKind::cached;
-        const bool is_dirty = s.kind.get() == SlotKind::units || (cached && s.dirt().is_some());
-        const bool right = which == Queue::decommit ? cached && !s.dirt().is_some() : is_dirty;
+        const bool is_dirty = s.kind.get() == SlotKind::units || (cached && s.dirty().is_some());
+        const bool right = which == Queue::decommit ? cached && !s.dirty().is_some() : is_dirty;
         if (!expect(right && s.in_batch.get() == (which == Queue::batch), "pool.3",
                     "a slot in the wrong queue", i - 1, static_cast<std::uint64_t>(which)))
             return false;
-        if (which == Queue::batch) found_.batch_slots += cached ? s.dirt_slots.get() : 1;
+        if (which == Queue::batch) found_.batch_slots += cached ? s.dirty_slots.get() : 1;
         length += 1;
     }
     return expect(queue.tail_.get() == before, "decay.1", "tail of a queue", 0, queue.tail_.get(),
@@ -226,9 +225,9 @@ template <World W>
 bool Audit<W>::check_counters() {
     const Pool<W>& p = pool<W>;
     const PoolCounters& c = p.counters_;
-    totals_.islands = found_.islands;
-    return expect(p.islands_.get() == found_.islands, "pool.2", "islands", 0, p.islands_.get(),
-                  found_.islands) &&
+    totals_.committed_runs = found_.committed_runs;
+    return expect(p.committed_runs_.get() == found_.committed_runs, "pool.2", "committed runs", 0,
+                  p.committed_runs_.get(), found_.committed_runs) &&
            expect(c.committed_slots == found_.committed, "pool.1", "committed slots", 0,
                   c.committed_slots, found_.committed) &&
            expect(c.units_slots == found_.units, "pool.1", "slots divided into units", 0,

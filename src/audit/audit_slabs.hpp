@@ -1,4 +1,4 @@
-// audit_slabs.hpp: the part of Audit that walks the slab table: block.1, slab.1 to slab.6,
+// audit_slabs.hpp: the part of Audit that walks the unit table: block.1, slab.1 to slab.6,
 // remote.1, large.1 and the conservation of blocks. Everything here is read at quiescence, so each
 // load is relaxed.
 #pragma once
@@ -9,7 +9,7 @@ namespace hak {
 
 // A free block: it starts a block below the limit, is in nobody's bump range, and its seal holds.
 template <World W>
-bool Audit<W>::check_block(const Slab<W>* slab, Address a, const char* invariant) {
+bool Audit<W>::check_block(const UnitRecord<W>* slab, Address a, const char* invariant) {
     const auto& bin = slab->owner.load(order::relaxed)->bins[slab->size_class.load(order::relaxed)];
     const bool is_bump =
         !is_frozen(slab) && a >= bin.bump.get() && a < bin.bump.get() + bin.bump_bytes.get();
@@ -22,7 +22,7 @@ bool Audit<W>::check_block(const Slab<W>* slab, Address a, const char* invariant
 }
 
 template <World W>
-bool Audit<W>::check_free_list(const Slab<W>* slab) {
+bool Audit<W>::check_free_list(const UnitRecord<W>* slab) {
     std::uint32_t length = 0;
     for (Address a = slab->free_head.get(); a != 0; a = block_at<W>(a)->link.get(), ++length) {
         if (!expect(length < slab->free_count.get(), "slab.3",
@@ -37,7 +37,7 @@ bool Audit<W>::check_free_list(const Slab<W>* slab) {
 }
 
 template <World W>
-bool Audit<W>::check_remote_list(const Slab<W>* slab, std::uint32_t& length) {
+bool Audit<W>::check_remote_list(const UnitRecord<W>* slab, std::uint32_t& length) {
     const Address word = slab->remote.load(order::relaxed);
     const bool queued = (word & kQueued) != 0, pending = (mark(slab) & kPendingMark) != 0;
     const std::uint64_t where = address_of(slab);
@@ -62,7 +62,7 @@ bool Audit<W>::check_remote_list(const Slab<W>* slab, std::uint32_t& length) {
 }
 
 template <World W>
-bool Audit<W>::check_slab(const Slab<W>* slab) {
+bool Audit<W>::check_slab(const UnitRecord<W>* slab) {
     const SizeClass c = slab->size_class.load(order::relaxed);
     const std::size_t unit = unit_of(slab);
     const std::uint64_t where = address_of(slab);
@@ -131,7 +131,7 @@ bool Audit<W>::check_slab(const Slab<W>* slab) {
 }
 
 template <World W>
-bool Audit<W>::check_record_fields(const Slab<W>* record, const Slab<W>* head) {
+bool Audit<W>::check_record_fields(const UnitRecord<W>* record, const UnitRecord<W>* head) {
     const bool same =
         record->start.load(order::relaxed) == head->start.load(order::relaxed) &&
         record->owner.load(order::relaxed) == head->owner.load(order::relaxed) &&
@@ -146,29 +146,29 @@ bool Audit<W>::check_record_fields(const Slab<W>* record, const Slab<W>* head) {
 // `cover_end`.
 template <World W>
 bool Audit<W>::check_records() {
-    const Slab<W>* cover = nullptr;
+    const UnitRecord<W>* cover = nullptr;
     std::size_t cover_end = 0;
     std::uint32_t covered = 0;
     // of the run that ends before slot run_end: its inner slots' own words have no meaning
     SlotKind kind = SlotKind::reserved;
     std::size_t run_end = 0;
-    const std::size_t frontier = pool<W>.frontier_.get();
+    const std::size_t top = pool<W>.top_.get();
     for (std::size_t u = 0; u < scratch_words(); ++u) {
-        const Slab<W>* const record = window<W>.record(u);
+        const UnitRecord<W>* const record = window<W>.record(u);
         const UnitState state = record->state.load(order::relaxed);
         const std::size_t s = u / kUnits;
         const unsigned unit = u % kUnits;
         if (unit == 0) covered = 0;
         if (unit == 0 && s >= run_end) {
-            kind = s < frontier ? slot(s).kind.get() : SlotKind::reserved;
-            run_end = s < frontier && kind != SlotKind::units ? s + slot(s).run_slots.get() : s + 1;
+            kind = s < top ? slot(s).kind.get() : SlotKind::reserved;
+            run_end = s < top && kind != SlotKind::units ? s + slot(s).run_slots.get() : s + 1;
             if (kind == SlotKind::big && !expect(state == UnitState::big, "large.1",
                                                  "slots of a Big block that nobody has", s))
                 return false;
         }
         if (u >= cover_end) cover = nullptr;
         if (state == UnitState::slab) {
-            const Slab<W>* const head = window<W>.head_record(record);
+            const UnitRecord<W>* const head = window<W>.head_record(record);
             if (cover != nullptr) {
                 if (!expect(head == cover && check_record_fields(record, cover), "slab.1",
                             "a unit belongs to two slabs, or to none", u))

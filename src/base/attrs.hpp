@@ -16,7 +16,8 @@
 
 namespace hak {
 
-// Two lines: adjacent-line prefetchers pair them, and Slab relies on this for its remote word.
+// Two lines: adjacent-line prefetchers pair them, and UnitRecord relies on this for its remote
+// word.
 inline constexpr unsigned kCacheLine = 64;
 
 }  // namespace hak

@@ -11,14 +11,14 @@ namespace hak {
 struct Config {
     // smallest piece that Pal purges; runtime pages may be larger
     std::size_t page_bytes = 4096;
-    std::size_t unit_bytes = 64 * 1024;       // piece of a superslab, and of the slab table
+    std::size_t unit_bytes = 64 * 1024;       // piece of a superslab, and of the unit table
     unsigned units_per_superslab = 32;        // one bit each in a 32-bit mask
     std::size_t small_bytes_max = 32 * 1024;  // Tiny and Mid: slabs of equal blocks
     // classes in 16-byte steps up to here, then four per doubling
     std::size_t linear_bytes_max = 128;
     // a slab takes as many units as it needs for this many blocks
     unsigned slab_blocks_min = 8;
-    // TLS-SLL of one class: spills above this many bytes ...
+    // Bin of one class: spills above this many bytes ...
     std::size_t bin_bytes_max = 32 * 1024;
     unsigned bin_blocks_min = 8;    // ... but never below this many blocks,
     unsigned bin_blocks_max = 512;  // ... and always above this many
@@ -28,16 +28,16 @@ struct Config {
     // the longest Large run that a heap keeps when it is freed
     unsigned kept_units_max = 8;
     // how many it keeps: one for plain requests, the others for those that say their site
-    unsigned kept_ways = 4;
-    unsigned tend_visits_max = 64;  // heaps of others that one refill may visit
+    unsigned kept_places = 4;
+    unsigned visits_max = 64;  // heaps of others that one refill may visit
     // slabs that are drained in one visit, while the heap's thread may wait
-    unsigned tend_slabs_max = 16;
+    unsigned visit_slabs_max = 16;
     // a living thread's heap is idle after this many looks, times the number of heaps
     unsigned idle_looks_per_heap = 4;
     // so many heaps without a thread keep an empty slab of each class for the next thread
     unsigned warm_orphans_max = 4;
-    // committed islands in the window: bounds the number of mappings
-    unsigned islands_max = 256;
+    // committed runs in the window: bounds the number of mappings
+    unsigned committed_runs_max = 256;
 
     constexpr std::size_t superslab_bytes() const { return unit_bytes * units_per_superslab; }
     // Above this a block is Big: whole superslabs. Half, so that a Large run never takes a

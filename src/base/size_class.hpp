@@ -31,7 +31,7 @@ struct SizeClasses {
         std::uint32_t inverse;
         std::uint8_t shift;        // log2 of block_bytes' even part
         std::uint8_t units;        // units of one slab
-        std::uint16_t bin_blocks;  // TLS-SLL limit
+        std::uint16_t bin_blocks;  // blocks that a bin's list takes
     };
 
     static constexpr unsigned kCount = [] {

@@ -30,7 +30,7 @@ class CheckedHeap {
   public:
     // Null if there is no memory.
     static void* allocate(const Request& request) {
-        Fresh fresh = take_memory(request);
+        FreshBlock fresh = take_memory(request);
         if (fresh.block == nullptr) {
             empty_quarantine(request.function);
             fresh = take_memory(request);
@@ -110,7 +110,7 @@ class CheckedHeap {
   private:
     static Heap<W>* heap() { return static_cast<Heap<W>*>(W::current_heap()); }
 
-    static Fresh take_memory(const Request& request) {
+    static FreshBlock take_memory(const Request& request) {
         const std::size_t room = request.room > request.bytes ? request.room : request.bytes;
         const std::size_t front = Record::front_of(request.alignment);
         if (room > Record::kBytesMax || front > Record::kBytesMax) return {};
@@ -238,7 +238,7 @@ class CheckedHeap {
         // relaxed, all of these: a diagnosis
         while (unit != 0 && window<W>.record(unit)->state.load(order::relaxed) == UnitState::free)
             --unit;
-        const Slab<W>* const slab = window<W>.record(unit);
+        const UnitRecord<W>* const slab = window<W>.record(unit);
         Address base = slab->start.load(order::relaxed);
         if (slab->state.load(order::relaxed) == UnitState::slab) {
             if (unit != own || a < base) return {};
@@ -283,7 +283,7 @@ class CheckedHeap {
         for (std::size_t unit = 0; unit < units && found.function == nullptr; ++unit) {
             // relaxed, all of these: of a block that lives they do not change, and what the table
             // says of any other address is no live block
-            const Slab<W>* const record = window<W>.record(unit);
+            const UnitRecord<W>* const record = window<W>.record(unit);
             const UnitState state = record->state.load(order::relaxed);
             const Address first = record->start.load(order::relaxed);
             if (state == UnitState::large || state == UnitState::big) {

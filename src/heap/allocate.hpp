@@ -6,7 +6,7 @@
 //     allocate_after_refill     cold: fill the bin from, in this order,
 //       collect_pending         what other threads gave back               slabs.hpp      exchange
 //       take_own_partial        a slab of this heap that has room          here              plain
-//       take_from_others        of a heap whose thread is gone or idle     tend.hpp         tokens
+//       take_from_others        of a heap whose thread is gone or idle     visit.hpp         tokens
 //       open_slab               a fresh slab                               slabs.hpp   pool's lock
 //       return_all_free         no memory: all that is free comes together, then once more
 //                                                                          lifecycle.hpp
@@ -20,7 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sys/observer.hpp"
+#include "sys/hooks.hpp"
 
 #include "mem/reclaim.hpp"
 
@@ -29,8 +29,8 @@
 #include "heap/large.hpp"
 #include "heap/lifecycle.hpp"
 #include "heap/slabs.hpp"
-#include "heap/tend.hpp"
 #include "heap/thread_cache.hpp"
+#include "heap/visit.hpp"
 
 namespace hak {
 
@@ -39,7 +39,7 @@ namespace hak {
 template <World W>
 HAK_INLINE bool take_own_partial(Heap<W>& heap, SizeClass c) {
     const Timed<W, Activity::refill_own> timed;
-    Slab<W>* const slab = heap.partial[c].get();
+    UnitRecord<W>* const slab = heap.partial[c].get();
     if (slab == nullptr) return false;
     Bin<W>& bin = heap.bins[c];
     heap.bump_slab[c].set(nullptr);  // the range is used up
@@ -65,10 +65,10 @@ HAK_COLD void housekeep(Heap<W>& heap) {
         heap.flushed_ms.set(now);
         flush_all(heap);
         release_empty_slabs(heap);
-        if (W::Sync::choose(Heuristic::tend_orphans, heaps<W>.orphans() != 0)) tend_all<W>(false);
+        if (W::Sync::choose(Heuristic::visit_orphans, heaps<W>.orphans() != 0)) visit_all<W>(false);
     }
     reclaim<W>.tick();
-    Observer<W>::tick();
+    Hooks<W>::tick();
 }
 
 // Room for class c from this heap's slabs, another heap's, or a fresh one, which is counted. False
@@ -84,7 +84,7 @@ HAK_INLINE bool find_room(Heap<W>& heap, SizeClass c) {
         bump_counter<W>(heap.refills_others);
         return true;
     }
-    Slab<W>* const slab = open_slab(heap, c);
+    UnitRecord<W>* const slab = open_slab(heap, c);
     if (slab == nullptr) return false;
     join_partial(heap, slab, c);
     bump_counter<W>(heap.refills_opened);
@@ -97,7 +97,7 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
     const Timed<W, Activity::refill> timed;
     constexpr std::uint32_t kHousekeepEvery = 64;
     const Held<W> held(heap);
-    heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for tenders
+    heap.idle_looks.store(0, order::relaxed);  // relaxed: a hint for visitors
     bump_counter<W>(heap.refills_total);
     heap.refills.set(heap.refills.get() + 1);
     if (W::Sync::choose(Heuristic::housekeep, heap.refills.get() % kHousekeepEvery == 0))
@@ -115,7 +115,7 @@ HAK_COLD bool refill(Heap<W>& heap, SizeClass c) {
 
 // A block from the bin without a refill; null if the bin is empty.
 template <World W>
-HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
+HAK_INLINE FreshBlock take_from_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
     if (const Address at = bin.list.get(); at != 0) [[unlikely]] {
         if (Block<W>* const b = pop<W>(bin)) return {b, false};
@@ -126,15 +126,16 @@ HAK_INLINE Fresh take_from_bin(Heap<W>& heap, SizeClass c) {
 
 // The bin had nothing, or the thread has no heap. `bytes` is what the client asked for.
 template <World W>
-HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t bytes) {
+HAK_COLD FreshBlock allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t bytes) {
     if (has_heap(heap)) [[likely]]
-        return served<W>(Event::refilled, refill(*heap, c) ? take_from_bin(*heap, c) : Fresh{});
+        return served<W>(Event::refilled,
+                         refill(*heap, c) ? take_from_bin(*heap, c) : FreshBlock{});
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) return Observer<W>::allocate_small(bytes, c);
+        if (Hooks<W>::takes_call()) return Hooks<W>::allocate_small(bytes, c);
     }
     const Borrowed<W> borrowed = heap_for_this_call<W>();
     if (borrowed.heap == nullptr) return served<W>(Event::refilled, {});
-    Fresh fresh = take_from_bin(*borrowed.heap, c);
+    FreshBlock fresh = take_from_bin(*borrowed.heap, c);
     if (fresh.block == nullptr && refill(*borrowed.heap, c))
         fresh = take_from_bin(*borrowed.heap, c);
     finish_call(borrowed);
@@ -143,8 +144,8 @@ HAK_COLD Fresh allocate_after_refill(Heap<W>* heap, SizeClass c, std::size_t byt
 
 // A block of class c for `bytes`, which fit, whether the bin has one or not.
 template <World W>
-HAK_INLINE Fresh allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
-    Fresh fresh = take_from_bin(*heap, c);
+HAK_INLINE FreshBlock allocate_small(Heap<W>* heap, std::size_t bytes, SizeClass c) {
+    FreshBlock fresh = take_from_bin(*heap, c);
     if (fresh.block == nullptr) [[unlikely]] {
         fresh = allocate_after_refill(heap, c, bytes);
     } else {
@@ -171,38 +172,38 @@ HAK_INLINE void* allocate_hit(Heap<W>* heap, std::size_t bytes) {
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_small_missed(Heap<W>* heap, std::size_t bytes) {
+HAK_NOINLINE FreshBlock allocate_small_missed(Heap<W>* heap, std::size_t bytes) {
     return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
 }
 
 // What a hit could not serve.
 template <World W>
-HAK_INLINE Fresh allocate_missed(Heap<W>* heap, std::size_t bytes) {
+HAK_INLINE FreshBlock allocate_missed(Heap<W>* heap, std::size_t bytes) {
     if (bytes <= W::kConfig.small_bytes_max) return allocate_small_missed(heap, bytes);
     return allocate_above_small<W>(heap, bytes, kMinAlignment);
 }
 
 // The same for a client that says where it stands: a Large or Big block's record holds the site.
 template <World W>
-HAK_NOINLINE Fresh allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
+HAK_NOINLINE FreshBlock allocate_missed_at(Heap<W>* heap, std::size_t bytes, Address site) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]]
-            return Observer<W>::allocate(bytes, site, bytes);
+        if (Hooks<W>::takes_call()) [[unlikely]]
+            return Hooks<W>::allocate(bytes, site, bytes);
     }
     if (bytes <= W::kConfig.small_bytes_max)
         return allocate_small(heap, bytes, Classes<W>::class_of(bytes));
-    const unsigned way = way_of<W>(site);
-    // No visit of an observer: what a site gets from its own way costs the same whatever is
+    const unsigned place = place_of<W>(site);
+    // No call of the hooks: what a site gets from its own place costs the same whatever is
     // learned.
-    Fresh fresh{take_kept(*heap, way, bytes, kMinAlignment), false};
+    FreshBlock fresh{take_kept(*heap, place, bytes, kMinAlignment), false};
     if (fresh.block != nullptr) {
         W::Probe::on_event(Event::above_small);
     } else {
         fresh = allocate_above_small<W>(heap, bytes, kMinAlignment);
         if (fresh.block == nullptr) return {};
     }
-    Slab<W>* const record = window<W>.slab_of(address_of(fresh.block));
-    record->way.set(static_cast<std::uint8_t>(way));
+    UnitRecord<W>* const record = window<W>.record_of(address_of(fresh.block));
+    record->place.set(static_cast<std::uint8_t>(place));
     record->site.set(site);
     return fresh;
 }
@@ -216,7 +217,7 @@ HAK_INLINE void* allocate(Heap<W>* heap, std::size_t bytes) {
 // The heap comes last, so that a hit has memset's first register for the block.
 template <World W>
 HAK_NOINLINE void* allocate_zeroed_missed(std::size_t bytes, Heap<W>* heap) {
-    const Fresh fresh = allocate_missed(heap, bytes);
+    const FreshBlock fresh = allocate_missed(heap, bytes);
     if (fresh.block == nullptr) return nullptr;
     if (!fresh.zero) {
         __builtin_memset(fresh.block, 0, bytes);

@@ -18,14 +18,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sys/observer.hpp"
+#include "sys/hooks.hpp"
 
 #include "mem/pool_units.hpp"
 
 #include "heap/large.hpp"
 #include "heap/slabs.hpp"
-#include "heap/tend.hpp"
 #include "heap/thread_cache.hpp"
+#include "heap/visit.hpp"
 
 namespace hak {
 
@@ -35,14 +35,14 @@ template <World W>
 [[noreturn]] HAK_COLD void bad_block(const void* p, Entry entry) {
     const Address a = address_of(p);
     if (a % kMinAlignment != 0) W::fault(Fault::misaligned, entry, p);
-    const Slab<W>* const record = window<W>.slab_of(a);
+    const UnitRecord<W>* const record = window<W>.record_of(a);
     // relaxed, all of these: a diagnosis
     const UnitState state = record->state.load(order::relaxed);
     if (state == UnitState::kept && record->start.load(order::relaxed) == a)
         W::fault(Fault::double_free, entry, p);
     bool is_inside = state != UnitState::free;
     if (state == UnitState::slab) {
-        const Slab<W>* const slab = window<W>.head_record(record);
+        const UnitRecord<W>* const slab = window<W>.head_record(record);
         const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
         const std::uint32_t index = slab->index_of(a);
         // At a block's start, but of a block behind the limit.
@@ -54,10 +54,11 @@ template <World W>
 }
 
 template <World W>
-HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* record, void* p) noexcept(kNothrow<W>) {
+HAK_NOINLINE void deallocate_run(Heap<W>* heap, UnitRecord<W>* record,
+                                 void* p) noexcept(kNothrow<W>) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]]
-            return Observer<W>::deallocate_above_small(record, p);
+        if (Hooks<W>::takes_call()) [[unlikely]]
+            return Hooks<W>::deallocate_above_small(record, p);
     }
     W::Probe::on_event(Event::above_small_freed);
     // relaxed, both: a live block's record does not change
@@ -71,7 +72,7 @@ HAK_NOINLINE void deallocate_run(Heap<W>* heap, Slab<W>* record, void* p) noexce
 
 // Precondition: the unit that `record` describes is no slab.
 template <World W>
-HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* record,
+HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, UnitRecord<W>* record,
                                          void* p) noexcept(kNothrow<W>) {
     if (!keep_at_once(heap, record, p)) return deallocate_run(heap, record, p);
     W::Probe::on_event(Event::above_small_freed);
@@ -80,7 +81,8 @@ HAK_NOINLINE void deallocate_above_small(Heap<W>* heap, Slab<W>* record,
 // A block of another heap's slab is handed out again here while this thread's list has room: it is
 // in this processor's cache, and threads that live on others' blocks, as a successor does, need not
 // meet their owners. A block smaller than a cache line goes home instead, or two threads would go
-// on writing the same line. The lists of the heap that stands in for none take nothing.
+// on writing the same line. The lists of empty_heap have no room, so that a thread without a heap
+// keeps nothing.
 template <World W>
 HAK_INLINE bool keeps_foreign(Heap<W>* heap, SizeClass c, Block<W>* b) {
     return W::Sync::choose(Heuristic::keep_foreign,
@@ -98,7 +100,8 @@ HAK_NOINLINE void deallocate_nothing(void* p) noexcept(kNothrow<W>) {
 
 // A block of another heap's slab; or no block at all, of whatever heap.
 template <World W>
-HAK_NOINLINE void deallocate_foreign(Heap<W>* heap, Slab<W>* slab, void* p) noexcept(kNothrow<W>) {
+HAK_NOINLINE void deallocate_foreign(Heap<W>* heap, UnitRecord<W>* slab,
+                                     void* p) noexcept(kNothrow<W>) {
     if (!slab->is_block_start(address_of(p))) [[unlikely]]
         bad_block<W>(p, Entry::free);
     const Address secret = window<W>.secret();
@@ -108,7 +111,7 @@ HAK_NOINLINE void deallocate_foreign(Heap<W>* heap, Slab<W>* slab, void* p) noex
     // The hit refused it although it is not sealed: nobody has it. relaxed: as in deallocate()
     if (slab->owner.load(order::relaxed) == heap) [[unlikely]]
         W::fault(Fault::not_allocated, Entry::free, p);
-    Slab<W>* const head = window<W>.head_record(slab);
+    UnitRecord<W>* const head = window<W>.head_record(slab);
     W::Probe::on_retire(p, head->block_bytes());
     // relaxed: the block was out, so its slab keeps its class
     if (keeps_foreign(heap, slab->size_class.load(order::relaxed), b))
@@ -117,10 +120,10 @@ HAK_NOINLINE void deallocate_foreign(Heap<W>* heap, Slab<W>* slab, void* p) noex
     post_and_notify(head, b, secret);
 }
 
-// What deallocate_to_slab leaves: a tender is at the heap, the slab changes its place in the lists,
-// or it is not this heap's any more.
+// What deallocate_to_slab leaves: a visitor is at the heap, the slab changes its place in the
+// lists, or it is not this heap's any more.
 template <World W>
-HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>* b,
+HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, UnitRecord<W>* slab, Block<W>* b,
                                           bool is_held) noexcept(kNothrow<W>) {
     if (!is_held) hold(*heap);
     bump_counter<W>(heap->frees_local);
@@ -130,13 +133,13 @@ HAK_COLD void deallocate_to_changing_slab(Heap<W>* heap, Slab<W>* slab, Block<W>
 
 // Precondition: the block is out.
 template <World W>
-HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, Slab<W>* record,
+HAK_NOINLINE void deallocate_to_slab(Heap<W>* heap, UnitRecord<W>* record,
                                      Block<W>* b) noexcept(kNothrow<W>) {
     const Timed<W, Activity::spill> timed;
     W::Probe::on_event(Event::to_slab);
     if (!try_hold(*heap)) [[unlikely]]
         return deallocate_to_changing_slab(heap, record, b, false);
-    Slab<W>* const slab = window<W>.head_record(record);
+    UnitRecord<W>* const slab = window<W>.head_record(record);
     // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile. Where a block is
     // free already, and another one out besides this, the slab stays on the partial list.
     const bool stays = slab->owner.load(order::relaxed) == heap && slab->free_count.get() != 0 &&
@@ -153,13 +156,13 @@ template <World W>
 HAK_INLINE void deallocate(Heap<W>* heap, void* p) {
     W::Probe::on_event(Event::free);
     const Address a = address_of(p);
-    Slab<W>* const slab = window<W>.find(a);
+    UnitRecord<W>* const slab = window<W>.find(a);
     if (slab == nullptr) [[unlikely]]
         return deallocate_nothing<W>(p);
     // relaxed: null or not cannot change while the block is live, and only this thread makes a slab
-    // belong to this heap, so any other value, stale or not, says "not mine". A tender may take the
-    // slab away while we look or later: then the bin holds a block of somebody else's slab, which
-    // is as good to hand out, and is posted when the bin is flushed.
+    // belong to this heap, so any other value, stale or not, says "not mine". A visitor may take
+    // the slab away while we look or later: then the bin holds a block of somebody else's slab,
+    // which is as good to hand out, and is posted when the bin is flushed.
     Heap<W>* const owner = slab->owner.load(order::relaxed);
     if (owner == heap && slab->is_block_start(a)) [[likely]] {
         // relaxed: written by this thread when it opened the slab

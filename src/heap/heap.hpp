@@ -1,19 +1,19 @@
-// heap.hpp: what one thread has: the TLS singly linked lists, its slabs, its pending list, and the
+// heap.hpp: what one thread has: its cache of free blocks, its slabs, its pending list, and the
 // token that says who may touch them.
 //
 // A slab belongs to a Heap for as long as it holds blocks; a Heap is held through its token. The
 // bins are touched by the heap's thread alone, without the token: that is what a hit does.
 // Everything else that is plain, in the heap and in its slabs, is touched by the token's holder: by
-// the heap's thread in its slow paths, or by a tender. Heaps are type-stable: recycled, never
+// the heap's thread in its slow paths, or by a visitor. Heaps are type-stable: recycled, never
 // unmapped, so that a late poster's push lands in a heap whatever became of its thread.
 //
 //   unborn -> OWNED (has a thread) -> ORPHAN (the thread exited) -> OWNED (adopted whole)
 //   OWNED -> BUSY (its thread is in a slow path) -> OWNED
-//   OWNED or ORPHAN -> TENDED (for a moment, by another thread) -> OWNED or ORPHAN
-//   TENDED -> AWAITED (its thread sleeps meanwhile) -> OWNED
+//   OWNED or ORPHAN -> VISITED (for a moment, by another thread) -> OWNED or ORPHAN
+//   VISITED -> AWAITED (its thread sleeps meanwhile) -> OWNED
 //   in a forked child: OWNED or BUSY, of a vanished thread -> FROZEN, for ever
 //
-// INV heap.1  at most one thread holds the token (BUSY, TENDED or AWAITED); plain fields but the
+// INV heap.1  at most one thread holds the token (BUSY, VISITED or AWAITED); plain fields but the
 //             bins are written by it alone
 // INV heap.2  bin.room == bin_blocks - (length of bin.list), and the list is sealed (block.1)
 // INV heap.3  [bin.bump, bin.bump + bin.bump_bytes) is a whole number of untouched blocks of one
@@ -21,7 +21,7 @@
 // INV heap.4  an ORPHAN's bins are empty: all its free blocks are in slabs or on their remote
 //             lists; it keeps no run
 // INV heap.5  a run in state `kept` is kept by exactly one heap, and what a heap keeps is in that
-//             state, in the way that its record says
+//             state, in the place that its record says
 // INV heap.6  refills_total == refills_own + refills_others + refills_opened + refills_failed, of a
 //             heap whose token is OWNED or ORPHAN
 #pragma once
@@ -29,16 +29,16 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "mem/slab.hpp"  // IWYU pragma: export
+#include "mem/unit_record.hpp"  // IWYU pragma: export
 
 namespace hak {
 
-enum class Token : std::uint32_t { unborn = 0, owned, busy, orphan, tended, awaited, frozen };
+enum class Token : std::uint32_t { unborn = 0, owned, busy, orphan, visited, awaited, frozen };
 
 template <World W>
 struct Heap {
-    // One class of the TLS-SLL; a hit reads and writes this line and the block, nothing else of the
-    // heap.
+    // One class's entry in the thread cache; a hit reads and writes this line and the block,
+    // nothing else of the heap.
     struct alignas(kCacheLine / 2) Bin {
         Plain<W, Address> list;            // sealed blocks, most recently freed first
         Plain<W, Address> bump;            // next untouched block
@@ -55,23 +55,25 @@ struct Heap {
 
     Bin bins[Classes<W>::kCount];  // the heap's thread alone
     // A slab leaves when it is full, joins when its first block comes back.
-    Plain<W, Slab<W>*> partial[Classes<W>::kCount];  // slabs with room, most recently joined first
+    // slabs with room, most recently joined first
+    Plain<W, UnitRecord<W>*> partial[Classes<W>::kCount];
     // where the bin's bump range lies; it stays with the heap as long as there may be one
-    Plain<W, Slab<W>*> bump_slab[Classes<W>::kCount];
+    Plain<W, UnitRecord<W>*> bump_slab[Classes<W>::kCount];
     // records of the Large runs that were freed last (kept.hpp); the heap's thread alone
-    Plain<W, Slab<W>*> kept[W::kConfig.kept_ways];
-    // the longest run that is kept; 0 in a heap that stands in for none
+    Plain<W, UnitRecord<W>*> kept[W::kConfig.kept_places];
+    // the longest run that is kept; 0 in empty_heap and exited_heap
     Plain<W, std::uint8_t> kept_units_max;
     Plain<W, std::uint32_t> keeps;  // runs that were kept so far
     Plain<W, std::uint64_t> flushed_ms;
     Plain<W, std::uint32_t> refills;
-    Plain<W, std::uint32_t> tend_next;  // where the last round over the orphans ended
+    Plain<W, std::uint32_t> visit_next;  // where the last round over the orphans ended
 
     // bytes to the profiler's next sample, 0: not drawn; the heap's thread alone
     Plain<W, std::int64_t> sample_left;
 
     // Slow-path counters, holder only; read by statistics as hints.
-    Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, slabs_tended, refills_total;
+    Atomic<W, std::uint64_t> slab_opens, slab_releases, remote_drained, slabs_taken_over,
+        refills_total;
     // how each of refills_total ended
     Atomic<W, std::uint64_t> refills_own, refills_others, refills_opened, refills_failed;
     // blocks that came back past the lists: from the heap's thread, and collected from others
@@ -79,13 +81,13 @@ struct Heap {
     // Large blocks that came from a kept run; the pool counts the others
     Atomic<W, std::uint64_t> kept_taken;
     Atomic<W, std::uint64_t> slabs;  // slabs of this heap
-    // bit c: partial[c] is not empty; a hint for tenders
+    // bit c: partial[c] is not empty; a hint for visitors
     Atomic<W, std::uint64_t> partial_classes;
 
     // Any thread writes.
-    alignas(2 * kCacheLine) Atomic<W, Slab<W>*> pending;
+    alignas(2 * kCacheLine) Atomic<W, UnitRecord<W>*> pending;
     alignas(kCacheLine) Atomic<W, Token> token;
-    // how often tenders looked since the thread's last refill
+    // how often visitors looked since the thread's last refill
     Atomic<W, std::uint32_t> idle_looks;
 
     static_assert(Classes<W>::kCount <= 64);

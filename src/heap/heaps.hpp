@@ -35,40 +35,40 @@ class Heaps {
     void set_orphans(unsigned count) { orphans_.store(count, order::relaxed); }
     Lock<W>& lock() { return lock_; }
 
-    // Tending ends before fork copies the process, so that no orphan is left half-changed. Dekker's
-    // pattern: a tender announces itself and then looks for the fork; fork announces itself and
-    // then looks for tenders. seq_cst on all four, or both could miss.
-    bool begin_tending() {
+    // Visiting ends before fork copies the process, so that no orphan is left half-changed.
+    // Dekker's pattern: a visitor announces itself and then looks for the fork; fork announces
+    // itself and then looks for visitors. seq_cst on all four, or both could miss.
+    bool begin_visiting() {
         // relaxed: a hint, so that fork does not wait for those whom it turns away
-        if (tending_barred_.load(order::relaxed)) return false;
-        tenders_.fetch_add(1, order::seq_cst);
-        if (!tending_barred_.load(order::seq_cst)) return true;
-        end_tending();
+        if (visiting_barred_.load(order::relaxed)) return false;
+        visitors_.fetch_add(1, order::seq_cst);
+        if (!visiting_barred_.load(order::seq_cst)) return true;
+        end_visiting();
         return false;
     }
-    // seq_cst, here and in bar_tending(): either whoever bars tending sees this decrement, or we
+    // seq_cst, here and in bar_visiting(): either whoever bars visiting sees this decrement, or we
     // see the bar and wake it.
-    void end_tending() {
-        // release part: pairs with the load in bar_tending()
-        const bool was_last = tenders_.fetch_sub(1, order::seq_cst) == 1;
-        if (was_last && tending_barred_.load(order::seq_cst)) W::Pal::wake_one(tenders_futex());
+    void end_visiting() {
+        // release part: pairs with the load in bar_visiting()
+        const bool was_last = visitors_.fetch_sub(1, order::seq_cst) == 1;
+        if (was_last && visiting_barred_.load(order::seq_cst)) W::Pal::wake_one(visitors_futex());
     }
     // One thread at a time.
-    void bar_tending() {
-        // seq_cst: pairs with the loads in begin_tending() and end_tending()
-        tending_barred_.store(true, order::seq_cst);
-        // seq_cst: pairs with begin_tending() and end_tending(). acquire part: what tenders wrote
-        // is in the copy.
-        while (const std::uint32_t tenders = tenders_.load(order::seq_cst))
-            W::Pal::sleep_while(tenders_futex(), tenders);
+    void bar_visiting() {
+        // seq_cst: pairs with the loads in begin_visiting() and end_visiting()
+        visiting_barred_.store(true, order::seq_cst);
+        // seq_cst: pairs with begin_visiting() and end_visiting(). acquire part: what visitors
+        // wrote is in the copy.
+        while (const std::uint32_t visitors = visitors_.load(order::seq_cst))
+            W::Pal::sleep_while(visitors_futex(), visitors);
     }
-    // relaxed: hands nothing over; who sees it late tends later
-    void allow_tending() { tending_barred_.store(false, order::relaxed); }
-    // In a forked child: nobody tended when the process was copied, but a thread that found tending
-    // barred may have been announced still.
-    void forget_tenders() {
-        tenders_.store(0, order::relaxed);  // relaxed, both: the child has one thread
-        tending_barred_.store(false, order::relaxed);
+    // relaxed: hands nothing over; who sees it late visits later
+    void allow_visiting() { visiting_barred_.store(false, order::relaxed); }
+    // In a forked child: nobody visited when the process was copied, but a thread that found
+    // visiting barred may have been announced still.
+    void forget_visitors() {
+        visitors_.store(0, order::relaxed);  // relaxed, both: the child has one thread
+        visiting_barred_.store(false, order::relaxed);
     }
 
     // A heap that the calling thread owns: an orphan with all it has, or a new one. Null if there
@@ -105,7 +105,7 @@ class Heaps {
 
   private:
     // A futex is the address of the word; Atomic<T> has the size and the representation of T.
-    std::uint32_t* tenders_futex() { return pointer_to<std::uint32_t>(address_of(&tenders_)); }
+    std::uint32_t* visitors_futex() { return pointer_to<std::uint32_t>(address_of(&visitors_)); }
 
     Heap<W>* adopt() {
         const unsigned n = count();
@@ -115,7 +115,7 @@ class Heaps {
             Token seen = Token::orphan;
             // relaxed: a guess for the CAS
             if (heap.token.load(order::relaxed) != Token::orphan) continue;
-            // acquire: pairs with let_go() of the exiting thread or of the last tender.
+            // acquire: pairs with let_go() of the exiting thread or of the last visitor.
             if (heap.token.cas_strong(seen, Token::owned, order::acquire, order::relaxed)) {
                 note_orphan(-1);
                 return &heap;
@@ -128,8 +128,8 @@ class Heaps {
     Plain<W, unsigned> ready_{};  // heaps whose memory can be written; under the lock
     Atomic<W, unsigned> count_{};
     Atomic<W, unsigned> orphans_{};
-    Atomic<W, std::uint32_t> tenders_{};
-    Atomic<W, bool> tending_barred_{};
+    Atomic<W, std::uint32_t> visitors_{};
+    Atomic<W, bool> visiting_barred_{};
 };
 
 template <World W>

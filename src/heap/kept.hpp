@@ -1,10 +1,10 @@
 // kept.hpp: the Large runs that a heap keeps: those that its thread freed last, for the next
 // allocations of their lengths. A program that allocates and frees a buffer in turn so meets
 // neither the pool's lock nor the clock. Touched by the heap's thread alone, like the bins, and
-// flushed with them; the bound is kept_ways runs of kept_units_max units for each thread.
+// flushed with them; the bound is kept_places runs of kept_units_max units for each thread.
 //
-// A run has a place, its way: blocks that nobody said a site for share way 0, and each site
-// (hak_alloc_at) has one of the others, and takes from way 0 what that does not have. So two
+// A run has a place: blocks that nobody said a site for share place 0, and each site
+// (hak_alloc_at) has one of the others, and takes from place 0 what that does not have. So two
 // buffers of two sites that take turns both stay, where the second of two plain ones drives the
 // first out.
 //
@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sys/observer.hpp"
+#include "sys/hooks.hpp"
 
 #include "mem/reclaim.hpp"
 
@@ -23,11 +23,11 @@
 
 namespace hak {
 
-// Sites may share a way, then the last freed run is the one that is kept. Fibonacci hashing; 0: no
-// site.
+// Sites may share a place, then the last freed run is the one that is kept. Fibonacci hashing; 0:
+// no site.
 template <World W>
-HAK_INLINE unsigned way_of(Address site) {
-    constexpr unsigned kSited = W::kConfig.kept_ways - 1;
+HAK_INLINE unsigned place_of(Address site) {
+    constexpr unsigned kSited = W::kConfig.kept_places - 1;
     static_assert(kSited > 0);
     if (site == 0) return 0;
     return 1 + static_cast<unsigned>(
@@ -37,7 +37,7 @@ HAK_INLINE unsigned way_of(Address site) {
 
 // Bytes from a Large block's start to the end of its run.
 template <World W>
-HAK_INLINE std::size_t room_of(const Slab<W>* record, Address start) {
+HAK_INLINE std::size_t bytes_to_run_end(const UnitRecord<W>* record, Address start) {
     return record->units.get() * W::kConfig.unit_bytes - start % W::kConfig.unit_bytes;
 }
 
@@ -45,11 +45,12 @@ HAK_INLINE std::size_t room_of(const Slab<W>* record, Address start) {
 // large.hpp).
 inline constexpr std::size_t kColorsEnd = 4096;
 
-// A block of so many bytes in the way's kept run, where the last one began, if a fresh run of units
-// for it would be as long; null if not.
+// A block of so many bytes in the place's kept run, where the last one began, if a fresh run of
+// units for it would be as long; null if not.
 template <World W>
-HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, std::size_t bytes, std::size_t alignment) {
-    Slab<W>* const record = heap.kept[way].get();
+HAK_INLINE void* take_kept(Heap<W>& heap, unsigned place, std::size_t bytes,
+                           std::size_t alignment) {
+    UnitRecord<W>* const record = heap.kept[place].get();
     if (record == nullptr) return nullptr;
     // relaxed, both: the record is this thread's
     const Address start = record->start.load(order::relaxed);
@@ -63,19 +64,19 @@ HAK_INLINE void* take_kept(Heap<W>& heap, unsigned way, std::size_t bytes, std::
     // Where a page is no less than any color, what is colored fits.
     if ((!colored || kPage < kColorsEnd) && start % kUnit + bytes > length) return nullptr;
     if (alignment > kMinAlignment && (start & (alignment - 1)) != 0) return nullptr;
-    heap.kept[way].set(nullptr);
+    heap.kept[place].set(nullptr);
     record->state.store(UnitState::large, order::relaxed);
     bump_counter<W>(heap.kept_taken);
     void* const p = pointer_to<void>(start);
-    W::Probe::on_hand_out(p, bytes, room_of(record, start));
+    W::Probe::on_hand_out(p, bytes, bytes_to_run_end(record, start));
     return p;
 }
 
 template <World W>
-HAK_NOINLINE void release_kept(Heap<W>& heap, unsigned way) {
-    Slab<W>* const record = heap.kept[way].get();
+HAK_NOINLINE void release_kept(Heap<W>& heap, unsigned place) {
+    UnitRecord<W>* const record = heap.kept[place].get();
     if (record == nullptr) return;
-    heap.kept[way].set(nullptr);
+    heap.kept[place].set(nullptr);
     // relaxed, both: no live block is left; a reader has a stale pointer
     const Address run = align_down(record->start.load(order::relaxed), W::kConfig.unit_bytes);
     record->state.store(UnitState::free, order::relaxed);
@@ -93,7 +94,7 @@ HAK_INLINE bool is_tick_due(const Heap<W>& heap) {
 // In units: shorter than what goes into the purge batch, whatever is learned.
 template <World W>
 unsigned longest_kept_run() {
-    const std::size_t threshold = Observer<W>::lowest_threshold(tunables<W>.get().batch_threshold);
+    const std::size_t threshold = Hooks<W>::lowest_threshold(tunables<W>.get().batch_threshold);
     unsigned units = W::kConfig.kept_units_max;
     while (units != 0 && units * W::kConfig.unit_bytes >= threshold) --units;
     return units;
@@ -101,34 +102,34 @@ unsigned longest_kept_run() {
 
 // Precondition: the record is a Large block's.
 template <World W>
-HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const Slab<W>* record) {
+HAK_INLINE bool is_kept_when_freed(const Heap<W>* heap, const UnitRecord<W>* record) {
     return W::Sync::choose(Heuristic::keep_run, true) &&
            record->units.get() <= heap->kept_units_max.get();
 }
 
 // The same where no other run must go for it, no tick is due and nobody watches.
 template <World W>
-HAK_INLINE bool is_kept_at_once(const Heap<W>* heap, const Slab<W>* record) {
-    if (!is_kept_when_freed(heap, record) || heap->kept[record->way.get()].get() != nullptr)
+HAK_INLINE bool is_kept_at_once(const Heap<W>* heap, const UnitRecord<W>* record) {
+    if (!is_kept_when_freed(heap, record) || heap->kept[record->place.get()].get() != nullptr)
         return false;
-    if (is_tick_due(*heap) || Observer<W>::is_watching(heap->keeps)) return false;
+    if (is_tick_due(*heap) || Hooks<W>::is_watching(heap->keeps)) return false;
     return true;
 }
 
 // Keeps a run whose state the caller has just changed from large to kept. Precondition: nothing is
-// kept in its way. A tick that is due is the caller's.
+// kept in its place. A tick that is due is the caller's.
 template <World W>
-HAK_INLINE void keep_in_empty_way(Heap<W>& heap, Slab<W>* record) {
-    heap.kept[record->way.get()].set(record);
+HAK_INLINE void keep_in_empty_place(Heap<W>& heap, UnitRecord<W>* record) {
+    heap.kept[record->place.get()].set(record);
     heap.keeps.set(heap.keeps.get() + 1);
 }
 
 // The same in place of what is kept there, whatever is due.
 template <World W>
-HAK_INLINE void keep(Heap<W>& heap, Slab<W>* record) {
+HAK_INLINE void keep(Heap<W>& heap, UnitRecord<W>* record) {
     const bool ticks = is_tick_due(heap);
-    release_kept(heap, record->way.get());
-    keep_in_empty_way(heap, record);
+    release_kept(heap, record->place.get());
+    keep_in_empty_place(heap, record);
     if (ticks) reclaim<W>.tick();
 }
 

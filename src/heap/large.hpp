@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sys/observer.hpp"
+#include "sys/hooks.hpp"
 
 #include "mem/reclaim.hpp"
 
@@ -21,14 +21,14 @@ namespace hak {
 
 // A block fresh from its source, and whether its bytes (behind the first two words of a small
 // block) are known to be zero.
-struct Fresh {
+struct FreshBlock {
     void* block = nullptr;
     bool zero = false;
 };
 
 // What a request was served with, or that it was not.
 template <World W>
-HAK_INLINE Fresh served(Event how, Fresh fresh) {
+HAK_INLINE FreshBlock served(Event how, FreshBlock fresh) {
     W::Probe::on_event(fresh.block != nullptr ? how : Event::refused);
     return fresh;
 }
@@ -42,7 +42,8 @@ HAK_INLINE Fresh served(Event how, Fresh fresh) {
 template <World W>
 inline std::size_t color_of(std::size_t position, std::size_t slack) {
     if (slack < kCacheLine) return 0;
-    constexpr std::uint32_t kSets = kColorsEnd / kCacheLine, kRecord = sizeof(Slab<W>) / kCacheLine;
+    constexpr std::uint32_t kSets = kColorsEnd / kCacheLine,
+                            kRecord = sizeof(UnitRecord<W>) / kCacheLine;
     if (slack >= W::kConfig.unit_bytes) slack = W::kConfig.unit_bytes - 1;
     const std::uint32_t spread =
         wrapping_mul(static_cast<std::uint32_t>(position), 2654435769u) >> 26;
@@ -54,9 +55,9 @@ inline std::size_t color_of(std::size_t position, std::size_t slack) {
 template <World W>
 inline void* publish_block(Address run, std::size_t offset, UnitState state, unsigned units,
                            std::size_t bytes, std::size_t usable) {
-    Slab<W>* const record = window<W>.slab_of(run);
+    UnitRecord<W>* const record = window<W>.record_of(run);
     record->units.set(static_cast<std::uint8_t>(units));
-    record->way.set(0);
+    record->place.set(0);
     // relaxed: whoever frees the block has it from us through the program's own synchronization
     record->start.store(run + offset, order::relaxed);
     record->owner.store(nullptr, order::relaxed);
@@ -78,15 +79,15 @@ HAK_INLINE unsigned units_for(std::size_t bytes, bool colored) {
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE FreshBlock allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kUnit = W::kConfig.unit_bytes;
     const bool colored = alignment <= kCacheLine;
     const unsigned units = units_for<W>(bytes, colored);
-    typename Observer<W>::Visit visit;
-    visit.set_bytes(bytes);
+    typename Hooks<W>::Call call;
+    call.set_bytes(bytes);
     if (void* const kept = take_kept(*heap_of_thread(heap), 0, bytes, alignment))
         return {kept, false};
-    Range run = pool<W>.acquire_units(units, Pool<W>::Use::block);
+    FreshRun run = pool<W>.acquire_units(units, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // if it returned nothing, another thread's may just have returned it all
         run = pool<W>.acquire_units(units, Pool<W>::Use::block);
@@ -99,13 +100,13 @@ HAK_NOINLINE Fresh allocate_large(Heap<W>* heap, std::size_t bytes, std::size_t 
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE FreshBlock allocate_big(std::size_t bytes, std::size_t alignment) {
     constexpr std::size_t kSlot = Window<W>::kSuperSlabBytes;
     if (bytes > window<W>.bytes() || alignment > window<W>.bytes()) return {};
     const auto slots = static_cast<std::uint32_t>(bytes == 0 ? 1 : divide_up(bytes, kSlot));
-    typename Observer<W>::Visit visit;
-    visit.set_bytes(bytes);
-    Range run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
+    typename Hooks<W>::Call call;
+    call.set_bytes(bytes);
+    FreshRun run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
     if (run.address == 0) {
         trim<W>(true);  // as in allocate_large
         run = pool<W>.acquire_slots(slots, alignment, Pool<W>::Use::block);
@@ -119,10 +120,10 @@ HAK_NOINLINE Fresh allocate_big(std::size_t bytes, std::size_t alignment) {
 }
 
 template <World W>
-HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
+HAK_NOINLINE FreshBlock allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]]
-            return Observer<W>::allocate_above_small(bytes, alignment);
+        if (Hooks<W>::takes_call()) [[unlikely]]
+            return Hooks<W>::allocate_above_small(bytes, alignment);
     }
     if (!start<W>()) return served<W>(Event::above_small, {});
     if (bytes <= W::kConfig.large_bytes_max() && alignment <= W::kConfig.unit_bytes) {
@@ -135,8 +136,9 @@ HAK_NOINLINE Fresh allocate_run(Heap<W>* heap, std::size_t bytes, std::size_t al
 // Large or Big. What the thread keeps is looked at first, and nothing else where it fits and nobody
 // watches.
 template <World W>
-HAK_INLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::size_t alignment) {
-    if (!Observer<W>::is_watching(heap->keeps)) [[likely]] {
+HAK_INLINE FreshBlock allocate_above_small(Heap<W>* heap, std::size_t bytes,
+                                           std::size_t alignment) {
+    if (!Hooks<W>::is_watching(heap->keeps)) [[likely]] {
         if (void* const kept = take_kept(*heap, 0, bytes, alignment))
             return served<W>(Event::above_small, {kept, false});
     }
@@ -145,14 +147,14 @@ HAK_INLINE Fresh allocate_above_small(Heap<W>* heap, std::size_t bytes, std::siz
 
 // The site that the record of a live Large or Big block holds; 0: nobody said one.
 template <World W>
-HAK_INLINE Address site_in(const Slab<W>* record) {
-    return record->way.get() != 0 ? record->site.get() : 0;
+HAK_INLINE Address site_in(const UnitRecord<W>* record) {
+    return record->place.get() != 0 ? record->site.get() : 0;
 }
 
 // The same of whatever `p` may be: 0 if it is not such a block.
 template <World W>
 HAK_COLD Address site_of(const void* p) {
-    const Slab<W>* const record = window<W>.find(address_of(p));
+    const UnitRecord<W>* const record = window<W>.find(address_of(p));
     if (record == nullptr) return 0;
     // relaxed, both: a live block's record does not change
     const UnitState state = record->state.load(order::relaxed);
@@ -168,7 +170,7 @@ struct Run {
     std::size_t bytes;
 };
 template <World W>
-HAK_INLINE Run run_of(const Slab<W>* record, UnitState state) {
+HAK_INLINE Run run_of(const UnitRecord<W>* record, UnitState state) {
     // relaxed: the block is live, nobody changes it
     const Address p = record->start.load(order::relaxed);
     if (state == UnitState::large)
@@ -180,13 +182,14 @@ HAK_INLINE Run run_of(const Slab<W>* record, UnitState state) {
 // Whether a freed run of so many bytes goes into the purge batch.
 template <World W>
 HAK_INLINE bool is_batched(std::size_t bytes) {
-    return bytes >= Observer<W>::batch_threshold(tunables<W>.get().batch_threshold);
+    return bytes >= Hooks<W>::batch_threshold(tunables<W>.get().batch_threshold);
 }
 
 // The state's one change when the block, whose client may use `usable` bytes, is freed; false if
 // somebody freed it already.
 template <World W>
-HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, void* p, std::size_t usable) {
+HAK_INLINE bool retire(UnitRecord<W>* record, UnitState from, UnitState to, void* p,
+                       std::size_t usable) {
     // relaxed: exactly-once is the CAS's own; the pool's lock orders everything else, and what is
     // kept stays with this thread.
     if (!swap_alone<W, UnitState>(record->state, from, to) &&
@@ -198,25 +201,26 @@ HAK_INLINE bool retire(Slab<W>* record, UnitState from, UnitState to, void* p, s
 
 // Frees a Large block whose run this thread keeps at once. False if `p` is not such a block.
 template <World W>
-HAK_INLINE bool keep_at_once(Heap<W>* heap, Slab<W>* record, void* p) {
+HAK_INLINE bool keep_at_once(Heap<W>* heap, UnitRecord<W>* record, void* p) {
     // relaxed, both: a live block's record does not change
     if (record->state.load(order::relaxed) != UnitState::large ||
         record->start.load(order::relaxed) != address_of(p))
         return false;
     if (!is_kept_at_once(heap, record)) return false;
     // the slow path finds it freed
-    if (!retire(record, UnitState::large, UnitState::kept, p, room_of(record, address_of(p))))
+    if (!retire(record, UnitState::large, UnitState::kept, p,
+                bytes_to_run_end(record, address_of(p))))
         return false;
-    keep_in_empty_way(*heap, record);
+    keep_in_empty_place(*heap, record);
     return true;
 }
 
 // False if the block was not large or big any more: somebody freed it already.
 template <World W>
-HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState state) {
-    typename Observer<W>::Visit visit;
+HAK_NOINLINE bool release_above_small(Heap<W>* heap, UnitRecord<W>* record, UnitState state) {
+    typename Hooks<W>::Call call;
     const Run run = run_of(record, state);
-    visit.set_bytes(run.bytes);
+    call.set_bytes(run.bytes);
     const bool keeps = state == UnitState::large && is_kept_when_freed(heap, record);
     const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of
     if (!retire(record, state, keeps ? UnitState::kept : UnitState::free, pointer_to<void>(p),
@@ -242,7 +246,7 @@ HAK_NOINLINE bool release_above_small(Heap<W>* heap, Slab<W>* record, UnitState 
 // Changes a run's length in place; false if what lies behind it is not free. `bytes` counts from
 // the block's start.
 template <World W>
-HAK_COLD bool resize_in_place(Slab<W>* record, UnitState state, std::size_t bytes) {
+HAK_COLD bool resize_in_place(UnitRecord<W>* record, UnitState state, std::size_t bytes) {
     if (bytes > window<W>.bytes()) return false;  // the sum below must not wrap around
     const Run run = run_of(record, state);
     const Address p = record->start.load(order::relaxed);  // relaxed: as in run_of

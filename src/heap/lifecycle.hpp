@@ -8,8 +8,8 @@
 
 #include "heap/heaps.hpp"
 #include "heap/slabs.hpp"
-#include "heap/tend.hpp"
 #include "heap/thread_cache.hpp"
+#include "heap/visit.hpp"
 
 namespace hak {
 
@@ -33,13 +33,13 @@ HAK_INLINE bool start() {
 }
 
 // Everything that is free goes from this heap, which the caller holds, and from those that can be
-// tended to the pool, and from there to the system.
+// visited to the pool, and from there to the system.
 template <World W>
 HAK_COLD void return_all_free(Heap<W>& heap, bool decommit) {
     if (has_pending(heap)) collect_pending(heap);
     flush_all(heap);
     release_empty_slabs(heap);
-    tend_all<W>(true);
+    visit_all<W>(true);
     reclaim<W>.everything(decommit);
 }
 
@@ -52,7 +52,7 @@ HAK_COLD void trim(bool decommit) {
         const Held<W> held(*heap);
         return return_all_free(*heap, decommit);
     }
-    tend_all<W>(true);
+    visit_all<W>(true);
     reclaim<W>.everything(decommit);
 }
 

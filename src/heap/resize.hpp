@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "sys/observer.hpp"
+#include "sys/hooks.hpp"
 
 #include "mem/window.hpp"
 
@@ -20,7 +20,7 @@ namespace hak {
 // Whether the address is that of a block which this thread's heap has handed to nobody yet. Another
 // heap's range cannot be seen.
 template <World W>
-HAK_INLINE bool is_untouched_here(const Heap<W>* heap, const Slab<W>* record, Address a) {
+HAK_INLINE bool is_untouched_here(const Heap<W>* heap, const UnitRecord<W>* record, Address a) {
     // relaxed, both: only this thread makes a slab belong to this heap, and wrote its class then.
     return record->owner.load(order::relaxed) == heap &&
            heap->bins[record->size_class.load(order::relaxed)].is_untouched(a);
@@ -30,7 +30,7 @@ HAK_INLINE bool is_untouched_here(const Heap<W>* heap, const Slab<W>* record, Ad
 // starts at p.
 template <World W>
 struct Located {
-    Slab<W>* record;
+    UnitRecord<W>* record;
     UnitState state;
     std::size_t usable;
 };
@@ -40,7 +40,7 @@ inline Located<W> locate(const void* p, Entry entry) {
     const Address a = address_of(p);
     if (!window<W>.contains(a)) [[unlikely]]
         W::fault(Fault::foreign, entry, p);
-    Slab<W>* const record = window<W>.slab_of(a);
+    UnitRecord<W>* const record = window<W>.record_of(a);
     // relaxed: a live block's record does not change
     const UnitState state = record->state.load(order::relaxed);
     if (state == UnitState::slab) {
@@ -63,8 +63,8 @@ template <World W>
 inline std::size_t usable_size(const void* p) {
     std::size_t usable = locate<W>(p, Entry::usable_size).usable;
     if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call()) [[unlikely]]
-            usable = Observer<W>::usable_of(p, usable);
+        if (Hooks<W>::takes_call()) [[unlikely]]
+            usable = Hooks<W>::usable_of(p, usable);
     }
     // who asks may use it all
     W::Probe::on_resize(pointer_to<void>(address_of(p)), usable, usable);
@@ -117,8 +117,8 @@ HAK_NOINLINE void* move_above_small(Heap<W>* heap, void* p, std::size_t usable, 
         void* const hit = allocate_hit(heap, n);
         if (hit != nullptr) return hit;
         if constexpr (kProfiled<W>) {
-            if (Observer<W>::takes_call()) [[unlikely]]
-                return Observer<W>::allocate(n, site, bytes).block;
+            if (Hooks<W>::takes_call()) [[unlikely]]
+                return Hooks<W>::allocate(n, site, bytes).block;
         }
         return (site == 0 ? allocate_missed(heap, n) : allocate_missed_at(heap, n, site)).block;
     });
@@ -132,8 +132,8 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
         if (fits(old.usable, bytes) || resize_in_place(old.record, old.state, bytes)) {
             W::Probe::on_resize(p, bytes, locate<W>(p, Entry::realloc).usable);
             if constexpr (kProfiled<W>) {
-                if (Observer<W>::takes_call()) [[unlikely]]
-                    Observer<W>::resize(p, bytes);
+                if (Hooks<W>::takes_call()) [[unlikely]]
+                    Hooks<W>::resize(p, bytes);
             }
             return p;
         }
@@ -141,7 +141,7 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
         // which costs address space only, and keeps the number of copies logarithmic.
         if (bytes > old.usable && bytes < W::kConfig.window_bytes) want = bytes + bytes / 8;
     } else if constexpr (kProfiled<W>) {
-        if (Observer<W>::takes_call() && Observer<W>::stays(p, bytes)) [[unlikely]] {
+        if (Hooks<W>::takes_call() && Hooks<W>::stays(p, bytes)) [[unlikely]] {
             W::Probe::on_resize(p, bytes, old.usable);
             return p;
         }
@@ -153,7 +153,7 @@ HAK_COLD void* reallocate_above_small(Heap<W>* heap, void* p, std::size_t bytes)
 template <World W>
 HAK_INLINE void* reallocate(Heap<W>* heap, void* p, std::size_t bytes) {
     const Address a = address_of(p);
-    const Slab<W>* const record = window<W>.find(a);
+    const UnitRecord<W>* const record = window<W>.find(a);
     // relaxed: a live block's record does not change. Whatever is not plainly a live small block is
     // told apart by locate().
     if (record == nullptr || record->state.load(order::relaxed) != UnitState::slab ||

@@ -13,21 +13,21 @@
 namespace hak {
 
 template <World W>
-inline void join_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
-    Slab<W>* const first = heap.partial[c].get();
+inline void join_partial(Heap<W>& heap, UnitRecord<W>* slab, SizeClass c) {
+    UnitRecord<W>* const first = heap.partial[c].get();
     slab->prev.set(nullptr);
     slab->next.set(first);
     if (first != nullptr) first->prev.set(slab);
     heap.partial[c].set(slab);
-    // relaxed: a hint for tenders; only the holder writes it
+    // relaxed: a hint for visitors; only the holder writes it
     heap.partial_classes.store(heap.partial_classes.load(order::relaxed) | std::uint64_t{1} << c,
                                order::relaxed);
 }
 
 template <World W>
-inline void leave_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
-    Slab<W>* const next = slab->next.get();
-    Slab<W>* const prev = slab->prev.get();
+inline void leave_partial(Heap<W>& heap, UnitRecord<W>* slab, SizeClass c) {
+    UnitRecord<W>* const next = slab->next.get();
+    UnitRecord<W>* const prev = slab->prev.get();
     if (next != nullptr) next->prev.set(prev);
     if (prev != nullptr) {
         prev->next.set(next);
@@ -43,14 +43,14 @@ inline void leave_partial(Heap<W>& heap, Slab<W>* slab, SizeClass c) {
 
 // A fresh slab of class c, all of it untouched, on no list. Null if there is no memory.
 template <World W>
-HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
+HAK_COLD UnitRecord<W>* open_slab(Heap<W>& heap, SizeClass c) {
     const Timed<W, Activity::refill_open> timed;
     const auto& shape = Classes<W>::kShapes[c];
-    const Range range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
+    const FreshRun range = pool<W>.acquire_units(shape.units, Pool<W>::Use::slab);
     if (range.address == 0) return nullptr;
     const std::size_t unit = window<W>.unit_index(range.address);
     const auto capacity = static_cast<std::uint16_t>(Classes<W>::capacity(c, unit));
-    Slab<W>* const head = window<W>.record(unit);
+    UnitRecord<W>* const head = window<W>.record(unit);
     head->free_head.set(0);
     head->used.set(0);
     head->free_count.set(0);
@@ -58,7 +58,7 @@ HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
     head->units.set(shape.units);
     head->zero_tail.set(range.zero);
     for (unsigned u = 0; u < shape.units; ++u) {
-        Slab<W>* const record = head + u;
+        UnitRecord<W>* const record = head + u;
         // relaxed, all of these: a thread that frees a block of this slab has the block from its
         // owner through the program's own synchronization, which orders these stores before; any
         // other reader has a wild pointer and may see anything.
@@ -77,7 +77,7 @@ HAK_COLD Slab<W>* open_slab(Heap<W>& heap, SizeClass c) {
 
 // The one place where a slab ends. The slab is on no list of the heap.
 template <World W>
-HAK_COLD void release_slab(Heap<W>& heap, Slab<W>* slab) {
+HAK_COLD void release_slab(Heap<W>& heap, UnitRecord<W>* slab) {
     // Precondition list of a release (slab.5): nothing is out, nothing is posted, nobody is about
     // to push it.
     HAK_ASSERT(slab->used.get() == 0);
@@ -100,7 +100,7 @@ HAK_COLD void release_slab(Heap<W>& heap, Slab<W>* slab) {
 // Gives a block back to a slab of any heap, from any thread, and tells the owner. The caller's last
 // access to block and slab.
 template <World W>
-HAK_INLINE void post_and_notify(Slab<W>* slab, Block<W>* b, Address secret) {
+HAK_INLINE void post_and_notify(UnitRecord<W>* slab, Block<W>* b, Address secret) {
     if (!post(*slab, b, secret)) return;
     // relaxed: while queued is set the owner does not change; a change before was acquired by the
     // CAS in post().
@@ -111,7 +111,7 @@ HAK_INLINE void post_and_notify(Slab<W>* slab, Block<W>* b, Address secret) {
 // last partial one: that one stays for the next refill, so that a single block allocated and freed
 // in turn does not cross the pool.
 template <World W>
-HAK_INLINE void settle(Heap<W>& heap, Slab<W>* slab, bool was_full) {
+HAK_INLINE void settle(Heap<W>& heap, UnitRecord<W>* slab, bool was_full) {
     // relaxed: written by the holder of the token, who calls this
     const SizeClass c = slab->size_class.load(order::relaxed);
     if (was_full) join_partial(heap, slab, c);
@@ -127,7 +127,7 @@ HAK_INLINE void settle(Heap<W>& heap, Slab<W>* slab, bool was_full) {
 
 // Gives one block back to a slab of this heap, in which it counts as used.
 template <World W>
-HAK_INLINE void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+HAK_INLINE void give_back(Heap<W>& heap, UnitRecord<W>* slab, Block<W>* b) {
     const bool was_full = !slab->has_room();
     slab->give(b, window<W>.secret());
     settle(heap, slab, was_full);
@@ -135,7 +135,7 @@ HAK_INLINE void give_back(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
 
 // The same for a block of any heap's slab, which only the owner's holder may change.
 template <World W>
-HAK_INLINE void give_back_or_post(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
+HAK_INLINE void give_back_or_post(Heap<W>& heap, UnitRecord<W>* slab, Block<W>* b) {
     // relaxed: this heap's token is ours, so no slab leaves or joins it meanwhile.
     if (slab->owner.load(order::relaxed) == &heap) [[likely]]
         return give_back(heap, slab, b);
@@ -143,26 +143,27 @@ HAK_INLINE void give_back_or_post(Heap<W>& heap, Slab<W>* slab, Block<W>* b) {
 }
 
 // Whether nobody has the block yet. Reads the bin where it may say so, which is its thread's alone:
-// no tender gives back to a bump_slab.
+// no visitor gives back to a bump_slab.
 template <World W>
-HAK_INLINE bool is_in_bump_range(const Heap<W>& heap, const Slab<W>* slab, Address a) {
+HAK_INLINE bool is_in_bump_range(const Heap<W>& heap, const UnitRecord<W>* slab, Address a) {
     const SizeClass c = slab->size_class.load(order::relaxed);  // relaxed: as in settle()
     return slab == heap.bump_slab[c].get() && heap.bins[c].is_untouched(a);
 }
 
 // What stands in a posted chain at `a` was never posted by the client that had it. Another thread
 // cannot see how far a slab was handed out: its free of a block that nobody has is posted like any
-// other, and is reported here. A tender ends its tending before: a crash handler that forks would
+// other, and is reported here. A visitor ends its visiting before: a crash handler that forks would
 // wait for it for ever.
 template <World W>
-[[noreturn]] HAK_COLD void bad_posted_block(const Heap<W>& heap, const Slab<W>* slab, Address a,
-                                            bool is_tender) {
-    if (is_tender) heaps<W>.end_tending();
+[[noreturn]] HAK_COLD void bad_posted_block(const Heap<W>& heap, const UnitRecord<W>* slab,
+                                            Address a, bool is_visitor) {
+    if (is_visitor) heaps<W>.end_visiting();
     // relaxed, here and below: written by the holder of the token, who calls this
     const SizeClass c = slab->size_class.load(order::relaxed);
     const std::size_t unit = window<W>.unit_index(slab->start.load(order::relaxed));
-    const std::uint32_t index =
-        (a - slab->start.load(order::relaxed)) >> 32 == 0 ? slab->index_of(a) : Slab<W>::kNotABlock;
+    const std::uint32_t index = (a - slab->start.load(order::relaxed)) >> 32 == 0
+                                    ? slab->index_of(a)
+                                    : UnitRecord<W>::kNotABlock;
     const bool is_untouched =
         is_in_bump_range(heap, slab, a) ||
         (index >= slab->limit.load(order::relaxed) && index < Classes<W>::capacity(c, unit));
@@ -174,7 +175,7 @@ template <World W>
 // follows no link before it knows that a sealed block of this slab lies there that was handed out,
 // and is bounded by the blocks that are out, so that a cycle cannot hang us.
 template <World W>
-inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head, bool is_tender) {
+inline void give_back_chain(Heap<W>& heap, UnitRecord<W>* slab, Address head, bool is_visitor) {
     if (head == 0) return;
     const Address secret = window<W>.secret();
     std::uint32_t count = 0;
@@ -183,7 +184,7 @@ inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head, bool is_
         last = block_at<W>(a);
         if (++count > slab->used.get() || !slab->holds(a) || is_in_bump_range(heap, slab, a) ||
             !last->is_closed(secret)) [[unlikely]]
-            bad_posted_block(heap, slab, a, is_tender);
+            bad_posted_block(heap, slab, a, is_visitor);
     }
     const bool was_full = !slab->has_room();
     bump_counter<W>(heap.frees_remote, count);
@@ -193,19 +194,19 @@ inline void give_back_chain(Heap<W>& heap, Slab<W>* slab, Address head, bool is_
 
 // Takes what other threads posted to one slab, which was popped from the pending list.
 template <World W>
-inline void collect(Heap<W>& heap, Slab<W>* slab, bool is_tender) {
+inline void collect(Heap<W>& heap, UnitRecord<W>* slab, bool is_visitor) {
     const Timed<W, Activity::drain> timed;
     bump_counter<W>(heap.remote_drained);
-    give_back_chain(heap, slab, drain(*slab), is_tender);
+    give_back_chain(heap, slab, drain(*slab), is_visitor);
 }
 
 // Takes what other threads posted to this heap's slabs.
 template <World W>
 HAK_COLD void collect_pending(Heap<W>& heap) {
-    Slab<W>* slab = pop_pending<W>(heap.pending);
+    UnitRecord<W>* slab = pop_pending<W>(heap.pending);
     while (slab != nullptr) {
         // before drain() lets the next poster write it
-        Slab<W>* const next = slab->pending_next.get();
+        UnitRecord<W>* const next = slab->pending_next.get();
         collect(heap, slab, false);
         slab = next;
     }
@@ -221,8 +222,8 @@ HAK_INLINE bool has_pending(const Heap<W>& heap) {
 template <World W>
 HAK_COLD void release_empty_slabs(Heap<W>& heap) {
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) {
-        for (Slab<W>* slab = heap.partial[c].get(); slab != nullptr;) {
-            Slab<W>* const next = slab->next.get();
+        for (UnitRecord<W>* slab = heap.partial[c].get(); slab != nullptr;) {
+            UnitRecord<W>* const next = slab->next.get();
             if (slab->used.get() == 0) {
                 leave_partial(heap, slab, static_cast<SizeClass>(c));
                 release_slab(heap, slab);

@@ -1,5 +1,5 @@
-// thread_cache.hpp: the TLS-SLL of one class: pop, push, bump, flush. The hits of malloc and free
-// are pop and push.
+// thread_cache.hpp: the free blocks that a thread holds, a bin for each class: pop, push, bump,
+// flush. The hits of malloc and free are pop and push.
 #pragma once
 
 #include <cstddef>
@@ -43,8 +43,7 @@ HAK_INLINE bool is_out(const Bin<W>& bin, const Block<W>* b) {
 template <World W>
 HAK_INLINE bool push(Bin<W>& bin, Block<W>* b) {
     const std::int32_t room = bin.room.get() - 1;
-    // Where there is no room nothing may be added: the bins of the heap that stands in for none
-    // have none.
+    // Where there is no room nothing may be added: a bin of empty_heap has none, and no owner.
     if (room < 0 || W::Sync::choose(Heuristic::bin_full, false)) [[unlikely]]
         return false;
     bin.room.set(room);
@@ -76,13 +75,13 @@ HAK_INLINE Block<W>* bump(Bin<W>& bin, SizeClass c) {
 }
 
 // Empties one bin into the slabs that its blocks came from. Most of them are this heap's; a block
-// of a slab that a tender took over since is posted, as any free of it would be. The untouched
+// of a slab that a visitor took over since is posted, as any free of it would be. The untouched
 // range goes back as it is. The caller holds the token.
 template <World W>
 HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     Bin<W>& bin = heap.bins[c];
     if (const std::size_t untouched = bin.bump_bytes.get(); untouched != 0) {
-        Slab<W>* const slab = window<W>.head_record(window<W>.slab_of(bin.bump.get()));
+        UnitRecord<W>* const slab = window<W>.head_record(window<W>.record_of(bin.bump.get()));
         const bool was_full = !slab->has_room();
         slab->give_untouched(static_cast<std::uint32_t>(untouched / Classes<W>::block_bytes(c)),
                              bin.bump_zero.get());
@@ -98,7 +97,7 @@ HAK_COLD void flush_bin(Heap<W>& heap, SizeClass c) {
     bin.room.set(limit);
     while (at != 0) {
         Block<W>* const b = block_at<W>(at);
-        Slab<W>* const record = window<W>.find(at);
+        UnitRecord<W>* const record = window<W>.find(at);
         if (record == nullptr || left-- == 0 || !b->is_closed(window<W>.secret())) [[unlikely]] {
             W::fault(Fault::overwritten, Entry::allocate, b);
         }
@@ -111,7 +110,7 @@ template <World W>
 HAK_COLD void flush_all(Heap<W>& heap) {
     const Timed<W, Activity::spill> timed;
     for (unsigned c = 0; c < Classes<W>::kCount; ++c) flush_bin(heap, static_cast<SizeClass>(c));
-    for (unsigned way = 0; way < W::kConfig.kept_ways; ++way) release_kept(heap, way);
+    for (unsigned place = 0; place < W::kConfig.kept_places; ++place) release_kept(heap, place);
 }
 
 }  // namespace hak

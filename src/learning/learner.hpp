@@ -21,8 +21,8 @@ struct Reading {
     std::uint64_t faults = 0;  // since the process began
 };
 
-// `Mind` decides; it is touched under the lock alone. Trials<Elo> ships.
-template <World W, class Mind>
+// `Decider` decides; it is touched under the lock alone. Trials<Elo> ships.
+template <World W, class Decider>
 class Learner {
   public:
     constexpr Learner() = default;
@@ -30,9 +30,9 @@ class Learner {
     // relaxed: the word is all that is published; nothing else is read because of what it says.
     HAK_INLINE Decision decision() const { return Decision::unpack(word_.load(order::relaxed)); }
 
-    // Before the process's second thread. `mind` has begun.
-    void start(const Mind& mind, std::uint64_t now_ns, const Reading& reading) {
-        mind_ = mind;
+    // Before the process's second thread. `decider` has begun.
+    void start(const Decider& decider, std::uint64_t now_ns, const Reading& reading) {
+        decider_ = decider;
         held_since_ns_.set(now_ns);
         faults_before_.set(reading.faults);
         observes_.set(true);
@@ -51,7 +51,7 @@ class Learner {
         }
         hold(now_ns, held);
         noted_.set(noted_.get() + 1);
-        mind_.note(bytes, static_cast<double>(ns));
+        decider_.note(bytes, static_cast<double>(ns));
         const Turn turn = advance(now_ns, read);
         lock_.release();
         return turn;
@@ -66,13 +66,13 @@ class Learner {
         return turn;
     }
 
-    // Calls `visit(mind)` with nobody else inside, and publishes what it changed.
-    template <class Visit>
-    auto with(Visit visit) {
+    // Calls `work(decider)` with nobody else inside, and publishes what it changed.
+    template <class Work>
+    auto with(Work work) {
         const LockGuard<W> guard(lock_);
-        const Decision before = mind_.decision();  // who only asks makes none
-        const auto result = visit(mind_);
-        if (observes_.get() && !(mind_.decision() == before)) publish();
+        const Decision before = decider_.decision();  // who only asks makes none
+        const auto result = work(decider_);
+        if (observes_.get() && !(decider_.decision() == before)) publish();
         return result;
     }
 
@@ -95,7 +95,7 @@ class Learner {
     }
     template <class Read>
     Turn advance(std::uint64_t now_ns, Read read) {
-        switch (mind_.advance(now_ns)) {
+        switch (decider_.advance(now_ns)) {
             case Stage::carry_over:
             case Stage::measured:
                 return Turn::none;
@@ -118,12 +118,12 @@ class Learner {
         const std::uint64_t before =
             reading.faults < faults_before_.get() ? 0 : faults_before_.get();
         const Turn turn =
-            mind_.close_trial(now_ns, static_cast<double>(reading.faults - before), held_.get());
+            decider_.close_trial(now_ns, static_cast<double>(reading.faults - before), held_.get());
         publish();
         return turn;
     }
     void publish() {
-        Decision d = mind_.decision();
+        Decision d = decider_.decision();
         d.observes = true;
         generation_.set(generation_.get() + 1);
         d.generation = generation_.get();
@@ -133,7 +133,7 @@ class Learner {
     Atomic<W, std::uint64_t> word_{Decision{}.pack()};
     Atomic<W, std::uint64_t> missed_{};
     Lock<W> lock_;
-    Mind mind_{};
+    Decider decider_{};
     Plain<W, bool> observes_;
     Plain<W, std::uint32_t> generation_;
     Plain<W, std::uint64_t> noted_;

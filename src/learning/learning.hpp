@@ -2,7 +2,7 @@
 // where a feature is compiled in.
 #pragma once
 
-#include "sys/observer.hpp"
+#include "sys/hooks.hpp"
 
 #include "mem/reclaim.hpp"
 
@@ -18,10 +18,10 @@ using Chooser = policy::Elo;
 #else
 using Chooser = policy::Fixed;
 #endif
-using Mind = policy::Trials<Chooser>;
+using Decider = policy::Trials<Chooser>;
 
 template <World W>
-inline constinit policy::Learner<W, Mind> learner{};
+inline constinit policy::Learner<W, Decider> learner{};
 
 template <class W>
 policy::Reading read_process() {
@@ -52,16 +52,16 @@ HAK_COLD void print_leaderboard() {
     if (!learner<W>.decision().observes) return;
     Text text;
     text << "hakmem: learning: place, threshold in KiB, rating, wins, losses, draws, samples\n";
-    learner<W>.with([&](const Mind& mind) {
+    learner<W>.with([&](const Decider& decider) {
         for (unsigned place = 0; place < policy::kStrategies; ++place) {
-            const policy::Strategy s = mind.chooser().ranked(place);
-            const policy::Rating& r = mind.chooser().rating(s);
+            const policy::Strategy s = decider.chooser().ranked(place);
+            const policy::Rating& r = decider.chooser().rating(s);
             const std::int64_t rating = r.millipoints / 1000;
             text << "hakmem: learning: " << std::uint64_t{place + 1} << " "
                  << static_cast<std::uint64_t>(policy::threshold_of(s) >> 10) << " "
                  << (rating < 0 ? "-" : "")
                  << static_cast<std::uint64_t>(rating < 0 ? -rating : rating) << " " << r.wins
-                 << " " << r.losses << " " << r.draws << " " << mind.chooser().samples().count(s)
+                 << " " << r.losses << " " << r.draws << " " << decider.chooser().samples().count(s)
                  << (r.active ? "\n" : " dropped\n");
         }
         return 0;
@@ -80,13 +80,13 @@ void start_learning() {
     config.freeze_by_ns = 4 * config.freeze_after_ns;
     // What is free for purge_delay is purged at the first look at the clock after it, which reclaim
     // keeps a quarter of it apart.
-    Mind mind(config, (options.tunables.purge_delay_ms * 5 / 4 + 1) * 1'000'000);
+    Decider decider(config, (options.tunables.purge_delay_ms * 5 / 4 + 1) * 1'000'000);
     const std::uint64_t now = W::Pal::now_ns();
-    mind.begin(now, W::Pal::entropy());
-    learner<W>.start(mind, now, read_process<W>());
+    decider.begin(now, W::Pal::entropy());
+    learner<W>.start(decider, now, read_process<W>());
 }
 
-// What both kinds of observer do. The learner's lock comes last: nobody waits for another one while
+// What both kinds of hooks do. The learner's lock comes last: nobody waits for another one while
 // he holds it.
 template <class W>
 struct PublishedThreshold {
@@ -104,7 +104,7 @@ struct PublishedThreshold {
 };
 
 #if HAKMEM_WITH_EVOLUTION
-// What RealWorld calls its Observer: named while that is not complete, so W is not asked to be a
+// What RealWorld calls its Hooks: named while that is not complete, so W is not asked to be a
 // World.
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
@@ -117,15 +117,15 @@ struct LearningObserver : PublishedThreshold<W> {
             return false;
         return d.phase != policy::Phase::frozen || keeps.get() % kFrozenSample == kFrozenSample - 1;
     }
-    class Visit {
+    class Call {
       public:
-        HAK_INLINE Visit() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
-        HAK_INLINE ~Visit() {
+        HAK_INLINE Call() : began_ns_(learner<W>.decision().observes ? W::Pal::now_ns() : 0) {}
+        HAK_INLINE ~Call() {
             if (began_ns_ != 0) [[unlikely]]
                 end();
         }
-        Visit(const Visit&) = delete;
-        Visit& operator=(const Visit&) = delete;
+        Call(const Call&) = delete;
+        Call& operator=(const Call&) = delete;
         HAK_INLINE void set_bytes(std::size_t bytes) { bytes_ = bytes; }
 
       private:
@@ -161,7 +161,7 @@ struct LearningObserver : PublishedThreshold<W> {
 // Nothing learns by itself; the caller of hak_elo_* does what it wants with the strategies.
 template <class W>
 struct LearningObserver : PublishedThreshold<W> {
-    using Visit = NoObserver::Visit;
+    using Call = NoHooks::Call;
     static bool is_watching(const auto&) { return false; }
     static void tick() {}
 };

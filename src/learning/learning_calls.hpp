@@ -27,8 +27,9 @@ struct Calls {
     static bool is_canary() { return decision().phase == Phase::canary; }
     static int should_use_candidate() {
         if (!is_canary()) return 0;
-        return learner<W>.with(
-            [](Mind& mind) { return mind.evolution().should_use_candidate(mind.random()); });
+        return learner<W>.with([](Decider& decider) {
+            return decider.evolution().should_use_candidate(decider.random());
+        });
     }
     static int candidate() {
         const Decision d = decision();
@@ -39,7 +40,7 @@ struct Calls {
         s.noted = learner<W>.noted();
         s.missed = learner<W>.missed();
         const EvolutionCounters c =
-            learner<W>.with([](Mind& mind) { return mind.evolution().counters(); });
+            learner<W>.with([](Decider& decider) { return decider.evolution().counters(); });
         s.windows = c.windows;
         s.freezes = c.freezes;
         s.relearns = c.relearns;
@@ -53,8 +54,8 @@ struct Calls {
 #if HAKMEM_WITH_ELO
     static int select() {
         if (!decision().observes) return number_of(kDefaultStrategy);
-        return number_of(
-            learner<W>.with([](Mind& mind) { return mind.chooser().select(mind.random()); }));
+        return number_of(learner<W>.with(
+            [](Decider& decider) { return decider.chooser().select(decider.random()); }));
     }
     static std::size_t threshold(int strategy) {
         return threshold_of(is_strategy(strategy) ? strategy_at(static_cast<unsigned>(strategy))
@@ -62,20 +63,20 @@ struct Calls {
     }
     static void record(int strategy, std::uint64_t nanoseconds) {
         if (!decision().observes || !is_strategy(strategy)) return;
-        learner<W>.with([=](Mind& mind) {
-            mind.chooser().record(strategy_at(static_cast<unsigned>(strategy)),
-                                  {1, static_cast<double>(nanoseconds), 0, 0});
+        learner<W>.with([=](Decider& decider) {
+            decider.chooser().record(strategy_at(static_cast<unsigned>(strategy)),
+                                     {1, static_cast<double>(nanoseconds), 0, 0});
             return 0;
         });
     }
     static int recompute() {
         if (!decision().observes) return number_of(decision().strategy);
-        return number_of(learner<W>.with([](Mind& mind) { return mind.recompute(); }));
+        return number_of(learner<W>.with([](Decider& decider) { return decider.recompute(); }));
     }
     static HAK_COLD struct hak_elo_entry entry(unsigned rank) {
-        return learner<W>.with([rank](Mind& mind) {
-            const Strategy s = mind.chooser().ranked(rank);
-            const Rating& r = mind.chooser().rating(s);
+        return learner<W>.with([rank](Decider& decider) {
+            const Strategy s = decider.chooser().ranked(rank);
+            const Rating& r = decider.chooser().rating(s);
             struct hak_elo_entry e{};
             e.strategy = number_of(s);
             e.active = r.active;
@@ -84,7 +85,7 @@ struct Calls {
             e.wins = r.wins;
             e.losses = r.losses;
             e.draws = r.draws;
-            e.samples = mind.chooser().samples().count(s);
+            e.samples = decider.chooser().samples().count(s);
             return e;
         });
     }

@@ -3,11 +3,11 @@
 // Units: a superslab's free units are found through buckets by the longest free run, so that a slab
 // or a Large run takes the tightest superslab in a few instructions. Slots: Big blocks and fresh
 // superslabs come from cached runs (committed, free) first, then from reserved runs, then from the
-// untouched slots behind the frontier.
+// untouched slots behind the top.
 //
-// INV pool.1  each slot below the frontier is in exactly one of: units, big, cached, reserved,
+// INV pool.1  each slot below the top is in exactly one of: units, big, cached, reserved,
 //             transit
-// INV pool.2  islands == number of maximal runs of slots that are not reserved
+// INV pool.2  committed runs == number of maximal runs of slots that are not reserved
 // INV pool.3  free dirty bytes wait in exactly one queue: a units slot or a dirty cached run in
 //             batch or in to_purge, a clean cached run in to_decommit; the unsorted run in none,
 //             and its bytes are counted as if it waited
@@ -26,7 +26,7 @@
 
 #include "sys/lock.hpp"
 
-#include "mem/runs.hpp"  // IWYU pragma: export
+#include "mem/free_runs.hpp"  // IWYU pragma: export
 
 namespace hak {
 
@@ -37,7 +37,7 @@ struct PoolCounters {
 };
 
 // What acquire hands out: address 0 if there is no memory.
-struct Range {
+struct FreshRun {
     Address address = 0;
     bool zero = false;  // every byte is known to be zero
 };
@@ -58,14 +58,14 @@ class Pool {
     // one of its free units shall.
     enum class Wait : std::uint8_t { decay, batch };
 
-    Range acquire_units(unsigned count, Use use);
+    FreshRun acquire_units(unsigned count, Use use);
     // `now_ms`: of the clock, for callers that need it themselves.
     void release_units(Address address, unsigned count, Wait wait = Wait::decay,
                        std::uint64_t now_ms = W::Pal::now_ms());
     // Grows a run of units in place if the units behind it are free.
     bool extend_units(Address address, unsigned old_count, unsigned new_count);
 
-    Range acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use);
+    FreshRun acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use);
     // Gives a Big block's whole run back.
     void release_slots(Address address, Wait wait = Wait::decay,
                        std::uint64_t now_ms = W::Pal::now_ms());
@@ -90,10 +90,10 @@ class Pool {
     }
     // Visits each slot that is divided into units. The caller holds the lock, or is alone in the
     // process.
-    template <class Visit>
-    void for_each_units_slot(Visit visit) const {
+    template <class Each>
+    void for_each_units_slot(Each each) const {
         for_each_run([&](std::uint32_t first, std::uint32_t) {
-            if (slot(first).kind.get() == SlotKind::units) visit(first);
+            if (slot(first).kind.get() == SlotKind::units) each(first);
         });
     }
     // Of a live Big block: nobody but its owner changes its run.
@@ -133,26 +133,26 @@ class Pool {
     }
     static Address address_of_slot(std::uint32_t i) { return window<W>.slot_address(i); }
 
-    // Visits each run of slots below the frontier; a slot that is divided into units is one of its
+    // Visits each run of slots below the top; a slot that is divided into units is one of its
     // own.
-    template <class Visit>
-    void for_each_run(Visit visit) const {
-        for (std::uint32_t i = 0, count = 0; i < frontier_.get(); i += count) {
+    template <class Each>
+    void for_each_run(Each each) const {
+        for (std::uint32_t i = 0, count = 0; i < top_.get(); i += count) {
             count = slot(i).kind.get() == SlotKind::units ? 1 : slot(i).run_slots.get();
-            visit(i, count);
+            each(i, count);
         }
     }
 
     // Buckets of superslabs with free units. All under the lock.
     void link_bucket(std::uint32_t i);
     void unlink_bucket(std::uint32_t i);
-    Range take_units(std::uint32_t i, unsigned count, Use use);
+    FreshRun take_units(std::uint32_t i, unsigned count, Use use);
     std::uint32_t find_units(unsigned count) const;
     void wait_for_purge(std::uint32_t i, std::uint64_t now_ms, Wait wait = Wait::decay);
     void enter_batch(std::uint32_t i, std::uint64_t now_ms);
     void leave_queue(std::uint32_t i);
     std::uint32_t batch_weight(std::uint32_t i) const {
-        return slot(i).kind.get() == SlotKind::units ? 1 : slot(i).dirt_slots.get();
+        return slot(i).kind.get() == SlotKind::units ? 1 : slot(i).dirty_slots.get();
     }
     Wait wait_of(std::uint32_t i) const {
         return slot(i).in_batch.get() ? Wait::batch : Wait::decay;
@@ -171,17 +171,17 @@ class Pool {
     void take_unsorted();
     void sort_in();
 
-    void put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt, std::uint64_t since_ms,
-                    Wait wait = Wait::decay);
+    void put_cached(std::uint32_t first, std::uint32_t count, DirtyRange dirty,
+                    std::uint64_t since_ms, Wait wait = Wait::decay);
     void take_cached(std::uint32_t first);
     void put_reserved(std::uint32_t first, std::uint32_t count);
-    // Where the reserved slots begin that end at the frontier: together with those behind it they
+    // Where the reserved slots begin that end at the top: together with those behind it they
     // are one run.
     std::uint32_t open_end() const {
-        const std::uint32_t frontier = frontier_.get();
-        return frontier != 0 && slot(frontier - 1).kind.get() == SlotKind::reserved
-                   ? slot(frontier - 1).run_first.get()
-                   : frontier;
+        const std::uint32_t top = top_.get();
+        return top != 0 && slot(top - 1).kind.get() == SlotKind::reserved
+                   ? slot(top - 1).run_first.get()
+                   : top;
     }
     // what is skipped for a larger alignment is worth a mapping
     static constexpr std::uint32_t kLeadMax = 32;
@@ -189,23 +189,23 @@ class Pool {
                                   std::uint32_t& lead);
     static bool is_worth_tables(std::uint32_t count);
     bool is_reserved_at(std::uint32_t i) const {
-        return i >= frontier_.get() || slot(i).kind.get() == SlotKind::reserved;
+        return i >= top_.get() || slot(i).kind.get() == SlotKind::reserved;
     }
     unsigned neighbours_committed(std::uint32_t first, std::uint32_t count) const {
         return (first > 0 && !is_reserved_at(first - 1) ? 1u : 0u) +
                (!is_reserved_at(first + count) ? 1u : 0u);
     }
     bool commit_slots(std::uint32_t first, std::uint32_t count);
-    Range hand_out(std::uint32_t first, std::uint32_t count, Use use, bool zero);
+    FreshRun hand_out(std::uint32_t first, std::uint32_t count, Use use, bool zero);
 
     Lock<W> lock_;
     Plain<W, std::uint32_t> buckets_[kUnits + 1]{};  // slot + 1, by longest free run; 0: empty
     Plain<W, std::uint64_t> bucket_mask_{};
-    Plain<W, std::uint32_t> frontier_{};  // slots from here on were never used
-    Plain<W, std::uint32_t> islands_{};
+    Plain<W, std::uint32_t> top_{};  // slots from here on were never used
+    Plain<W, std::uint32_t> committed_runs_{};
     Plain<W, std::uint32_t> unsorted_{};  // its first slot + 1; 0: there is none
-    Runs<W, SlotKind::reserved> reserved_;
-    Runs<W, SlotKind::cached> cached_;
+    FreeRuns<W, SlotKind::reserved> reserved_;
+    FreeRuns<W, SlotKind::cached> cached_;
     DecayQueue<W> batch_;
     DecayQueue<W> to_purge_;
     DecayQueue<W> to_decommit_;

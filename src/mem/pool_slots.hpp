@@ -28,7 +28,7 @@ void Pool<W>::leave_queue(std::uint32_t i) {
         change(batch_slots_, batch_weight(i), false);
         batch_.remove(i);
     } else {
-        (s.kind.get() == SlotKind::units || s.dirt().is_some() ? to_purge_ : to_decommit_)
+        (s.kind.get() == SlotKind::units || s.dirty().is_some() ? to_purge_ : to_decommit_)
             .remove(i);
     }
 }
@@ -36,10 +36,10 @@ void Pool<W>::leave_queue(std::uint32_t i) {
 template <World W>
 void Pool<W>::leave_unsorted(std::uint32_t first, std::uint32_t count, Wait wait,
                              std::uint64_t since_ms) {
-    Runs<W, SlotKind::cached>::turn(first, count, SlotKind::cached);
+    FreeRuns<W, SlotKind::cached>::turn(first, count, SlotKind::cached);
     SuperSlab<W>& s = slot(first);
-    s.dirt_first.set(first);
-    s.dirt_slots.set(count);
+    s.dirty_first.set(first);
+    s.dirty_slots.set(count);
     s.since_ms.set(since_ms);
     change(cached_dirty_, count, true);
     s.in_batch.set(wait == Wait::batch);
@@ -51,8 +51,8 @@ void Pool<W>::leave_unsorted(std::uint32_t first, std::uint32_t count, Wait wait
 template <World W>
 void Pool<W>::take_unsorted() {
     SuperSlab<W>& s = slot(unsorted_.get() - 1);
-    change(cached_dirty_, s.dirt_slots.get(), false);
-    if (s.in_batch.get()) change(batch_slots_, s.dirt_slots.get(), false);
+    change(cached_dirty_, s.dirty_slots.get(), false);
+    if (s.in_batch.get()) change(batch_slots_, s.dirty_slots.get(), false);
     s.in_batch.set(false);
     unsorted_.set(0);
 }
@@ -63,41 +63,43 @@ HAK_NOINLINE void Pool<W>::sort_in() {
     const std::uint32_t first = unsorted_.get() - 1;
     const Wait wait = wait_of(first);
     take_unsorted();
-    put_cached(first, slot(first).run_slots.get(), slot(first).dirt(), slot(first).since_ms.get(),
+    put_cached(first, slot(first).run_slots.get(), slot(first).dirty(), slot(first).since_ms.get(),
                wait);
 }
 
 // `since_ms` is when the slots became free. A joined run is as old as its slots are in the mean, or
 // a block that comes and goes beside it would keep it young, and resident, for ever.
 template <World W>
-void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, Dirt dirt,
+void Pool<W>::put_cached(std::uint32_t first, std::uint32_t count, DirtyRange dirty,
                          std::uint64_t since_ms, Wait wait) {
     sort_in();
-    const auto weight = [](std::uint32_t slots, Dirt d) { return d.is_some() ? d.slots : slots; };
+    const auto weight = [](std::uint32_t slots, DirtyRange d) {
+        return d.is_some() ? d.slots : slots;
+    };
     // over the slots whose age counts
-    std::uint64_t aged = weight(count, dirt), sum_ms = aged * since_ms;
+    std::uint64_t aged = weight(count, dirty), sum_ms = aged * since_ms;
     const std::uint32_t run =
-        cached_.insert(first, count, frontier_.get(), [&](std::uint32_t neighbour) {
+        cached_.insert(first, count, top_.get(), [&](std::uint32_t neighbour) {
             const SuperSlab<W>& s = slot(neighbour);
-            const Dirt theirs = s.dirt();
+            const DirtyRange theirs = s.dirty();
             leave_queue(neighbour);
             change(cached_dirty_, theirs.slots, false);
             // Where one of both is clean the dirty slots' age counts alone.
-            if (!dirt.is_some() && theirs.is_some()) aged = sum_ms = 0;
-            if (!dirt.is_some() || theirs.is_some()) {
+            if (!dirty.is_some() && theirs.is_some()) aged = sum_ms = 0;
+            if (!dirty.is_some() || theirs.is_some()) {
                 const std::uint32_t slots = weight(s.run_slots.get(), theirs);
                 aged += slots;
                 sum_ms += slots * s.since_ms.get();
             }
-            dirt = dirt.with(theirs);
+            dirty = dirty.with(theirs);
         });
     since_ms = sum_ms / aged;
     SuperSlab<W>& s = slot(run);
-    s.dirt_first.set(dirt.first);
-    s.dirt_slots.set(dirt.slots);
-    change(cached_dirty_, dirt.slots, true);
-    if (dirt.is_some() && wait == Wait::batch) return enter_batch(run, since_ms);
-    (dirt.is_some() ? to_purge_ : to_decommit_).push(run, since_ms);
+    s.dirty_first.set(dirty.first);
+    s.dirty_slots.set(dirty.slots);
+    change(cached_dirty_, dirty.slots, true);
+    if (dirty.is_some() && wait == Wait::batch) return enter_batch(run, since_ms);
+    (dirty.is_some() ? to_purge_ : to_decommit_).push(run, since_ms);
 }
 
 // Takes a cached run out of its bin and its queue; it is formed, of no queue, and the caller gives
@@ -106,40 +108,41 @@ template <World W>
 void Pool<W>::take_cached(std::uint32_t first) {
     const SuperSlab<W>& s = slot(first);
     leave_queue(first);
-    change(cached_dirty_, s.dirt_slots.get(), false);
+    change(cached_dirty_, s.dirty_slots.get(), false);
     cached_.remove(first);
 }
 
 template <World W>
 void Pool<W>::put_reserved(std::uint32_t first, std::uint32_t count) {
-    islands_.set(islands_.get() + neighbours_committed(first, count) - 1);
+    committed_runs_.set(committed_runs_.get() + neighbours_committed(first, count) - 1);
     counters_.committed_slots -= count;
-    reserved_.insert(first, count, frontier_.get(), [](std::uint32_t) {});
+    reserved_.insert(first, count, top_.get(), [](std::uint32_t) {});
 }
 
 // Picks `count` slots that are reserved and marks them in transit, with the `lead` slots before
-// them that only their alignment skips where a hole would make one mapping more than islands_max
-// allows; kNone if the window has no room, or if the frontier would pass the slots whose records
-// are ready (the caller makes them ready and asks again).
+// them that only their alignment skips where a hole would make one mapping more than
+// committed_runs_max allows; kNone if the window has no room, or if the top would pass the slots
+// whose records are ready (the caller makes them ready and asks again).
 template <World W>
 std::uint32_t Pool<W>::choose_reserved(std::uint32_t count, std::size_t alignment_bytes,
                                        bool thorough, std::uint32_t& lead) {
     std::uint32_t at = 0, run = reserved_.find(count, alignment_bytes, thorough, &at);
     if (run == kNone) {
         run = open_end();
-        at = Runs<W, SlotKind::reserved>::aligned_slot(run, alignment_bytes);
+        at = FreeRuns<W, SlotKind::reserved>::aligned_slot(run, alignment_bytes);
         if (at + std::size_t{count} > window<W>.slots_ready()) return kNone;
     }
-    const std::uint32_t frontier = frontier_.get(), end = at + count;
-    const std::uint32_t run_end = run < frontier ? run + slot(run).run_slots.get() : frontier;
-    if (run < frontier) reserved_.remove(run);
-    if (end > frontier) frontier_.set(end);
-    lead = islands_.get() >= W::kConfig.islands_max && at - run <= kLeadMax ? at - run : 0;
+    const std::uint32_t top = top_.get(), end = at + count;
+    const std::uint32_t run_end = run < top ? run + slot(run).run_slots.get() : top;
+    if (run < top) reserved_.remove(run);
+    if (end > top) top_.set(end);
+    lead = committed_runs_.get() >= W::kConfig.committed_runs_max && at - run <= kLeadMax ? at - run
+                                                                                          : 0;
     const std::uint32_t first = at - lead;
-    Runs<W, SlotKind::reserved>::form(first, end - first, SlotKind::transit);
+    FreeRuns<W, SlotKind::reserved>::form(first, end - first, SlotKind::transit);
     if (first > run) reserved_.insert(run, first - run, first, [](std::uint32_t) {});
-    if (end < run_end) reserved_.insert(end, run_end - end, frontier, [](std::uint32_t) {});
-    islands_.set(islands_.get() + 1 - neighbours_committed(first, end - first));
+    if (end < run_end) reserved_.insert(end, run_end - end, top, [](std::uint32_t) {});
+    committed_runs_.set(committed_runs_.get() + 1 - neighbours_committed(first, end - first));
     counters_.committed_slots += end - first;
     return at;
 }
@@ -163,14 +166,14 @@ bool Pool<W>::is_worth_tables(std::uint32_t count) {
 }
 
 template <World W>
-Range Pool<W>::hand_out(std::uint32_t first, std::uint32_t count, Use use, bool zero) {
+FreshRun Pool<W>::hand_out(std::uint32_t first, std::uint32_t count, Use use, bool zero) {
     counters_.big_slots += count;
     counters_.above_small += use == Use::block;
     return {address_of_slot(first), zero};
 }
 
 template <World W>
-Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use) {
+FreshRun Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, Use use) {
     const Timed<W, Activity::pool> timed;
     std::uint32_t first = kNone, lead = 0;
     for (bool thorough = false, tried = false;;) {
@@ -180,9 +183,9 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
             if (unsorted_.get() != 0) {
                 const std::uint32_t last = unsorted_.get() - 1;
                 if (slot(last).run_slots.get() == count &&
-                    Runs<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
+                    FreeRuns<W, SlotKind::cached>::aligned_slot(last, alignment_bytes) == last) {
                     take_unsorted();
-                    Runs<W, SlotKind::cached>::turn(last, count, SlotKind::big);
+                    FreeRuns<W, SlotKind::cached>::turn(last, count, SlotKind::big);
                     return hand_out(last, count, use, false);
                 }
                 sort_in();
@@ -191,22 +194,22 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
             if (const std::uint32_t run = cached_.find(count, alignment_bytes, thorough, &at);
                 run != kNone) {
                 const std::uint32_t length = slot(run).run_slots.get();
-                const Dirt dirt = slot(run).dirt();
+                const DirtyRange dirty = slot(run).dirty();
                 const std::uint64_t since = slot(run).since_ms.get();
                 const Wait wait = wait_of(run);
                 take_cached(run);
-                Runs<W, SlotKind::cached>::form(at, count, SlotKind::big);
-                if (at > run) put_cached(run, at - run, dirt.in(run, at - run), since, wait);
+                FreeRuns<W, SlotKind::cached>::form(at, count, SlotKind::big);
+                if (at > run) put_cached(run, at - run, dirty.in(run, at - run), since, wait);
                 if (const std::uint32_t end = at + count, rest = run + length - end; rest != 0)
-                    put_cached(end, rest, dirt.in(end, rest), since, wait);
-                return hand_out(at, count, use, !dirt.in(at, count).is_some());
+                    put_cached(end, rest, dirty.in(end, rest), since, wait);
+                return hand_out(at, count, use, !dirty.in(at, count).is_some());
             }
             first = choose_reserved(count, alignment_bytes, thorough, lead);
             if (first != kNone) {
                 counters_.commits += 1;
                 break;
             }
-            needed = Runs<W, SlotKind::reserved>::aligned_slot(open_end(), alignment_bytes) +
+            needed = FreeRuns<W, SlotKind::reserved>::aligned_slot(open_end(), alignment_bytes) +
                      std::size_t{count};
         }
         if (needed > window<W>.slot_count()) {
@@ -226,7 +229,7 @@ Range Pool<W>::acquire_slots(std::uint32_t count, std::size_t alignment_bytes, U
         put_reserved(first - lead, count + lead);
         return {};
     }
-    Runs<W, SlotKind::reserved>::form(first, count, SlotKind::big);
+    FreeRuns<W, SlotKind::reserved>::form(first, count, SlotKind::big);
     if (lead != 0) put_cached(first - lead, lead, {}, now_ms);
     return hand_out(first, count, use, true);
 }
@@ -249,7 +252,7 @@ void Pool<W>::shrink_slots(Address address, std::uint32_t new_count) {
     LockGuard<W> guard(lock_);
     const std::uint32_t first = slot_of(address), rest = slot(first).run_slots.get() - new_count;
     HAK_ASSERT(slot(first).kind.get() == SlotKind::big && new_count > 0);
-    Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
+    FreeRuns<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
     counters_.big_slots -= rest;
     put_cached(first + new_count, rest, {first + new_count, rest}, now_ms);
 }
@@ -264,10 +267,9 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
     if (first + std::size_t{new_count} > window<W>.slots_ready()) {
         {
             LockGuard<W> guard(lock_);
-            const std::uint32_t frontier = frontier_.get();
-            const bool is_open =
-                next >= frontier || (slot(next).kind.get() == SlotKind::reserved &&
-                                     next + slot(next).run_slots.get() == frontier);
+            const std::uint32_t top = top_.get();
+            const bool is_open = next >= top || (slot(next).kind.get() == SlotKind::reserved &&
+                                                 next + slot(next).run_slots.get() == top);
             if (!is_open) return false;
         }
         if (!is_worth_tables(more) || !window<W>.make_ready(first + std::size_t{new_count}))
@@ -276,30 +278,29 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
     {
         LockGuard<W> guard(lock_);
         sort_in();
-        if (next < frontier_.get() && slot(next).kind.get() == SlotKind::cached &&
+        if (next < top_.get() && slot(next).kind.get() == SlotKind::cached &&
             slot(next).run_slots.get() >= more) {
             const std::uint32_t length = slot(next).run_slots.get();
-            const Dirt dirt = slot(next).dirt();
+            const DirtyRange dirty = slot(next).dirty();
             const std::uint64_t since = slot(next).since_ms.get();
             const Wait wait = wait_of(next);
             take_cached(next);
-            Runs<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
+            FreeRuns<W, SlotKind::cached>::form(first, new_count, SlotKind::big);
             if (length > more)
-                put_cached(next + more, length - more, dirt.in(next + more, length - more), since,
+                put_cached(next + more, length - more, dirty.in(next + more, length - more), since,
                            wait);
             counters_.big_slots += more;
             return true;
         }
-        const std::uint32_t frontier = frontier_.get();
-        const bool is_reserved = next < frontier && slot(next).kind.get() == SlotKind::reserved;
+        const std::uint32_t top = top_.get();
+        const bool is_reserved = next < top && slot(next).kind.get() == SlotKind::reserved;
         const std::uint32_t length = is_reserved ? slot(next).run_slots.get() : 0;
-        if (length < more && next + length != frontier) return false;
+        if (length < more && next + length != top) return false;
         if (is_reserved) reserved_.remove(next);
-        if (next + more > frontier) frontier_.set(next + more);
-        Runs<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
-        if (length > more)
-            reserved_.insert(next + more, length - more, frontier, [](std::uint32_t) {});
-        islands_.set(islands_.get() + 1 - neighbours_committed(next, more));
+        if (next + more > top) top_.set(next + more);
+        FreeRuns<W, SlotKind::reserved>::form(next, more, SlotKind::transit);
+        if (length > more) reserved_.insert(next + more, length - more, top, [](std::uint32_t) {});
+        committed_runs_.set(committed_runs_.get() + 1 - neighbours_committed(next, more));
         counters_.committed_slots += more;
         counters_.commits += 1;
     }
@@ -310,7 +311,7 @@ bool Pool<W>::extend_slots(Address address, std::uint32_t old_count, std::uint32
         put_reserved(next, more);
         return false;
     }
-    Runs<W, SlotKind::reserved>::form(first, new_count, SlotKind::big);
+    FreeRuns<W, SlotKind::reserved>::form(first, new_count, SlotKind::big);
     counters_.big_slots += more;
     return true;
 }

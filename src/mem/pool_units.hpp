@@ -53,7 +53,7 @@ std::uint32_t Pool<W>::find_units(unsigned count) const {
 }
 
 template <World W>
-Range Pool<W>::take_units(std::uint32_t i, unsigned count, Use use) {
+FreshRun Pool<W>::take_units(std::uint32_t i, unsigned count, Use use) {
     SuperSlab<W>& s = slot(i);
     unlink_bucket(i);
     // Dirty units first: they are resident already.
@@ -72,13 +72,13 @@ Range Pool<W>::take_units(std::uint32_t i, unsigned count, Use use) {
 }
 
 template <World W>
-Range Pool<W>::acquire_units(unsigned count, Use use) {
+FreshRun Pool<W>::acquire_units(unsigned count, Use use) {
     const Timed<W, Activity::pool> timed;
     {
         LockGuard<W> guard(lock_);
         if (const std::uint32_t i = find_units(count); i != kNone) return take_units(i, count, use);
     }
-    const Range fresh = acquire_slots(1, Window<W>::kSuperSlabBytes, Use::slab);
+    const FreshRun fresh = acquire_slots(1, Window<W>::kSuperSlabBytes, Use::slab);
     if (fresh.address == 0) return {};
     const std::uint64_t now_ms = W::Pal::now_ms();
     LockGuard<W> guard(lock_);
@@ -93,13 +93,13 @@ Range Pool<W>::acquire_units(unsigned count, Use use) {
     // Threads that found no room at once bring a superslab each: who comes second takes from the
     // first one's.
     const std::uint32_t fullest = find_units(count);
-    const Range taken = take_units(fullest, count, use);
+    const FreshRun taken = take_units(fullest, count, use);
     if (fullest == i) {
         if (s.purgeable_units() != 0) wait_for_purge(i, now_ms);
     } else {
         unlink_bucket(i);
         counters_.units_slots -= 1;
-        put_cached(i, 1, fresh.zero ? Dirt{} : Dirt{i, 1}, now_ms);
+        put_cached(i, 1, fresh.zero ? DirtyRange{} : DirtyRange{i, 1}, now_ms);
     }
     return taken;
 }
@@ -134,7 +134,7 @@ void Pool<W>::release_units(Address address, unsigned count, Wait wait, std::uin
     }
     leave_queue(i);
     counters_.units_slots -= 1;
-    put_cached(i, 1, s.dirty_units.get() != 0 ? Dirt{i, 1} : Dirt{}, now_ms, wait);
+    put_cached(i, 1, s.dirty_units.get() != 0 ? DirtyRange{i, 1} : DirtyRange{}, now_ms, wait);
 }
 
 template <World W>

@@ -63,7 +63,7 @@ class Reclaim {
         std::uint32_t mask;
         bool decommit;
         bool was_dirty;
-        Dirt dirt;  // of a run
+        DirtyRange dirty;  // of a run
         Outcome outcome;
     };
     static constexpr unsigned kBatch = 32;
@@ -98,7 +98,7 @@ class Reclaim {
         Pool<W>& p = pool<W>;
         p.sort_in();
         unsigned count = 0;
-        unsigned planned = 0;  // islands that the batch so far will make
+        unsigned planned = 0;  // committed runs that the batch so far will make
         const auto is_full = [&] {
             return count == kBatch || (count != 0 && W::Sync::choose(Heuristic::batch_full, false));
         };
@@ -145,22 +145,24 @@ class Reclaim {
         return count;
     }
 
-    // Decommitting a whole island, or one end of it, makes no island more and is always allowed.
+    // Decommitting a whole committed run, or one end of it, makes no committed run more and is
+    // always allowed.
     bool fits_islands(std::uint32_t i, unsigned& planned) const {
         if (!W::Sync::choose(Heuristic::decommit, true)) return false;
         const unsigned neighbours = pool<W>.neighbours_committed(i, slot(i).run_slots.get());
         if (neighbours <= 1) return true;
-        if (pool<W>.islands_.get() + planned + 1 > W::kConfig.islands_max) return false;
+        if (pool<W>.committed_runs_.get() + planned + 1 > W::kConfig.committed_runs_max)
+            return false;
         planned += 1;
         return true;
     }
 
     Item take_run(std::uint32_t i, bool decommit) {
         const std::uint32_t count = slot(i).run_slots.get();
-        const Dirt dirt = slot(i).dirt();
+        const DirtyRange dirty = slot(i).dirty();
         pool<W>.take_cached(i);
-        Runs<W, SlotKind::cached>::form(i, count, SlotKind::transit);
-        return {i, count, 0, decommit, dirt.is_some(), dirt, Outcome::refused};
+        FreeRuns<W, SlotKind::cached>::form(i, count, SlotKind::transit);
+        return {i, count, 0, decommit, dirty.is_some(), dirty, Outcome::refused};
     }
 
     static Outcome return_run(const Item& item) {
@@ -199,7 +201,7 @@ class Reclaim {
                 } else {
                     note_purge(item, item.count * Window<W>::kSuperSlabBytes);
                     p.put_cached(item.first, item.count,
-                                 item.outcome == Outcome::purged ? Dirt{} : item.dirt, now);
+                                 item.outcome == Outcome::purged ? DirtyRange{} : item.dirty, now);
                 }
                 continue;
             }
@@ -212,7 +214,8 @@ class Reclaim {
             if (s.used_units.get() == 0) {
                 p.leave_queue(item.first);
                 p.counters_.units_slots -= 1;
-                p.put_cached(item.first, 1, s.dirty_units.get() != 0 ? Dirt{item.first, 1} : Dirt{},
+                p.put_cached(item.first, 1,
+                             s.dirty_units.get() != 0 ? DirtyRange{item.first, 1} : DirtyRange{},
                              now);
             } else {
                 p.link_bucket(item.first);

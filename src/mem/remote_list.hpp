@@ -16,7 +16,7 @@
 //               claimed by the changer
 #pragma once
 
-#include "mem/slab.hpp"  // IWYU pragma: export
+#include "mem/unit_record.hpp"  // IWYU pragma: export
 
 namespace hak {
 
@@ -24,7 +24,7 @@ inline constexpr Address kQueued = 1;  // blocks are aligned to 16, so the bit i
 
 // True if the caller must now push the slab onto its owner's pending list.
 template <World W>
-[[nodiscard]] inline bool post(Slab<W>& slab, Block<W>* b, Address secret) {
+[[nodiscard]] inline bool post(UnitRecord<W>& slab, Block<W>* b, Address secret) {
     typename W::Sync::Loop loop;
     // relaxed: the value is only a guess for the CAS; its blocks are not dereferenced.
     for (Address seen = slab.remote.load(order::relaxed);; loop.retry()) {
@@ -43,7 +43,7 @@ template <World W>
 // drain() ends it. False if the slab is queued already. Only the holder of the owner's token may
 // call this.
 template <World W>
-[[nodiscard]] inline bool try_claim(Slab<W>& slab) {
+[[nodiscard]] inline bool try_claim(UnitRecord<W>& slab) {
     typename W::Sync::Loop loop;
     // relaxed: a guess for the CAS
     for (Address seen = slab.remote.load(order::relaxed);; loop.retry()) {
@@ -57,10 +57,10 @@ template <World W>
 // Pushes a slab whose queued bit the caller has just set. After this the caller must not touch the
 // slab again.
 template <World W>
-inline void push_pending(Atomic<W, Slab<W>*>& pending, Slab<W>* slab) {
+inline void push_pending(Atomic<W, UnitRecord<W>*>& pending, UnitRecord<W>* slab) {
     typename W::Sync::Loop loop;
     // relaxed: a guess for the CAS, never dereferenced here
-    for (Slab<W>* head = pending.load(order::relaxed);; loop.retry()) {
+    for (UnitRecord<W>* head = pending.load(order::relaxed);; loop.retry()) {
         slab->pending_next.set(head);
         // release: pairs with pop_pending: the link is visible to the popper.
         if (pending.cas_weak(head, slab, order::release, order::relaxed)) return;
@@ -69,7 +69,7 @@ inline void push_pending(Atomic<W, Slab<W>*>& pending, Slab<W>* slab) {
 
 // Takes the whole pending list. Only the holder of the heap's token may call this.
 template <World W>
-[[nodiscard]] inline Slab<W>* pop_pending(Atomic<W, Slab<W>*>& pending) {
+[[nodiscard]] inline UnitRecord<W>* pop_pending(Atomic<W, UnitRecord<W>*>& pending) {
     return pending.exchange(nullptr, order::acquire);  // acquire: pairs with push_pending
 }
 
@@ -78,11 +78,11 @@ template <World W>
 // before it was removed and drained, so the head that the CAS finds is still the one whose link was
 // read.
 template <World W>
-[[nodiscard]] inline Slab<W>* pop_one_pending(Atomic<W, Slab<W>*>& pending) {
+[[nodiscard]] inline UnitRecord<W>* pop_one_pending(Atomic<W, UnitRecord<W>*>& pending) {
     typename W::Sync::Loop loop;
     for (;; loop.retry()) {
         // acquire: pairs with push_pending: the link is visible
-        Slab<W>* head = pending.load(order::acquire);
+        UnitRecord<W>* head = pending.load(order::acquire);
         if (head == nullptr) return nullptr;
         // relaxed: publishes nothing, and continues the release sequences of those who pushed the
         // slabs below.
@@ -94,7 +94,7 @@ template <World W>
 // Takes the remote list of a slab that was popped from the pending list and clears queued, in that
 // order of meaning: the caller has read pending_next before.
 template <World W>
-[[nodiscard]] inline Address drain(Slab<W>& slab) {
+[[nodiscard]] inline Address drain(UnitRecord<W>& slab) {
     // acquire: the posted blocks' contents and links. release: the caller's read of pending_next
     // comes before the next poster's push.
     return slab.remote.exchange(0, order::acq_rel) & ~kQueued;

@@ -12,7 +12,7 @@
 // INV superslab.4  the first and the last slot of a run have the run's kind; the first holds its
 //                  length, the last the way back to the first; what the slots in between say has no
 //                  meaning
-// INV superslab.5  kind == cached  =>  the slots of the run outside its dirt are zero
+// INV superslab.5  kind == cached  =>  the slots of the run outside its dirty range are zero
 #pragma once
 
 #include <cstdint>
@@ -25,17 +25,17 @@ enum class SlotKind : std::uint8_t { reserved = 0, units, big, cached, transit }
 
 // Of a free run, the slots from the first to the last that is not known to be zero. A run grows by
 // joining its neighbours; what it is weighed by, for the limits of what may stay resident, is this.
-struct Dirt {
+struct DirtyRange {
     std::uint32_t first = 0, slots = 0;
 
     constexpr bool is_some() const { return slots != 0; }
     // The part of it that lies in these slots.
-    constexpr Dirt in(std::uint32_t begin, std::uint32_t count) const {
+    constexpr DirtyRange in(std::uint32_t begin, std::uint32_t count) const {
         const std::uint32_t low = first > begin ? first : begin;
         const std::uint32_t high = first + slots < begin + count ? first + slots : begin + count;
-        return low < high ? Dirt{low, high - low} : Dirt{};
+        return low < high ? DirtyRange{low, high - low} : DirtyRange{};
     }
-    constexpr Dirt with(Dirt other) const {
+    constexpr DirtyRange with(DirtyRange other) const {
         if (!is_some()) return other;
         if (!other.is_some()) return *this;
         const std::uint32_t low = first < other.first ? first : other.first;
@@ -56,9 +56,9 @@ struct alignas(kCacheLine) SuperSlab {
     Plain<W, std::uint32_t> dirty_units;
     Plain<W, std::uint32_t> run_slots;  // first slot of a run
     Plain<W, std::uint32_t> run_first;  // last slot of a run
-    // first slot of a cached run: which of its slots are dirty (Dirt)
-    Plain<W, std::uint32_t> dirt_first;
-    Plain<W, std::uint32_t> dirt_slots;
+    // first slot of a cached run: which of its slots are dirty (DirtyRange)
+    Plain<W, std::uint32_t> dirty_first;
+    Plain<W, std::uint32_t> dirty_slots;
     // list of the bucket (units) or of the size bin (cached run); slot + 1
     Plain<W, std::uint32_t> next;
     Plain<W, std::uint32_t> prev;
@@ -66,7 +66,7 @@ struct alignas(kCacheLine) SuperSlab {
     Plain<W, std::uint32_t> decay_prev;
     Plain<W, std::uint64_t> since_ms;  // when it joined the decay queue
 
-    Dirt dirt() const { return {dirt_first.get(), dirt_slots.get()}; }
+    DirtyRange dirty() const { return {dirty_first.get(), dirty_slots.get()}; }
     std::uint32_t free_units() const { return kAllUnits & ~used_units.get(); }
     std::uint32_t purgeable_units() const { return dirty_units.get() & free_units(); }
 };

@@ -2,9 +2,9 @@
 // nothing outside is dereferenced.
 //
 // Layout of the reservation, the window aligned to a superslab and the rest to pages:
-//   [ window: slots of one superslab | slab table: one Slab per unit
+//   [ window: slots of one superslab | unit table: one UnitRecord per unit
 //     | superslab table: one SuperSlab per slot | heaps ]
-// The slab table is readable from the start and says "free" (zero) wherever nobody wrote. The
+// The unit table is readable from the start and says "free" (zero) wherever nobody wrote. The
 // tables become writable from their beginning, in steps, as the highest slot in use rises
 // (`slots_ready`), and never shrink: two mappings each. Core dumps hold the slots that are ready,
 // their records and the heaps: gdb's gcore writes what nobody ever touched, too, and the rest may
@@ -19,8 +19,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "mem/slab.hpp"       // IWYU pragma: export
-#include "mem/superslab.hpp"  // IWYU pragma: export
+#include "mem/superslab.hpp"    // IWYU pragma: export
+#include "mem/unit_record.hpp"  // IWYU pragma: export
 
 namespace hak {
 
@@ -40,17 +40,17 @@ class Window {
     // (happens-before through the program's own hand-over). A thread with a foreign pointer may see
     // any mixture of old and new words, and each says "not ours": no length reaches from kClosed to
     // an address, and the window itself holds no foreign address.
-    HAK_WRAPS HAK_INLINE Slab<W>* find(Address p) const {
+    HAK_WRAPS HAK_INLINE UnitRecord<W>* find(Address p) const {
         const Address offset = p - base_.load(order::relaxed);
         if (offset >= bytes_.load(order::relaxed)) [[unlikely]]
             return nullptr;
-        Slab<W>* const record = table_.load(order::relaxed) + (offset >> kUnitShift);
+        UnitRecord<W>* const record = table_.load(order::relaxed) + (offset >> kUnitShift);
         if (record == nullptr) __builtin_unreachable();  // spares the hit a second test
         return record;
     }
     bool contains(Address p) const { return find(p) != nullptr; }
     // Precondition: contains(p).
-    Slab<W>* slab_of(Address p) const {
+    UnitRecord<W>* record_of(Address p) const {
         return table_.load(order::relaxed) + ((p - base_.load(order::relaxed)) >> kUnitShift);
     }
     HAK_INLINE Address secret() const { return secret_.load(order::relaxed); }
@@ -64,9 +64,9 @@ class Window {
     Address slot_address(std::size_t slot) const { return base() + slot * kSuperSlabBytes; }
     std::size_t slot_of(Address p) const { return (p - base()) / kSuperSlabBytes; }
     std::size_t unit_index(Address p) const { return (p - base()) >> kUnitShift; }
-    Slab<W>* record(std::size_t unit) const { return table_.load(order::relaxed) + unit; }
-    Slab<W>* head_record(const Slab<W>* any) const {
-        return slab_of(any->start.load(order::relaxed));
+    UnitRecord<W>* record(std::size_t unit) const { return table_.load(order::relaxed) + unit; }
+    UnitRecord<W>* head_record(const UnitRecord<W>* any) const {
+        return record_of(any->start.load(order::relaxed));
     }
     SuperSlab<W>& superslab(std::size_t slot) const { return superslabs_.get()[slot]; }
     void* heap_memory(std::size_t index) const {
@@ -88,7 +88,7 @@ class Window {
 
     Atomic<W, Address> base_{kClosed};
     Atomic<W, std::size_t> bytes_{};
-    Atomic<W, Slab<W>*> table_{};
+    Atomic<W, UnitRecord<W>*> table_{};
     Atomic<W, Address> secret_{};
     Plain<W, SuperSlab<W>*> superslabs_{};
     Plain<W, Address> heaps_{};
@@ -104,7 +104,7 @@ bool Window<W>::try_reserve(std::size_t window_bytes) {
     const std::size_t slots = window_bytes / kSuperSlabBytes;
     const std::size_t page = W::Pal::page_bytes();
     const std::size_t table_bytes =
-        align_up(slots * kConfig.units_per_superslab * sizeof(Slab<W>), page);
+        align_up(slots * kConfig.units_per_superslab * sizeof(UnitRecord<W>), page);
     const std::size_t superslabs_bytes = align_up(slots * sizeof(SuperSlab<W>), page);
     // A heap is a thread's; small windows belong to processes with little address space, which
     // cannot have many threads.
@@ -126,7 +126,7 @@ bool Window<W>::try_reserve(std::size_t window_bytes) {
     heaps_max_.set(static_cast<unsigned>(heaps));
     // odd: no block, link or seal of zeros is ever closed
     secret_.store(W::Pal::entropy() | 1, order::relaxed);
-    table_.store(pointer_to<Slab<W>>(table), order::relaxed);
+    table_.store(pointer_to<UnitRecord<W>>(table), order::relaxed);
     bytes_.store(window_bytes, order::relaxed);
     base_.store(base, order::release);  // release: pairs with is_open()
     return true;
@@ -166,9 +166,9 @@ bool Window<W>::make_ready(std::size_t slots) {
     if (target > slot_count()) target = slot_count();
     const std::size_t page = W::Pal::page_bytes();
     const std::size_t table_bytes =
-        align_up(target * kConfig.units_per_superslab * sizeof(Slab<W>), page);
+        align_up(target * kConfig.units_per_superslab * sizeof(UnitRecord<W>), page);
     const std::size_t superslabs_bytes = align_up(target * sizeof(SuperSlab<W>), page);
-    Slab<W>* const table = table_.load(order::relaxed);
+    UnitRecord<W>* const table = table_.load(order::relaxed);
     W::Pal::advise_dump(pointer_to<void>(base()), target * kSuperSlabBytes);
     W::Pal::advise_dump(table, table_bytes);
     W::Pal::advise_dump(superslabs_.get(), superslabs_bytes);

@@ -124,7 +124,7 @@ class Profile {
     }
 
     // What a sampled block that lives stands in for (BlockSample::room); else 0.
-    std::size_t room_of(Address p) {
+    std::size_t bytes_to_run_end(Address p) {
         const LockGuard<W> guard(lock_);
         const BlockSample* const sample = tables_->blocks.find(p);
         return sample != nullptr ? sample->room : 0;

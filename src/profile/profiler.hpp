@@ -82,20 +82,20 @@ struct ProfilingObserver : Base {
 
     // hak_alloc_at, and what realloc moves: of `bytes` the client asked for so many, the others are
     // a reserve.
-    static HAK_NOINLINE Fresh allocate(std::size_t bytes, Address site, std::size_t asked) {
+    static HAK_NOINLINE FreshBlock allocate(std::size_t bytes, Address site, std::size_t asked) {
         if (bytes <= W::kConfig.small_bytes_max)
             return small(bytes, Classes<W>::class_of(bytes), site);
         const Unmasked unmasked;
         return sampled(allocate_missed_at<W>(heap(), bytes, site), asked, site);
     }
-    static HAK_NOINLINE Fresh allocate_small(std::size_t bytes, SizeClass c) {
+    static HAK_NOINLINE FreshBlock allocate_small(std::size_t bytes, SizeClass c) {
         return small(bytes, c, 0);
     }
-    static HAK_NOINLINE Fresh allocate_above_small(std::size_t bytes, std::size_t alignment) {
+    static HAK_NOINLINE FreshBlock allocate_above_small(std::size_t bytes, std::size_t alignment) {
         const Unmasked unmasked;
         return sampled(hak::allocate_above_small(heap(), bytes, alignment), bytes, 0);
     }
-    static HAK_NOINLINE void deallocate_above_small(Slab<W>* record, void* p) {
+    static HAK_NOINLINE void deallocate_above_small(UnitRecord<W>* record, void* p) {
         // Before it is free: another thread may have it at once, and be sampled.
         forget(p);
         const Unmasked unmasked;
@@ -113,7 +113,7 @@ struct ProfilingObserver : Base {
     // that it stands in for: those are resized unseen. If it were moved, and chosen anew, what is
     // resized would vanish from the profile.
     static HAK_NOINLINE bool stays(void* p, std::size_t bytes) {
-        const std::size_t room = room_of(p);
+        const std::size_t room = bytes_to_run_end(p);
         if (room == 0 || moves_small(room, bytes)) return false;
         heap_profile<W>.resize(address_of(p), bytes);
         return true;
@@ -121,7 +121,7 @@ struct ProfilingObserver : Base {
     // Programs add up what their blocks can hold, so a sample says what the small block would that
     // it stands in for.
     static HAK_NOINLINE std::size_t usable_of(const void* p, std::size_t usable) {
-        const std::size_t room = room_of(p);
+        const std::size_t room = bytes_to_run_end(p);
         return room != 0 ? room : usable;
     }
 
@@ -158,13 +158,13 @@ struct ProfilingObserver : Base {
 
     static Heap<W>* heap() { return static_cast<Heap<W>*>(W::current_heap()); }
 
-    static Fresh small(std::size_t bytes, SizeClass c, Address site) {
+    static FreshBlock small(std::size_t bytes, SizeClass c, Address site) {
         const Unmasked unmasked;
         const bool chosen = is_chosen(bytes);
         if (chosen) [[unlikely]] {
             // Whoever wants a higher alignment got a class whose blocks have it.
             const std::size_t block = Classes<W>::block_bytes(c), alignment = block & (~block + 1);
-            Fresh fresh{};
+            FreshBlock fresh{};
             if (start<W>() && heap_profile<W>.has_room())
                 fresh = allocate_large(heap(), bytes == 0 ? 1 : bytes, alignment);
             if (fresh.block != nullptr) {
@@ -172,19 +172,19 @@ struct ProfilingObserver : Base {
                 return fresh;
             }
         }
-        const Fresh fresh = hak::allocate_small(heap(), bytes, c);
+        const FreshBlock fresh = hak::allocate_small(heap(), bytes, c);
         if (chosen && fresh.block != nullptr) [[unlikely]]
             heap_profile<W>.lose();
         return fresh;
     }
-    static Fresh sampled(Fresh fresh, std::size_t bytes, Address site) {
+    static FreshBlock sampled(FreshBlock fresh, std::size_t bytes, Address site) {
         if (fresh.block != nullptr && is_chosen(bytes)) take(fresh.block, bytes, site);
         return fresh;
     }
     // Bytes of the small block that `p` stands in for; 0 if it is no such sample.
-    static std::size_t room_of(const void* p) {
+    static std::size_t bytes_to_run_end(const void* p) {
         return heap_profile<W>.may_be_sampled(address_of(p))
-                   ? heap_profile<W>.room_of(address_of(p))
+                   ? heap_profile<W>.bytes_to_run_end(address_of(p))
                    : 0;
     }
     static void forget(void* p) {

@@ -66,7 +66,7 @@ inline constexpr Statistic<W> kStatistics[] = {
     HAK_ROW(slab_releases, "slabs released", HAK_HEAP(slab_releases)),
     HAK_ROW(remote_drains, "slabs drained after other threads freed into them",
             HAK_HEAP(remote_drained)),
-    HAK_ROW(slabs_tended, "slabs taken over from other heaps", HAK_HEAP(slabs_tended)),
+    HAK_ROW(slabs_taken_over, "slabs taken over from other heaps", HAK_HEAP(slabs_taken_over)),
     HAK_ROW(above_small, "allocations above 32 KiB", in_pool<&P::above_small>,
             in_heap<W, &Heap<W>::kept_taken>),
     HAK_ROW(commits, "system calls that made memory accessible", in_pool<&P::commits>),

@@ -32,22 +32,22 @@ enum class Heuristic : std::uint8_t {
     bin_full,
     // a block of another heap's slab goes to the list of the thread that frees it, if that has room
     keep_foreign,
-    collect,        // a thread takes what was posted to its heap
-    keep_run,       // a Large run stays with the heap of the thread that frees it
-    keep_empty,     // an empty slab stays with its heap
-    keep_warm,      // a heap without a thread keeps its empty slabs
-    housekeep,      // a refill looks at the clock
-    flush,          // its heap's lists go back to their slabs
-    tend_orphans,   // and heaps without a thread are tended
-    adopt,          // a new thread looks for a heap without one
-    promising,      // a tender hopes for something in a heap
-    idle,           // a heap's living thread is away
-    tended_enough,  // a tender looks no further
-    cache_full,     // what is free goes to the system whatever its age
-    flush_batch,    // and so does the purge batch
-    due,            // what is free has been so for long enough
-    batch_full,     // reclaim returns what it took out so far
-    decommit,       // a free run becomes address space again, where that is allowed
+    collect,         // a thread takes what was posted to its heap
+    keep_run,        // a Large run stays with the heap of the thread that frees it
+    keep_empty,      // an empty slab stays with its heap
+    keep_warm,       // a heap without a thread keeps its empty slabs
+    housekeep,       // a refill looks at the clock
+    flush,           // its heap's lists go back to their slabs
+    visit_orphans,   // and heaps without a thread are visited
+    adopt,           // a new thread looks for a heap without one
+    promising,       // a visitor hopes for something in a heap
+    idle,            // a heap's living thread is away
+    visited_enough,  // a visitor looks no further
+    cache_full,      // what is free goes to the system whatever its age
+    flush_batch,     // and so does the purge batch
+    due,             // what is free has been so for long enough
+    batch_full,      // reclaim returns what it took out so far
+    decommit,        // a free run becomes address space again, where that is allowed
 };
 
 struct StdSync {

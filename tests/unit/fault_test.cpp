@@ -107,7 +107,7 @@ void interior() {
     unsigned found = 0;
     for (hak::Address a = hak::window<W>.base(); a < hak::window<W>.base() + hak::window<W>.bytes();
          a += kit::kTinyConfig.unit_bytes) {
-        if (hak::window<W>.slab_of(a)->state.load(hak::order::relaxed) != hak::UnitState::free)
+        if (hak::window<W>.record_of(a)->state.load(hak::order::relaxed) != hak::UnitState::free)
             continue;
         ++found;
         expect_all("an address where nothing is", {Fault::not_allocated, Fault::interior}, 0,
@@ -165,7 +165,7 @@ void never_handed_out_and_posted() {
          [](std::size_t) { hak::flush_all(*be(0)); },
          {Fault::not_allocated},
          collect},
-        {"drained by a tender after that",
+        {"drained by a visitor after that",
          [](std::size_t) { hak::flush_all(*be(0)); },
          {Fault::not_allocated},
          [] { be(1), hak::trim<W>(true); }},
@@ -185,9 +185,9 @@ void never_handed_out_and_posted() {
             expect((std::string("free by another thread of a block that nobody has, ") + way.name)
                        .c_str(),
                    way.right, Entry::free, next, way.drain, true);
-            // A handler of the report may fork, which waits for all tenders: the fake system breaks
-            // a wait.
-            hak::heaps<W>.bar_tending();
+            // A handler of the report may fork, which waits for all visitors: the fake system
+            // breaks a wait.
+            hak::heaps<W>.bar_visiting();
         }
     }
 }
@@ -199,8 +199,8 @@ void posted_twice_at_once() {
         kit::reset_world<W>();
         void* const p = take(0, 16);
         for (unsigned i = 0; i < others; ++i) take(0, 16);
-        hak::Slab<W>* const slab =
-            hak::window<W>.head_record(hak::window<W>.slab_of(hak::address_of(p)));
+        hak::UnitRecord<W>* const slab =
+            hak::window<W>.head_record(hak::window<W>.record_of(hak::address_of(p)));
         be(1);
         auto* const b = static_cast<hak::Block<W>*>(p);
         require(hak::post<W>(*slab, b, hak::window<W>.secret()), "the first to post owes no push");

@@ -66,11 +66,11 @@ void goes_at_the_end() {
     expect_units(0, "after a trim");
 }
 
-// Each site has a way of its own, or shares one with few; what says no site has another one.
+// Each site has a place of its own, or shares one with few; what says no site has another one.
 void by_site() {
     hak::Address a = 1, b = 2, same = 2;
-    while (hak::way_of<W>(b) == hak::way_of<W>(a)) ++b;
-    while (same == a || hak::way_of<W>(same) != hak::way_of<W>(a)) ++same;
+    while (hak::place_of<W>(b) == hak::place_of<W>(a)) ++b;
+    while (same == a || hak::place_of<W>(same) != hak::place_of<W>(a)) ++same;
     const auto take_at = [](hak::Address site, std::size_t units) {
         kit::threads.current = 0;
         void* const p = hak::allocate_missed_at<W>(

@@ -55,7 +55,7 @@ constexpr Scenario kScenarios[] = {
      "n3000\naligned t0 h4 a13 n100\naligned t0 h5 a13 n9000\naligned t0 h6 a16 n9000\n"
      "realloc t0 h3 n9000\nrealloc t0 h5 n30000\nfree t0 h6\ntrim t0 f1\naligned t0 h7 a16 "
      "n20000\naligned t1 h8 a14 n17000\nfree t1 h4\nrealloc t1 h7 n64\n"},
-    // births, exits, adoptions, blocks freed by others, heaps tended by those that refill
+    // births, exits, adoptions, blocks freed by others, heaps visited by those that refill
     {"threads_that_come_and_go",
      "fill t0 h0 x30 n48\nfill t1 h64 x30 n48\nfill t2 h128 x30 n48\nfill t3 h192 x30 n48\nsweep "
      "t0 h64 x30 s0\nsweep t1 h128 x30 s1\nexit t1\nexit t2\n"
@@ -82,8 +82,8 @@ constexpr Scenario kScenarios[] = {
      "t0 h100\nadvance m110\nmalloc t0 h104 n2000\nfree t0 h104\nadvance m310\n"
      "malloc t0 h105 n3000\nfree t0 h105\nadvance m400\ncalloc t0 h106 n20000\nfree t0 h106\nfill "
      "t0 h0 x60 n200\nsweep t0 h0 x60 s0\nadvance m900\nmalloc t0 h107 n4000\nfree t0 h107\n"},
-    // more committed islands than there may be, so that some stay purged and committed
-    {"islands_of_memory",
+    // more committed runs than there may be, so that some stay purged and committed
+    {"committed_runs",
      "fill t0 h0 x16 n9000\nsweep t0 h0 x16 s1\ntrim t0 f1\nfill t0 h20 x6 n8192\nsweep t0 h1 x16 "
      "s1\nadvance m200\nmalloc t0 h30 n9000\nfree t0 h30\nadvance m400\nmalloc t0 h31 n9000\n"
      "free t0 h31\ntrim t0 f1\ncalloc t0 h32 n40000\n"},

@@ -62,7 +62,7 @@ void check_alignments() {
 template <hak::World W>
 void check_slabs() {
     using Classes = hak::Classes<W>;
-    const auto slab = std::make_unique<hak::Slab<W>>();
+    const auto slab = std::make_unique<hak::UnitRecord<W>>();
     for (unsigned c = 0; c < Classes::kCount; ++c) {
         const auto& shape = Classes::kShapes[c];
         const std::size_t bytes = shape.units * W::kConfig.unit_bytes, block = shape.block_bytes;

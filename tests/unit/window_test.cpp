@@ -112,7 +112,8 @@ void dumps() {
         require(window.make_ready(window.slots_ready() + 1), "no slot is made ready");
         const std::size_t slots = window.slots_ready(), page = kit::FakeOs::kPage;
         last = slots * kSlot +
-               hak::align_up(slots * W::kConfig.units_per_superslab * sizeof(hak::Slab<W>), page) +
+               hak::align_up(slots * W::kConfig.units_per_superslab * sizeof(hak::UnitRecord<W>),
+                             page) +
                hak::align_up(slots * sizeof(hak::SuperSlab<W>), page);
         require(kit::os.dumped_bytes() == last, "a dump of ", slots, " slots holds ",
                 kit::os.dumped_bytes(), " bytes, not ", last);

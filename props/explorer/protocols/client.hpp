@@ -94,24 +94,24 @@ inline void come_home(std::uint64_t client_blocks) {
                         "all blocks came back, yet a slab is not free");
 }
 
-// Nobody was cut off while he tended, and what was posted to heaps that live on will be met.
+// Nobody was cut off while he visited, and what was posted to heaps that live on will be met.
 inline void judge_copy() {
     unsigned orphans = 0;
     for (unsigned i = 0; i < heaps.count(); ++i) {
         const hak::Token token = heaps.at(i).token.load(hak::order::relaxed);
         orphans += token == hak::Token::orphan ? 1 : 0;
-        explorer::check(token != hak::Token::tended && token != hak::Token::awaited,
-                        "the copy holds a heap half-tended");
+        explorer::check(token != hak::Token::visited && token != hak::Token::awaited,
+                        "the copy holds a heap half-visited");
     }
     explorer::check(orphans == heaps.orphans(),
                     "the child counts heaps without a thread that are not there");
     for (std::size_t u = 0; u < window.slots_ready() * kModelConfig.units_per_superslab; ++u) {
-        const Slab* const slab = window.record(u);
+        const UnitRecord* const slab = window.record(u);
         Heap* const owner = slab->owner.load(hak::order::relaxed);
         if (owner == nullptr || owner->token.load(hak::order::relaxed) == hak::Token::frozen)
             continue;
         if ((slab->remote.load(hak::order::relaxed) & hak::kQueued) == 0) continue;
-        const Slab* pending = owner->pending.load(hak::order::relaxed);
+        const UnitRecord* pending = owner->pending.load(hak::order::relaxed);
         while (pending != nullptr && pending != slab) pending = pending->pending_next.get();
         explorer::check(pending == slab, "a slab with posted blocks is on no pending list");
     }

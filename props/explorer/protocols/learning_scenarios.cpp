@@ -16,7 +16,7 @@ using hak::policy::Turn;
 
 // Ends a trial after every call. Each decision names the next strategy, so that a decision's parts
 // tell which one it is.
-class CountingMind {
+class CountingDecider {
   public:
     void note(std::size_t, double) { notes_.set(notes_.get() + 1); }
     Stage advance(std::uint64_t) const {
@@ -36,7 +36,7 @@ class CountingMind {
   private:
     hak::Plain<World, unsigned> notes_, closed_;
 };
-using Learner = hak::policy::Learner<World, CountingMind>;
+using Learner = hak::policy::Learner<World, CountingDecider>;
 
 hak::policy::Reading nothing() {
     return {};
@@ -54,7 +54,7 @@ void check_whole(const Decision& d) {
 void publication(Scenario& s, unsigned noters, unsigned readers) {
     Process process(s);
     auto& learner = s.make<Learner>();
-    learner.start(CountingMind{}, 0, {});
+    learner.start(CountingDecider{}, 0, {});
     for (unsigned t = 0; t < noters; ++t) {
         s.thread("noter", [&] { learner.note(1, kSlotBytes, 1, 0, nothing); });
     }
@@ -84,7 +84,7 @@ const Explored kReader("learning.noters_and_reader", [](Scenario& s) { publicati
 const Explored kTicker("learning.noter_beside_ticker", [](Scenario& s) {
     Process process(s);
     auto& learner = s.make<Learner>();
-    learner.start(CountingMind{}, 0, {});
+    learner.start(CountingDecider{}, 0, {});
     s.thread("noter", [&] { learner.note(1, kSlotBytes, 1, 0, nothing); });
     s.thread("ticker", [&] { learner.tick(2, nothing); });
     s.thread("reader", [&] { check_whole(learner.decision()); });
@@ -99,13 +99,15 @@ const Explored kTicker("learning.noter_beside_ticker", [](Scenario& s) {
 const Explored kCaller("learning.noter_beside_caller", [](Scenario& s) {
     Process process(s);
     auto& learner = s.make<Learner>();
-    learner.start(CountingMind{}, 0, {});
+    learner.start(CountingDecider{}, 0, {});
     s.thread("noter", [&] { learner.note(1, kSlotBytes, 1, 0, nothing); });
-    s.thread("caller",
-             [&] { learner.with([](CountingMind& mind) { return mind.close_trial(1, 0, 0); }); });
+    s.thread("caller", [&] {
+        learner.with([](CountingDecider& decider) { return decider.close_trial(1, 0, 0); });
+    });
     s.thread("reader", [&] { check_whole(learner.decision()); });
     s.finally([&] {
-        const unsigned closed = learner.with([](CountingMind& mind) { return mind.closed(); });
+        const unsigned closed =
+            learner.with([](CountingDecider& decider) { return decider.closed(); });
         explorer::check(closed == 1 + learner.noted(), "a decision got lost");
         explorer::check(learner.decision().generation == 1 + closed,
                         "a decision was not published");

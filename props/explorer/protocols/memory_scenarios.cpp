@@ -76,7 +76,7 @@ const Explored kResize("memory.big_grows_beside_taker", [](Scenario& s) {
     void* big = nullptr;
     c.before(0, [&] { big = hak::allocate<World>(my_heap(), kSlotBytes); });
     c.thread("owner", [&] {
-        Slab* const record = window.slab_of(hak::address_of(big));
+        UnitRecord* const record = window.record_of(hak::address_of(big));
         hak::resize_in_place<World>(record, hak::UnitState::big, 2 * kSlotBytes);
         hak::resize_in_place<World>(record, hak::UnitState::big, kSlotBytes);
     });
@@ -94,7 +94,7 @@ const Explored kDouble("memory.large_freed_twice",
                            c.before(0, [&] { large = take_large(); });
                            auto& succeeded = s.ghost<unsigned>(0u);
                            auto free = [&] {
-                               Slab* const record = window.slab_of(hak::address_of(large));
+                               UnitRecord* const record = window.record_of(hak::address_of(large));
                                succeeded += hak::release_above_small<World>(my_heap(), record,
                                                                             hak::UnitState::large);
                            };
@@ -130,7 +130,7 @@ const Explored kDue("memory.purge_while_taken",
 
 // Now and then a refill flushes idle lists, if the clock says so.
 const Explored kHousekeep("memory.housekeeping_late_free",
-                          {housekeep, flush, tend_orphans, collect, keep_empty}, [](Scenario& s) {
+                          {housekeep, flush, visit_orphans, collect, keep_empty}, [](Scenario& s) {
                               Case c(s);
                               void* blocks[2];
                               c.before(0, [&] {

@@ -140,7 +140,7 @@ struct ModelPal {
     }
 
   private:
-    // A word that is no lock's is the registry's count of tenders, or a heap's token.
+    // A word that is no lock's is the registry's count of visitors, or a heap's token.
     static Kernel::Futex& futex_of(const void* word) {
         const void* const locks[] = {&hak::start_lock<W>, &hak::heaps<W>.lock(),
                                      &hak::reclaim<W>.lock(), &hak::pool<W>.lock()};

@@ -50,12 +50,12 @@ inline constexpr hak::Config kModelConfig{
     .window_bytes_min = 4 * kSlotBytes,
     .heaps_max = Kernel::kHeaps,
     .kept_units_max = kUnitsPerSlab,
-    .kept_ways = 2,
-    .tend_visits_max = 2,
-    .tend_slabs_max = 2,
-    .idle_looks_per_heap = 0,  // a living thread's heap may be tended at any time
+    .kept_places = 2,
+    .visits_max = 2,
+    .visit_slabs_max = 2,
+    .idle_looks_per_heap = 0,  // a living thread's heap may be visited at any time
     .warm_orphans_max = 0,     // what is empty is released at once
-    .islands_max = 4,
+    .committed_runs_max = 4,
 };
 static_assert(hak::is_valid(kModelConfig));
 
@@ -79,16 +79,16 @@ inline const char* name_of(hak::Heuristic h) {
             return "housekeep";
         case hak::Heuristic::flush:
             return "flush";
-        case hak::Heuristic::tend_orphans:
-            return "tend_orphans";
+        case hak::Heuristic::visit_orphans:
+            return "visit_orphans";
         case hak::Heuristic::adopt:
             return "adopt";
         case hak::Heuristic::promising:
             return "promising";
         case hak::Heuristic::idle:
             return "idle";
-        case hak::Heuristic::tended_enough:
-            return "tended_enough";
+        case hak::Heuristic::visited_enough:
+            return "visited_enough";
         case hak::Heuristic::cache_full:
             return "cache_full";
         case hak::Heuristic::flush_batch:
@@ -149,7 +149,7 @@ static_assert(hak::World<World> && hak::World<WorldOf<Held::sleeps>> &&
               hak::World<WorldOf<Held::looks>>);
 
 using Heap = hak::Heap<World>;
-using Slab = hak::Slab<World>;
+using UnitRecord = hak::UnitRecord<World>;
 using Block = hak::Block<World>;
 
 inline auto& window = hak::window<World>;

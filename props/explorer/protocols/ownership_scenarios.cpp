@@ -1,4 +1,4 @@
-// ownership_scenarios.cpp: threads end, and others take what they leave: exit, adoption, tending,
+// ownership_scenarios.cpp: threads end, and others take what they leave: exit, adoption, visiting,
 // take-over, against frees that do not know of it.
 #include "props/explorer/protocols/client.hpp"
 
@@ -91,10 +91,10 @@ const Explored kTwoAdopters("ownership.exit_two_adopters", {keep_warm}, [](Scena
 });
 
 // A thread is gone; its slab has one block out and one free, or both out. The first threads have
-// heaps without room, which can tend.
+// heaps without room, which can visit.
 struct Orphan : Case {
-    explicit Orphan(Scenario& s, bool both_out, unsigned tenders = 1) : Case(s) {
-        for (unsigned t = 0; t < tenders; ++t) {
+    explicit Orphan(Scenario& s, bool both_out, unsigned visitors = 1) : Case(s) {
+        for (unsigned t = 0; t < visitors; ++t) {
             before(t, [] {
                 for (int i = 0; i < 2; ++i) take();
             });
@@ -108,48 +108,48 @@ struct Orphan : Case {
     void* blocks[2];
 };
 
-const Explored kTenderAdopter("ownership.orphan_tender_adopter", {promising, keep_empty, collect},
-                              [](Scenario& s) {
-                                  Orphan c(s, false);
-                                  c.thread("tender", [] { take(); });
-                                  c.thread("adopter", [] { take(); });
-                                  c.ends_with(5);
-                              });
+const Explored kVisitorAdopter("ownership.orphan_visitor_adopter", {promising, keep_empty, collect},
+                               [](Scenario& s) {
+                                   Orphan c(s, false);
+                                   c.thread("visitor", [] { take(); });
+                                   c.thread("adopter", [] { take(); });
+                                   c.ends_with(5);
+                               });
 
-const Explored kTwoTenders("ownership.orphan_two_tenders", {promising, tended_enough, keep_empty},
-                           [](Scenario& s) {
-                               Orphan c(s, false, 2);
-                               c.thread("tender", [] { take(); });
-                               c.thread("tender", [] { take(); });
-                               c.ends_with(7);
-                           });
-
-// A free into a slab that changes its owner at that moment.
-const Explored kTenderFreer("ownership.take_over_freer", {promising, keep_empty, bin_full},
-                            [](Scenario& s) {
-                                Orphan c(s, false);
-                                c.thread("tender", [] {
-                                    void* const p = take();
-                                    give(take());
-                                    give(p);
-                                });
-                                c.thread("freer", [&] { give(c.blocks[0]); });
-                                c.ends_with(2);
+const Explored kTwoVisitors("ownership.orphan_two_visitors",
+                            {promising, visited_enough, keep_empty}, [](Scenario& s) {
+                                Orphan c(s, false, 2);
+                                c.thread("visitor", [] { take(); });
+                                c.thread("visitor", [] { take(); });
+                                c.ends_with(7);
                             });
 
-const Explored kTenderTwoFreers("ownership.orphan_tender_two_freers",
-                                {promising, tended_enough, keep_empty, housekeep, flush,
-                                 tend_orphans},
-                                [](Scenario& s) {
-                                    Orphan c(s, true);
-                                    c.thread("tender", [] { take(); });
-                                    c.thread("freer", [&] { give(c.blocks[0]); });
-                                    c.thread("freer", [&] { give(c.blocks[1]); });
-                                    c.ends_with(3);
-                                });
+// A free into a slab that changes its owner at that moment.
+const Explored kVisitorFreer("ownership.take_over_freer", {promising, keep_empty, bin_full},
+                             [](Scenario& s) {
+                                 Orphan c(s, false);
+                                 c.thread("visitor", [] {
+                                     void* const p = take();
+                                     give(take());
+                                     give(p);
+                                 });
+                                 c.thread("freer", [&] { give(c.blocks[0]); });
+                                 c.ends_with(2);
+                             });
 
-// Two slabs of a living heap come back while a tender drains it, now one, now both of them.
-const Explored kTwoTended("ownership.two_slabs_tended", {tended_enough}, [](Scenario& s) {
+const Explored kVisitorTwoFreers("ownership.orphan_visitor_two_freers",
+                                 {promising, visited_enough, keep_empty, housekeep, flush,
+                                  visit_orphans},
+                                 [](Scenario& s) {
+                                     Orphan c(s, true);
+                                     c.thread("visitor", [] { take(); });
+                                     c.thread("freer", [&] { give(c.blocks[0]); });
+                                     c.thread("freer", [&] { give(c.blocks[1]); });
+                                     c.ends_with(3);
+                                 });
+
+// Two slabs of a living heap come back while a visitor drains it, now one, now both of them.
+const Explored kTwoVisited("ownership.two_slabs_taken_over", {visited_enough}, [](Scenario& s) {
     Case c(s);
     void* blocks[4];
     c.before(kGone, [&] {
@@ -158,7 +158,7 @@ const Explored kTwoTended("ownership.two_slabs_tended", {tended_enough}, [](Scen
     c.before(0, [] {
         for (int i = 0; i < 2; ++i) take();
     });
-    c.thread("tender", [] { take(); });
+    c.thread("visitor", [] { take(); });
     c.thread("freer", [&] { give(blocks[0]); });
     c.thread("freer", [&] { give(blocks[2]); });
     c.ends_with(5);
@@ -166,14 +166,14 @@ const Explored kTwoTended("ownership.two_slabs_tended", {tended_enough}, [](Scen
 
 // The orphan's slab becomes empty and goes to the pool, and from there to the system, while its
 // last block is freed.
-const Explored kTenderRetires("ownership.orphan_retired_late_free",
-                              {keep_empty, batch_full, decommit}, [](Scenario& s) {
-                                  Orphan c(s, true);
-                                  c.thread("trimmer", [] { trim(); });
-                                  c.thread("freer", [&] { give(c.blocks[0]); });
-                                  c.thread("freer", [&] { give(c.blocks[1]); });
-                                  c.ends_with(2);
-                              });
+const Explored kVisitorRetires("ownership.orphan_retired_late_free",
+                               {keep_empty, batch_full, decommit}, [](Scenario& s) {
+                                   Orphan c(s, true);
+                                   c.thread("trimmer", [] { trim(); });
+                                   c.thread("freer", [&] { give(c.blocks[0]); });
+                                   c.thread("freer", [&] { give(c.blocks[1]); });
+                                   c.ends_with(2);
+                               });
 
 // A thread that cannot promise to give its heap up borrows one for each call.
 const Explored kBorrower("ownership.borrower_adopter", {collect, keep_warm, adopt},
@@ -185,7 +185,7 @@ const Explored kBorrower("ownership.borrower_adopter", {collect, keep_warm, adop
                              c.ends_with(4);
                          });
 
-// ---- tending the living
+// ---- visiting the living
 
 // Thread 0 lives and has two slabs; what its list can hold is one block. Thread 1 has a heap
 // without room.
@@ -211,12 +211,12 @@ struct Roomy : Living {
 };
 
 const Explored kLivingSpill("ownership.living_spills",
-                            {bin_full, keep_empty, promising, idle, tended_enough, housekeep,
+                            {bin_full, keep_empty, promising, idle, visited_enough, housekeep,
                              flush},
                             [](Scenario& s) {
                                 Roomy c(s);
                                 c.thread("owner", [&] { give(c.blocks[1]); });
-                                c.thread("tender", [] { take(); });
+                                c.thread("visitor", [] { take(); });
                                 c.ends_with(4);
                             });
 
@@ -236,7 +236,7 @@ const Explored kLivingSpillsInto(
             give_tiny(blocks[0]);
         });
         c.thread("owner", [&] { give_tiny(blocks[1]); });
-        c.thread("tender", [&] { take_tiny(); });
+        c.thread("visitor", [&] { take_tiny(); });
         c.thread("freer", [&] { give_tiny(blocks[2]); });
         c.ends_with(9);
     });
@@ -245,12 +245,12 @@ const Explored kLivingLeaves("ownership.living_leaves",
                              {idle, collect, keep_warm, keep_empty, promising}, [](Scenario& s) {
                                  Roomy c(s);
                                  c.thread("owner", [] { leave(); });
-                                 c.thread("tender", [] { take(); });
+                                 c.thread("visitor", [] { take(); });
                                  c.thread("freer", [&] { give(c.blocks[1]); });
                                  c.ends_with(4);
                              });
 
-// The owner's slow path that takes: what it finds, a tender may have taken away, and a freer may
+// The owner's slow path that takes: what it finds, a visitor may have taken away, and a freer may
 // have brought.
 const Explored kLivingRefills("ownership.living_refills", {idle, promising, keep_empty},
                               [](Scenario& s) {
@@ -259,18 +259,18 @@ const Explored kLivingRefills("ownership.living_refills", {idle, promising, keep
                                       take();
                                       take();
                                   });
-                                  c.thread("tender", [] { take(); });
+                                  c.thread("visitor", [] { take(); });
                                   c.thread("freer", [&] { give(c.blocks[1]); });
                                   c.ends_with(6);
                               });
 
-// The owner's refill does the rounds while a tender comes by.
+// The owner's refill does the rounds while a visitor comes by.
 const Explored kLivingHousekeeps("ownership.living_housekeeps", {housekeep, flush, idle},
                                  [](Scenario& s) {
                                      Roomy c(s);
                                      c.before(0, [] { take(); });
                                      c.thread("owner", [] { take(); });
-                                     c.thread("tender", [] { take(); });
+                                     c.thread("visitor", [] { take(); });
                                      c.ends_with(7);
                                  });
 
@@ -284,17 +284,17 @@ const Explored kLivingHits("ownership.living_hits",
                                    give(c.blocks[1]);
                                    leave();
                                });
-                               c.thread("tender", [] { take(); });
+                               c.thread("visitor", [] { take(); });
                                c.ends_with(5);
                            });
 
-// The tender takes the slab over that the block in the owner's list lies in.
+// The visitor takes the slab over that the block in the owner's list lies in.
 const Explored kLivingList("ownership.living_list_moved",
                            {bin_full, idle, keep_empty, collect, keep_warm}, [](Scenario& s) {
                                Living c(s);
                                c.before(0, [&] { give(c.blocks[0]); });
                                c.thread("owner", [] { leave(); });
-                               c.thread("tender", [] { take(); });
+                               c.thread("visitor", [] { take(); });
                                c.thread("freer", [&] { give(c.blocks[1]); });
                                c.ends_with(5);
                            });
@@ -327,7 +327,7 @@ const Explored kLivingBump("ownership.living_bump_range",
                                    take();
                                    leave();
                                });
-                               c.thread("tender", [] { trim(); });
+                               c.thread("visitor", [] { trim(); });
                                c.thread("freer", [&] { give(block); });
                                c.ends_with(3);
                            });
@@ -350,7 +350,7 @@ const Explored kLivingBumpRoom("ownership.living_bump_slab_with_room",
                                        take();
                                        leave();
                                    });
-                                   c.thread("tender", [] { take(); });
+                                   c.thread("visitor", [] { take(); });
                                    c.ends_with(5);
                                });
 
@@ -375,10 +375,10 @@ const Explored kExitTwice("ownership.exit_twice", {adopt, keep_warm, collect, pr
                               c.ends_with(3);
                           });
 
-// The token alone: a heap's thread in its slow paths, and tenders that come by. Whoever waits for
+// The token alone: a heap's thread in its slow paths, and visitors that come by. Whoever waits for
 // it sleeps.
 template <Held kHeld>
-void handshake(Scenario& s, unsigned tenders) {
+void handshake(Scenario& s, unsigned visitors) {
     using W = WorldOf<kHeld>;
     ProcessOf<W> process(s);
     hak::start<W>();
@@ -390,16 +390,16 @@ void handshake(Scenario& s, unsigned tenders) {
             heap->refills.set(heap->refills.get() + 1);
         }
     });
-    for (unsigned t = 0; t < tenders; ++t) {
-        s.thread("tender", [heap] {
-            if (!hak::try_take_token(*heap, hak::Token::owned, hak::Token::tended)) return;
+    for (unsigned t = 0; t < visitors; ++t) {
+        s.thread("visitor", [heap] {
+            if (!hak::try_take_token(*heap, hak::Token::owned, hak::Token::visited)) return;
             heap->refills.set(heap->refills.get() + 1);
-            hak::end_tend(*heap, hak::Token::owned);
+            hak::end_visit(*heap, hak::Token::owned);
         });
     }
-    s.finally([heap, tenders] {
+    s.finally([heap, visitors] {
         const unsigned held = heap->refills.get();
-        explorer::check(held >= 2 && held <= 2 + tenders, "each holder counts once");
+        explorer::check(held >= 2 && held <= 2 + visitors, "each holder counts once");
         explorer::check(heap->token.load(hak::order::relaxed) == hak::Token::owned,
                         "the token is at rest");
     });

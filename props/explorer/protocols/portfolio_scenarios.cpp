@@ -9,7 +9,7 @@ namespace {
 using explorer::Mode;
 using explorer::Scenario;
 
-// A thread ends while its blocks come back, a tender and a newcomer want what it has, and a third
+// A thread ends while its blocks come back, a visitor and a newcomer want what it has, and a third
 // one trims.
 void generations(Scenario& s) {
     Case c(s);
@@ -26,7 +26,7 @@ void generations(Scenario& s) {
         give(take());
         leave();
     });
-    c.thread("tender", [] {
+    c.thread("visitor", [] {
         take();
         give(take());
     });

@@ -45,7 +45,7 @@ const Explored kBirth("process.two_births", [](Scenario& s) {
     c.ends_with(2);
 });
 
-const Explored kBirthTender("process.birth_beside_tender", {promising}, [](Scenario& s) {
+const Explored kBirthVisitor("process.birth_beside_visitor", {promising}, [](Scenario& s) {
     Case c(s);
     c.before(1, [] {
         for (int i = 0; i < 2; ++i) take();
@@ -55,7 +55,7 @@ const Explored kBirthTender("process.birth_beside_tender", {promising}, [](Scena
         leave();
     });
     c.thread("newborn", [] { take(); });
-    c.thread("tender", [] { take(); });
+    c.thread("visitor", [] { take(); });
     c.ends_with(5);
 });
 
@@ -109,20 +109,20 @@ const Explored kForkOwner("process.fork_owner_at_work",
                               c.ends_with(3);
                           });
 
-const Explored kForkTender("process.fork_tender", {idle, promising, tended_enough, keep_empty},
-                           [](Scenario& s) {
-                               Forker c(s);
-                               c.before(1, [] {
-                                   for (int i = 0; i < 2; ++i) take();
-                               });
-                               c.before(kGone, [] {
-                                   take();
-                                   leave();
-                               });
-                               c.thread("forker", [] { fork_now(); });
-                               c.thread("tender", [] { take(); });
-                               c.ends_with(6);
-                           });
+const Explored kForkVisitor("process.fork_visitor", {idle, promising, visited_enough, keep_empty},
+                            [](Scenario& s) {
+                                Forker c(s);
+                                c.before(1, [] {
+                                    for (int i = 0; i < 2; ++i) take();
+                                });
+                                c.before(kGone, [] {
+                                    take();
+                                    leave();
+                                });
+                                c.thread("forker", [] { fork_now(); });
+                                c.thread("visitor", [] { take(); });
+                                c.ends_with(6);
+                            });
 
 const Explored kForkTrim("process.fork_trim", {keep_empty, batch_full, decommit}, [](Scenario& s) {
     Forker c(s);

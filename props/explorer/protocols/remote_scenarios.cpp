@@ -16,8 +16,8 @@ struct Bare {
         hak::Plain<World, std::uint64_t> payload, visits;
     };
 
-    Slab slab;
-    hak::Atomic<World, Slab*> pending;
+    UnitRecord slab;
+    hak::Atomic<World, UnitRecord*> pending;
     Cell cells[6];
 
     void free(unsigned i) {
@@ -26,7 +26,7 @@ struct Bare {
             hak::push_pending<World>(pending, &slab);
     }
     void collect() {
-        Slab* const popped = hak::pop_pending<World>(pending);
+        UnitRecord* const popped = hak::pop_pending<World>(pending);
         if (popped == nullptr) return;
         explorer::check(popped == &slab && popped->pending_next.get() == nullptr,
                         "one slab is pending, once");
@@ -81,7 +81,7 @@ struct FullSlab : Case {
 };
 
 const Explored kRefill("remote.owner_refills",
-                       {bin_full, collect, keep_empty, housekeep, flush, tend_orphans},
+                       {bin_full, collect, keep_empty, housekeep, flush, visit_orphans},
                        [](Scenario& s) {
                            FullSlab c(s);
                            c.thread("owner", [] { give(take()); });

@@ -16,8 +16,8 @@ std::set<std::uint64_t> outcomes;  // of all executions
 constexpr hak::Address kSecret = 0x123456789abcdef1;
 
 struct Posts {
-    Slab slab;
-    hak::Atomic<World, Slab*> pending;
+    UnitRecord slab;
+    hak::Atomic<World, UnitRecord*> pending;
     alignas(16) Block blocks[3];
 
     // The blocks that a drain gave, as digits, the first drained the lowest.
@@ -53,12 +53,12 @@ void posts(Scenario& s) {
 // push_pending() alone, of two slabs onto one list.
 void pushes(Scenario& s) {
     Posts* const p = s.make_array<Posts>(2);
-    auto& pending = s.make<hak::Atomic<World, Slab*>>();
+    auto& pending = s.make<hak::Atomic<World, UnitRecord*>>();
     for (int i = 0; i < 2; ++i) {
         s.thread("freer", [&, i] { hak::push_pending<World>(pending, &p[i].slab); });
     }
     s.finally([&] {
-        const Slab* const first = pending.load(hak::order::relaxed);
+        const UnitRecord* const first = pending.load(hak::order::relaxed);
         outcomes.insert(first == &p[0].slab ? 0 : 1);
         explorer::check(first->pending_next.get() == &p[first == &p[0].slab ? 1 : 0].slab,
                         "both are on the list");
@@ -69,18 +69,18 @@ void pushes(Scenario& s) {
 // pop_one_pending() beside push_pending(): the slab below is not lost.
 void pops(Scenario& s) {
     Posts* const p = s.make_array<Posts>(2);
-    auto& pending = s.make<hak::Atomic<World, Slab*>>();
+    auto& pending = s.make<hak::Atomic<World, UnitRecord*>>();
     auto& popped = s.ghost<std::uint64_t>(0u);
     for (int i = 0; i < 2; ++i) {
         s.thread("freer", [&, i] { hak::push_pending<World>(pending, &p[i].slab); });
     }
-    s.thread("tender", [&] {
-        if (const Slab* const slab = hak::pop_one_pending<World>(pending))
+    s.thread("visitor", [&] {
+        if (const UnitRecord* const slab = hak::pop_one_pending<World>(pending))
             popped = slab == &p[0].slab ? 1 : 2;
     });
     s.finally([&] {
         std::uint64_t left = 0;
-        for (const Slab* slab = pending.load(hak::order::relaxed); slab != nullptr;
+        for (const UnitRecord* slab = pending.load(hak::order::relaxed); slab != nullptr;
              slab = slab->pending_next.get()) {
             left = left * 4 + (slab == &p[0].slab ? 1 : 2);
         }
@@ -95,7 +95,7 @@ void claims(Scenario& s) {
     auto& claimed = s.ghost<std::uint64_t>(0u);
     auto& notifies = s.ghost<std::uint64_t>(0u);
     s.thread("freer", [&] { notifies = hak::post<World>(p.slab, &p.blocks[0], kSecret); });
-    s.thread("tender", [&] {
+    s.thread("visitor", [&] {
         if (hak::try_claim<World>(p.slab)) claimed = 1 + p.digits(hak::drain(p.slab));
     });
     s.finally([&] {

@@ -81,11 +81,11 @@ const Registered race_reader_twin{"race.write_after_read.ordered",
 // Memory that is used again as an atomic word, while a late thread may still look at the word that
 // it was.
 void construct_again(Scenario& s, Order leave) {
-    struct Slab {
+    struct UnitRecord {
         Word header{7};
         Word users{1};
     };
-    auto& slab = s.make<Slab>();
+    auto& slab = s.make<UnitRecord>();
     s.thread("late", [&, leave] {
         check(slab.header.load(Order::relaxed) == 7, "the header of the next owner");
         slab.users.store(0, leave);

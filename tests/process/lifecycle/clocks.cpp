@@ -48,7 +48,7 @@ void large_blocks() {
     }
 }
 
-// Heaps that are born, given up, tended and adopted.
+// Heaps that are born, given up, visited and adopted.
 void threads() {
     for (int round = 0; round < 3; ++round) {
         std::vector<std::thread> all;

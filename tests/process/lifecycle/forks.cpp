@@ -117,14 +117,14 @@ void children_by_library_calls() {
     });
 }
 
-// Several threads fork at the same time while another one tends the heaps of threads that ended.
-// What a child inherits must say that nobody tends: a child's own fork waits for whoever does.
+// Several threads fork at the same time while another one visits the heaps of threads that ended.
+// What a child inherits must say that nobody visits: a child's own fork waits for whoever does.
 void forks_at_once() {
     std::vector<std::thread> ended;
     for (uint32_t i = 0; i < 100; ++i) ended.emplace_back([i] { stress::allocate(100, 19, i); });
     for (std::thread& t : ended) t.join();
     std::atomic<bool> stop{false};
-    std::thread tender([&] {
+    std::thread visitor([&] {
         while (!stop.load(std::memory_order_relaxed)) malloc_trim(0);
     });
     std::vector<std::thread> forkers;
@@ -142,7 +142,7 @@ void forks_at_once() {
         });
     for (std::thread& t : forkers) t.join();
     stop.store(true, std::memory_order_relaxed);
-    tender.join();
+    visitor.join();
 }
 
 // The child of a process that used much of its window looks only at what can concern it: a page of

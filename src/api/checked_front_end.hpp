@@ -1,8 +1,8 @@
-// checked.hpp: the debug build's front: every call goes through CheckedHeap, and what it finds
-// becomes one line and abort().
+// checked_front_end.hpp: the debug build's front end: every call goes through CheckedHeap, and what
+// it finds becomes one line and abort().
 #pragma once
 
-#include "api/direct.hpp"
+#include "api/direct_front_end.hpp"
 #include "api/real_world.hpp"
 #include "checked/checked_heap.hpp"
 
@@ -51,7 +51,7 @@ struct Reporter {
     }
 };
 
-struct Checked {
+struct CheckedFrontEnd {
     using World = RealWorld;
     template <Activity kActivity>
     using Timed = hak::Timed<RealWorld, kActivity>;
@@ -82,7 +82,7 @@ struct Checked {
     }
     static bool trim() {
         Blocks::empty_quarantine("malloc_trim");
-        return Direct<RealWorld>::trim();
+        return DirectFrontEnd<RealWorld>::trim();
     }
     static bool check_all(const char* function) {
         Blocks::check_all(function);

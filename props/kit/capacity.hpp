@@ -1,5 +1,5 @@
-// room.hpp: what a window has room for, read from the superslab table without the pool's own lists:
-// the judge of a null.
+// capacity.hpp: what a window has room for, read from the superslab table without the pool's own
+// lists: the judge of a null.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace kit {
 
-// Visits each slot of units and each run; returns the frontier. Slots behind it were never part of
+// Visits each slot of units and each run; returns the top. Slots behind it were never part of
 // a run.
 template <hak::World W, class Visit>
 std::size_t each_slot(Visit visit) {
@@ -37,7 +37,7 @@ std::size_t joined_length(std::size_t i) {
 }
 
 // Whether some free run of one kind has room for `count` slots. What was reserved again before the
-// frontier is one run with what lies behind.
+// top is one run with what lies behind.
 template <hak::World W>
 bool has_slots(std::size_t count, std::size_t alignment) {
     bool found = false;
@@ -48,13 +48,13 @@ bool has_slots(std::size_t count, std::size_t alignment) {
         return (start - begin) / kTinyConfig.superslab_bytes() + count <= length;
     };
     std::size_t open = SIZE_MAX;
-    const std::size_t frontier = each_slot<W>([&](std::size_t i, std::size_t) {
+    const std::size_t top = each_slot<W>([&](std::size_t i, std::size_t) {
         const auto kind = hak::window<W>.superslab(i).kind.get();
         if (kind == hak::SlotKind::reserved || kind == hak::SlotKind::cached)
             found |= fits(i, joined_length<W>(i));
         open = kind == hak::SlotKind::reserved ? i : SIZE_MAX;
     });
-    open = std::min(open, frontier);
+    open = std::min(open, top);
     return found || fits(open, hak::window<W>.slot_count() - open);
 }
 

@@ -1,9 +1,9 @@
-// tls_props.cpp: the state model of the TLS-SLL of one class: which block comes next, how long the
+// thread_cache_props.cpp: the state model of one class's bin: which block comes next, how long the
 // list is, when a free goes to the slab. The model keeps the list itself, so every pop is foretold
 // to the address.
-#include "props/kit/census.hpp"
 #include "props/kit/commands.hpp"
 #include "props/kit/shadow_heap.hpp"
+#include "props/kit/state_coverage.hpp"
 #include "props/kit/suite.hpp"
 
 namespace kit {
@@ -36,8 +36,8 @@ struct Wait {
     KIT_COMMAND(Wait, "wait", 4, m)
 };
 
-using TlsCommand = std::variant<Take, Give, TakeMany, GiveMany, Flush, Wait>;
-using TlsCommands = std::vector<TlsCommand>;
+using ThreadCacheCommand = std::variant<Take, Give, TakeMany, GiveMany, Flush, Wait>;
+using TlsCommands = std::vector<ThreadCacheCommand>;
 
 }  // namespace kit
 
@@ -45,7 +45,7 @@ namespace {
 
 using W = kit::TinyWorld;
 using kit::require;
-using kit::TlsCommand, kit::TlsCommands, kit::Slot, kit::Take, kit::Give, kit::TakeMany,
+using kit::ThreadCacheCommand, kit::TlsCommands, kit::Slot, kit::Take, kit::Give, kit::TakeMany,
     kit::GiveMany, kit::Flush, kit::Wait;
 
 class TlsMachine {
@@ -58,7 +58,7 @@ class TlsMachine {
         hak::deallocate<W>(heap(), first);
         read_bin();
     }
-    void step(const TlsCommand& command) {
+    void step(const ThreadCacheCommand& command) {
         std::visit([this](const auto& c) { this->apply(c); }, command);
         auditor_.check(kit::Auditor<W>::Scope::everything, false);
         shadow_.reconcile(auditor_.audit());
@@ -200,8 +200,9 @@ constexpr std::pair<const char*, const char*> kWanted[] = {
 int main(int argc, char** argv) {
     kit::Suite suite(argc, argv, 800);
     kit::Pairs pairs;
-    suite.histories<TlsCommand>("props_tls", kit::history_generator<TlsCommand>(300),
-                                [&](const TlsCommands& c) { return run_tls_history(c, &pairs); });
+    suite.histories<ThreadCacheCommand>(
+        "props_thread_cache", kit::history_generator<ThreadCacheCommand>(300),
+        [&](const TlsCommands& c) { return run_tls_history(c, &pairs); });
     suite.example("every change of state that is claimed was met", [&] {
         pairs.print(std::cerr, "one bin");
         if (!suite.is_full()) return;

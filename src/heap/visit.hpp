@@ -1,9 +1,9 @@
-// tend.hpp: the token of a heap, and what a thread does with the heaps of threads that are gone or
+// visit.hpp: the token of a heap, and what a thread does with the heaps of threads that are gone or
 // do not call.
 //
-// A tender holds another heap for a moment: it drains what was posted to it, gives its empty slabs
+// A visitor holds another heap for a moment: it drains what was posted to it, gives its empty slabs
 // to the pool, and takes over one slab that has room for the class it needs. From then on the slab
-// is the tender's own, and so are frees into it. The heap of a living thread is tended when that
+// is the visitor's own, and so are frees into it. The heap of a living thread is visited when that
 // thread has been in no slow path for a while; its bins stay as they are, so it may go on with hits
 // meanwhile.
 #pragma once
@@ -27,7 +27,7 @@ HAK_INLINE bool try_take_token(Heap<W>& heap, Token from, Token to) {
     return heap.token.cas_strong(from, to, order::acquire, order::relaxed);
 }
 
-// What the heap's thread sleeps on while it is tended. Atomic<T> has the size and the
+// What the heap's thread sleeps on while it is visited. Atomic<T> has the size and the
 // representation of T.
 template <World W>
 inline std::uint32_t* token_futex(Heap<W>& heap) {
@@ -39,16 +39,16 @@ template <World W>
 HAK_INLINE void let_go(Heap<W>& heap, Token to) {
     heap.token.store(to, order::release);
 }
-// The same for a tender, for whom the heap's thread may wait. release: as in let_go().
+// The same for a visitor, for whom the heap's thread may wait. release: as in let_go().
 template <World W>
-inline void end_tend(Heap<W>& heap, Token to) {
+inline void end_visit(Heap<W>& heap, Token to) {
     if (heap.token.exchange(to, order::release) == Token::awaited)
         W::Pal::wake_one(token_futex(heap));
 }
 
-// The heap is tended: its thread waits until that ends.
+// The heap is visited: its thread waits until that ends.
 template <World W>
-HAK_COLD void hold_after_tender(Heap<W>& heap) {
+HAK_COLD void hold_after_visitor(Heap<W>& heap) {
     typename W::Sync::Loop loop;
     for (int spin = 0;; ++spin) {
         Token seen = Token::owned;
@@ -58,27 +58,27 @@ HAK_COLD void hold_after_tender(Heap<W>& heap) {
             loop.wait();
             continue;
         }
-        // relaxed: says only that somebody sleeps, so that the tender wakes us.
-        if (seen == Token::tended &&
+        // relaxed: says only that somebody sleeps, so that the visitor wakes us.
+        if (seen == Token::visited &&
             !heap.token.cas_strong(seen, Token::awaited, order::relaxed, order::relaxed))
             continue;
         W::Pal::sleep_while(token_futex(heap), static_cast<std::uint32_t>(Token::awaited));
     }
 }
 
-// The slow paths of a heap's own thread hold the token, because a tender may come by. Precondition:
-// the heap is the caller's, not held.
+// The slow paths of a heap's own thread hold the token, because a visitor may come by.
+// Precondition: the heap is the caller's, not held.
 template <World W>
 HAK_INLINE bool try_hold(Heap<W>& heap) {
     Token seen = Token::owned;
     if (swap_alone<W, Token>(heap.token, Token::owned, Token::busy)) return true;
-    // acquire: pairs with end_tend(): the tender's writes to the heap and its slabs are visible.
+    // acquire: pairs with end_visit(): the visitor's writes to the heap and its slabs are visible.
     return heap.token.cas_strong(seen, Token::busy, order::acquire, order::relaxed);
 }
 template <World W>
 HAK_INLINE void hold(Heap<W>& heap) {
     if (!try_hold(heap)) [[unlikely]]
-        hold_after_tender(heap);
+        hold_after_visitor(heap);
 }
 
 template <World W>
@@ -117,7 +117,7 @@ HAK_COLD void abandon(Heap<W>& heap) {
 // onto a pending list, and a poster who sets it afterwards loads the owner after its CAS, which has
 // read our drain() and so sees the new owner.
 template <World W>
-inline bool take_over(Heap<W>& to, Heap<W>& from, Slab<W>* slab) {
+inline bool take_over(Heap<W>& to, Heap<W>& from, UnitRecord<W>* slab) {
     if (!try_claim(*slab)) return false;
     for (unsigned u = 0; u < slab->units.get(); ++u) {
         // relaxed: released by drain() to posters, and by let_go() to an adopter of `from`
@@ -137,7 +137,7 @@ inline bool take_over(Heap<W>& to, Heap<W>& from, Slab<W>* slab) {
 // tokens.
 template <World W>
 inline bool take_over_partial(Heap<W>& to, Heap<W>& from, SizeClass c) {
-    for (Slab<W>* slab = from.partial[c].get(); slab != nullptr; slab = slab->next.get()) {
+    for (UnitRecord<W>* slab = from.partial[c].get(); slab != nullptr; slab = slab->next.get()) {
         // A slab that a poster is notifying of stays where it is, and so does the one whose
         // untouched blocks the thread may have. relaxed: a guess; try_claim() decides
         if ((slab->remote.load(order::relaxed) & kQueued) != 0) continue;
@@ -171,15 +171,15 @@ inline bool is_promising(const Heap<W>& heap, SizeClass c) {
     return W::Sync::choose(Heuristic::promising, has_room || has_pending(heap));
 }
 
-// What was posted to a heap that the caller tends, up to tend_slabs_max slabs, because the heap's
+// What was posted to a heap that the caller visits, up to visit_slabs_max slabs, because the heap's
 // thread may wait; returns how many. A slab whose untouched blocks that thread may have stays
 // pending: only it can tell which of them were given out.
 template <World W>
-inline unsigned collect_as_tender(Heap<W>& heap) {
+inline unsigned collect_as_visitor(Heap<W>& heap) {
     unsigned collected = 0;
-    Slab<W>* kept = nullptr;
-    while (!W::Sync::choose(Heuristic::tended_enough, collected >= W::kConfig.tend_slabs_max)) {
-        Slab<W>* const slab = pop_one_pending<W>(heap.pending);
+    UnitRecord<W>* kept = nullptr;
+    while (!W::Sync::choose(Heuristic::visited_enough, collected >= W::kConfig.visit_slabs_max)) {
+        UnitRecord<W>* const slab = pop_one_pending<W>(heap.pending);
         if (slab == nullptr) break;
         // relaxed: written by a holder of the token
         if (slab == heap.bump_slab[slab->size_class.load(order::relaxed)].get()) {
@@ -191,7 +191,7 @@ inline unsigned collect_as_tender(Heap<W>& heap) {
         }
     }
     while (kept != nullptr) {
-        Slab<W>* const slab = kept;
+        UnitRecord<W>* const slab = kept;
         kept = slab->pending_next.get();
         push_pending(heap.pending, slab);
     }
@@ -204,59 +204,59 @@ template <World W>
 HAK_COLD bool take_from_others(Heap<W>& heap, SizeClass c) {
     const Timed<W, Activity::refill_others> timed;
     const unsigned count = heaps<W>.count();
-    if (count == 1 || !heaps<W>.begin_tending()) return false;
+    if (count == 1 || !heaps<W>.begin_visiting()) return false;
     bool taken = false;
-    unsigned i = heap.tend_next.get();
+    unsigned i = heap.visit_next.get();
     // Looking is bounded as well as visiting: after a time of many threads most heaps have nothing
     // to give.
-    const unsigned looks =
-        count < 4 * W::kConfig.tend_visits_max ? count : 4 * W::kConfig.tend_visits_max;
+    const unsigned looks = count < 4 * W::kConfig.visits_max ? count : 4 * W::kConfig.visits_max;
     for (unsigned seen = 0, visits = 0; seen < looks && !taken; ++seen) {
-        if (W::Sync::choose(Heuristic::tended_enough, visits >= W::kConfig.tend_visits_max)) break;
+        if (W::Sync::choose(Heuristic::visited_enough, visits >= W::kConfig.visits_max)) break;
         if (i >= count) i = 0;
         Heap<W>& other = heaps<W>.at(i);
         // relaxed, both: a guess for the CAS, and a hint
         const Token was = other.token.load(order::relaxed);
-        const bool can_tend = was == Token::orphan || was == Token::owned;
-        if (can_tend && is_promising(other, c) && (was == Token::orphan || is_idle(other, count)) &&
-            try_take_token(other, was, Token::tended)) {
+        const bool can_visit = was == Token::orphan || was == Token::owned;
+        if (can_visit && is_promising(other, c) &&
+            (was == Token::orphan || is_idle(other, count)) &&
+            try_take_token(other, was, Token::visited)) {
             ++visits;
-            collect_as_tender(other);
+            collect_as_visitor(other);
             taken = take_over_partial(heap, other, c);
             // relaxed: a heuristic; what is left is not worth another visit soon
             if (!taken) other.idle_looks.store(0, order::relaxed);
-            end_tend(other, was);
+            end_visit(other, was);
         }
         if (!taken) ++i;  // where a round ends well the next one begins
     }
-    heaps<W>.end_tending();
-    heap.tend_next.set(i);
-    if (taken) bump_counter<W>(heap.slabs_tended);
+    heaps<W>.end_visiting();
+    heap.visit_next.set(i);
+    if (taken) bump_counter<W>(heap.slabs_taken_over);
     return taken;
 }
 
 // Drains every heap that has no thread, or whose thread is in no slow path, and releases its empty
 // slabs.
 template <World W>
-HAK_COLD void tend_all(bool living_too) {
-    if (!heaps<W>.begin_tending()) return;
+HAK_COLD void visit_all(bool living_too) {
+    if (!heaps<W>.begin_visiting()) return;
     const unsigned count = heaps<W>.count();
     for (unsigned i = 0; i < count; ++i) {
         Heap<W>& other = heaps<W>.at(i);
         // In several visits if there is much, so that the heap's thread can go on in between; no
         // more of them than its slabs can make. relaxed: a hint
-        unsigned left =
-            1 + static_cast<unsigned>(other.slabs.load(order::relaxed)) / W::kConfig.tend_slabs_max;
+        unsigned left = 1 + static_cast<unsigned>(other.slabs.load(order::relaxed)) /
+                                W::kConfig.visit_slabs_max;
         for (bool more = true; more && left != 0; --left) {
             const Token was = other.token.load(order::relaxed);  // relaxed: a guess for the CAS
-            const bool can_tend = was == Token::orphan || (living_too && was == Token::owned);
-            if (!can_tend || !try_take_token(other, was, Token::tended)) break;
-            more = collect_as_tender(other) != 0 && has_pending(other);
+            const bool can_visit = was == Token::orphan || (living_too && was == Token::owned);
+            if (!can_visit || !try_take_token(other, was, Token::visited)) break;
+            more = collect_as_visitor(other) != 0 && has_pending(other);
             release_empty_slabs(other);
-            end_tend(other, was);
+            end_visit(other, was);
         }
     }
-    heaps<W>.end_tending();
+    heaps<W>.end_visiting();
 }
 
 }  // namespace hak

@@ -1,6 +1,6 @@
-// census.hpp: which states the units of a window have been seen in, and which changes from one
-// command to the next. A suite prints it, and fails when a change that it claims to test has not
-// been met.
+// state_coverage.hpp: which states the units of a window have been seen in, and which changes from
+// one command to the next. A suite prints it, and fails when a change that it claims to test has
+// not been met.
 #pragma once
 
 #include <map>
@@ -38,9 +38,9 @@ class Pairs {
 };
 
 template <hak::World W>
-class UnitCensus {
+class UnitStateCoverage {
   public:
-    explicit UnitCensus(Pairs& pairs) : pairs_(pairs) {}
+    explicit UnitStateCoverage(Pairs& pairs) : pairs_(pairs) {}
 
     void look() {
         if (!hak::window<W>.is_open()) return;
@@ -57,11 +57,11 @@ class UnitCensus {
     void forget() { before_.clear(); }
 
   private:
-    static unsigned state_of(const hak::Slab<W>* record) {
+    static unsigned state_of(const hak::UnitRecord<W>* record) {
         using hak::order::relaxed;
         const hak::UnitState state = record->state.load(relaxed);
         if (state != hak::UnitState::slab) return static_cast<unsigned>(state);
-        const hak::Slab<W>* const slab = hak::window<W>.head_record(record);
+        const hak::UnitRecord<W>* const slab = hak::window<W>.head_record(record);
         const hak::Token token = slab->owner.load(relaxed)->token.load(relaxed);
         const unsigned who = token == hak::Token::owned ? 0 : token == hak::Token::orphan ? 1 : 2;
         const unsigned fill = slab->used.get() == 0 ? 0 : slab->has_room() ? 1 : 2;

@@ -1,7 +1,7 @@
-// runs.hpp: free runs of slots of one kind, found by size and joined with their neighbours. Two
-// instances: reserved and cached. Everything here happens under the pool's lock.
+// free_runs.hpp: free runs of slots of one kind, found by size and joined with their neighbours.
+// Two instances: reserved and cached. Everything here happens under the pool's lock.
 //
-// INV runs.1  each run of this kind is in the bin of floor(log2(its length)), once
+// INV runs.1  each run of this kind is in the bucket of floor(log2(its length)), once
 // INV runs.2  no two runs of this kind touch
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace hak {
 
 template <World W, SlotKind kKind>
-class Runs {
+class FreeRuns {
   public:
     static constexpr std::uint32_t kNone = UINT32_MAX;
 
@@ -22,7 +22,7 @@ class Runs {
     // run's first slot. `absorbed(slot)` is told of each neighbour's first slot before it
     // disappears into the joined run.
     template <class Absorbed>
-    std::uint32_t insert(std::uint32_t first, std::uint32_t count, std::uint32_t frontier,
+    std::uint32_t insert(std::uint32_t first, std::uint32_t count, std::uint32_t top,
                          Absorbed absorbed) {
         if (first > 0 && slot(first - 1).kind.get() == kKind) {
             const std::uint32_t left = slot(first - 1).run_first.get();
@@ -32,7 +32,7 @@ class Runs {
             first = left;
         }
         if (const std::uint32_t right = first + count;
-            right < frontier && slot(right).kind.get() == kKind) {
+            right < top && slot(right).kind.get() == kKind) {
             absorbed(right);
             count += slot(right).run_slots.get();
             remove(right);
@@ -42,30 +42,30 @@ class Runs {
         return first;
     }
 
-    // Takes the run that starts at `first` out of its bin; it stays formed, and the caller gives it
-    // a kind.
+    // Takes the run that starts at `first` out of its bucket; it stays formed, and the caller gives
+    // it a kind.
     void remove(std::uint32_t first) {
         SuperSlab<W>& s = slot(first);
-        const unsigned bin = log2_floor(s.run_slots.get());
+        const unsigned bucket = log2_floor(s.run_slots.get());
         if (s.prev.get() != 0) {
             slot(s.prev.get() - 1).next.set(s.next.get());
         } else {
-            heads_[bin].set(s.next.get());
+            heads_[bucket].set(s.next.get());
         }
         if (s.next.get() != 0) slot(s.next.get() - 1).prev.set(s.prev.get());
         slots_.set(slots_.get() - s.run_slots.get());
     }
 
     // A run with room for `count` slots at a multiple of `alignment_bytes`; kNone if there is none.
-    // `*at` is where they begin. Of each bin a few runs are looked at, which keeps the lock's hold
-    // short; `thorough`: all of them.
+    // `*at` is where they begin. Of each bucket a few runs are looked at, which keeps the lock's
+    // hold short; `thorough`: all of them.
     std::uint32_t find(std::uint32_t count, std::size_t alignment_bytes, bool thorough,
                        std::uint32_t* at) const {
         const int most = thorough ? INT_MAX : kLookMax;
-        for (unsigned bin = log2_floor(count); bin < kBins; ++bin) {
+        for (unsigned bucket = log2_floor(count); bucket < kBuckets; ++bucket) {
             std::uint32_t best = kNone;
             int looked = 0;
-            for (std::uint32_t i = heads_[bin].get(); i != 0 && looked < most;
+            for (std::uint32_t i = heads_[bucket].get(); i != 0 && looked < most;
                  i = slot(i - 1).next.get(), ++looked) {
                 const std::uint32_t first = i - 1, length = slot(first).run_slots.get();
                 const std::uint32_t start = aligned_slot(first, alignment_bytes);
@@ -82,11 +82,11 @@ class Runs {
 
     std::size_t slots() const { return slots_.get(); }
 
-    template <class Visit>
-    void for_each(Visit visit) const {
-        for (unsigned bin = 0; bin < kBins; ++bin) {
-            for (std::uint32_t i = heads_[bin].get(); i != 0; i = slot(i - 1).next.get())
-                visit(i - 1);
+    template <class Each>
+    void for_each(Each each) const {
+        for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
+            for (std::uint32_t i = heads_[bucket].get(); i != 0; i = slot(i - 1).next.get())
+                each(i - 1);
         }
     }
 
@@ -112,22 +112,22 @@ class Runs {
     template <World>
     friend class Audit;
 
-    static constexpr unsigned kBins = 32;
-    static constexpr int kLookMax = 64;  // a bin's runs differ by less than a factor of two
+    static constexpr unsigned kBuckets = 32;
+    static constexpr int kLookMax = 64;  // a bucket's runs differ by less than a factor of two
 
     static SuperSlab<W>& slot(std::uint32_t i) { return window<W>.superslab(i); }
 
     void push(std::uint32_t first) {
         SuperSlab<W>& s = slot(first);
-        const unsigned bin = log2_floor(s.run_slots.get());
+        const unsigned bucket = log2_floor(s.run_slots.get());
         s.prev.set(0);
-        s.next.set(heads_[bin].get());
-        if (heads_[bin].get() != 0) slot(heads_[bin].get() - 1).prev.set(first + 1);
-        heads_[bin].set(first + 1);
+        s.next.set(heads_[bucket].get());
+        if (heads_[bucket].get() != 0) slot(heads_[bucket].get() - 1).prev.set(first + 1);
+        heads_[bucket].set(first + 1);
         slots_.set(slots_.get() + s.run_slots.get());
     }
 
-    Plain<W, std::uint32_t> heads_[kBins]{};
+    Plain<W, std::uint32_t> heads_[kBuckets]{};
     Plain<W, std::size_t> slots_{};
 };
 

@@ -1,4 +1,4 @@
-// tend_test.cpp: what a tender does in one visit is bounded, because the heap's thread may wait
+// visit_test.cpp: what a visitor does in one visit is bounded, because the heap's thread may wait
 // for it; what a trim does is not.
 #include <cstdio>
 #include <vector>
@@ -12,7 +12,7 @@ using W = kit::TinyWorld;
 using kit::require;
 
 constexpr std::size_t kBytes = 16;  // posted at once, whoever frees it
-constexpr unsigned kMost = W::kConfig.tend_slabs_max;
+constexpr unsigned kMost = W::kConfig.visit_slabs_max;
 
 hak::Heap<W>& be(unsigned thread) {
     kit::threads.current = thread;

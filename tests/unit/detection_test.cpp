@@ -1,4 +1,4 @@
-// sight_test.cpp: what judges the histories can see. Each thing that the shadow heap, the fake
+// detection_test.cpp: what judges the histories can see. Each thing that the shadow heap, the fake
 // system and the invariant checker are there to find is brought about by hand, once, and must be
 // reported; what is left alone must not be.
 #include <cstdio>
@@ -12,7 +12,7 @@ namespace {
 using kit::require;
 using W = kit::TinyWorld;
 using hak::order::relaxed;
-using Slab = hak::Slab<W>;
+using UnitRecord = hak::UnitRecord<W>;
 
 hak::Heap<W>* heap() {
     return kit::heap_of<W>(0);
@@ -24,8 +24,8 @@ hak::Heap<W>* heap() {
 struct Scene {
     kit::ShadowHeap<W> shadow;
     kit::Auditor<W> auditor;
-    Slab* slab = nullptr;
-    Slab* large = nullptr;
+    UnitRecord* slab = nullptr;
+    UnitRecord* large = nullptr;
     hak::SizeClass c = 0;
 
     Scene() {
@@ -45,9 +45,9 @@ struct Scene {
         for (unsigned h = 0; h < std::size(sizes); ++h) add(h, sizes[h]);
         hak::deallocate<W>(heap(), shadow.remove(1));
         hak::deallocate<W>(heap(), shadow.remove(7));
-        slab = hak::window<W>.slab_of(shadow.at(0).p);
+        slab = hak::window<W>.record_of(shadow.at(0).p);
         slab = hak::window<W>.head_record(slab);
-        large = hak::window<W>.slab_of(shadow.at(5).p);
+        large = hak::window<W>.record_of(shadow.at(5).p);
         c = slab->size_class.load(relaxed);
     }
     void add(unsigned h, std::size_t bytes) {

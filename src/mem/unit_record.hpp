@@ -1,5 +1,5 @@
-// slab.hpp: the record of one unit in the slab table: who owns it, what it holds, and the remote
-// word.
+// unit_record.hpp: the record of one unit in the unit table: who owns it, what it holds, and the
+// remote word.
 //
 // A slab is one unit or several; the record of its first unit is the slab's, the others repeat what
 // a free needs to read. Fields are grouped by writer. `owner`, `start`, `limit`, `inverse`,
@@ -10,7 +10,7 @@
 //
 // INV slab.1   state == slab  =>  owner != null and the unit belongs to exactly one slab
 // INV slab.2   used + free_count == limit, and limit + untouched == the class's capacity at this
-//              place (used: with the client, in a TLS-SLL or bump range, or on the remote list).
+//              place (used: with the client, in a bin, or on the remote list).
 //              Blocks from limit on were never given out, and cannot be freed.
 // INV slab.3   the free list holds free_count blocks of this slab, each once, closed (block.1)
 // INV slab.4   the slab is on its owner's partial list of its class  <=>  free_count + untouched >
@@ -35,7 +35,7 @@ struct Heap;
 enum class UnitState : std::uint8_t { free = 0, slab, large, big, kept };
 
 template <World W>
-struct alignas(2 * kCacheLine) Slab {
+struct alignas(2 * kCacheLine) UnitRecord {
     // Any thread reads; written by the slab's opener and at release.
     Atomic<W, Heap<W>*> owner;
     Atomic<W, Address> start;  // first block; for Large and Big the block itself
@@ -46,23 +46,23 @@ struct alignas(2 * kCacheLine) Slab {
     Atomic<W, std::uint8_t> size_class;
 
     // Holder of the owner's token only. Of a Large block `units` alone, and of a Large or Big one
-    // `way` and `site`: they are its client's, who has the block from one that wrote them.
+    // `place` and `site`: they are its client's, who has the block from one that wrote them.
     Plain<W, Address> free_head;
-    Plain<W, Slab*> next;  // partial list of the owner, per class
-    Plain<W, Slab*> prev;
+    Plain<W, UnitRecord*> next;  // partial list of the owner, per class
+    Plain<W, UnitRecord*> prev;
     Plain<W, std::uint16_t> used;
     Plain<W, std::uint16_t> free_count;
     Plain<W, std::uint16_t> untouched;  // blocks behind limit
     Plain<W, std::uint8_t> units;
     // whose freed run this one replaces (kept.hpp); not 0: `site` is said
-    Plain<W, std::uint8_t> way;
+    Plain<W, std::uint8_t> place;
     Atomic<W, UnitState> state;  // any thread reads
     Plain<W, bool> zero_tail;    // the untouched blocks are known to be zero
 
     // Any thread writes.
     alignas(kCacheLine) Atomic<W, Address> remote;  // head of the remote list | queued bit
     // written by the thread that set queued, read by the popper of the pending list
-    Plain<W, Slab*> pending_next;
+    Plain<W, UnitRecord*> pending_next;
     // who asked for a Large or Big block; here, so that what says no site touches the first line
     // alone
     Plain<W, Address> site;

@@ -1,5 +1,5 @@
-// direct.hpp: what ships between the exported functions and the heap: nothing. What a client claims
-// is not looked at.
+// direct_front_end.hpp: what ships between the exported functions and the heap: nothing. What a
+// client claims is not looked at.
 #pragma once
 
 #include "base/claim.hpp"
@@ -8,12 +8,12 @@
 
 namespace hak {
 
-// The front that the api calls. Every function but allocate_hit() may be called in any state of the
-// process; null says that there is no memory. allocate_hit() may return null for no reason, and
+// The front end that the api calls. Every function but allocate_hit() may be called in any state of
+// the process; null says that there is no memory. allocate_hit() may return null for no reason, and
 // allocate_missed() is called then. W::hit_heap() is where a hit looks for the thread's heap:
 // current_heap(), or the empty heap where every call shall miss.
 template <class W>
-struct Direct {
+struct DirectFrontEnd {
     using World = W;
     template <Activity kActivity>
     using Timed = hak::Timed<W, kActivity>;

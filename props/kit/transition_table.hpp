@@ -1,6 +1,6 @@
-// chart.hpp: a state machine as a table written by hand from docs/memory.md. What the production
-// source does is seen against it: a change that the table does not have is a failure, and so is one
-// that it has and that no history ever made.
+// transition_table.hpp: a state machine as a table written by hand from docs/memory.md. What the
+// production source does is seen against it: a change that the table does not have is a failure,
+// and so is one that it has and that no history ever made.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@
 
 namespace kit {
 
-class Chart {
+class TransitionTable {
   public:
     using Pair = std::pair<unsigned, unsigned>;
 
     // The states' names in the order of their numbers.
-    Chart(const char* machine, std::vector<std::string> names)
+    TransitionTable(const char* machine, std::vector<std::string> names)
         : machine_(machine), names_(std::move(names)) {}
 
     // A change that is seen as it happens.
@@ -67,10 +67,10 @@ class Chart {
 
 // The same where only whole steps are seen: a step may make several changes, each of a kind that
 // its operation allows.
-class StepChart {
+class StepTransitions {
   public:
-    StepChart(const char* machine, std::vector<std::string> names,
-              std::vector<std::string> operations)
+    StepTransitions(const char* machine, std::vector<std::string> names,
+                    std::vector<std::string> operations)
         : machine_(machine),
           names_(std::move(names)),
           operations_(std::move(operations)),

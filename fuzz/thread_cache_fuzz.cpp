@@ -1,4 +1,4 @@
-// tls_list_fuzz.cpp: what fills, empties and flushes a thread's lists: little else may hide how
+// thread_cache_fuzz.cpp: what fills, empties and flushes a thread's lists: little else may hide how
 // they are linked.
 #include "fuzz/history.hpp"
 #include "fuzz/subject.hpp"
@@ -28,9 +28,9 @@ struct TakeMany {
     kit::Fill meaning() const { return {t, h, x, {n.v}}; }
 };
 
-using TlsList = std::variant<Take, TakeMany, kit::Free, kit::Sweep, kit::Trim, kit::Advance,
-                             kit::Exit, kit::Start>;
+using ThreadCache = std::variant<Take, TakeMany, kit::Free, kit::Sweep, kit::Trim, kit::Advance,
+                                 kit::Exit, kit::Start>;
 
 }  // namespace
 
-FUZZ_PART("tls_list", TlsList, kit::Command, fuzz::run_heap)
+FUZZ_PART("thread_cache", ThreadCache, kit::Command, fuzz::run_heap)
