@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <malloc.h>
 
+#include "api/export.hpp"
 #include "api/front_end.hpp"
 #include "api/new_delete.hpp"
 #include "profile/profile_calls.hpp"
@@ -20,10 +21,7 @@ asm(".weak __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch, _ZTISt9bad_
 asm(".weak __cxa_call_terminate");
 #endif
 
-#define HAK_EXPORT __attribute__((visibility("default")))
-
 namespace {
-using C = hak::api::CFamily<hak::FrontEnd>;
 using ProfileCalls = hak::profile::Calls<hak::RealWorld>;
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
 using LearningCalls = hak::policy::Calls<hak::RealWorld>;

@@ -6,6 +6,16 @@
 // do not where all are ours, as nearly always.
 #pragma once
 
+#include <cstddef>
+#include <new>
+
+#include "base/attrs.hpp"
+#include "base/claim.hpp"
+
+#include "api/export.hpp"
+#include "api/front_end.hpp"
+#include "api/new_delete.hpp"
+
 // Weak: a program that is linked with libhakmem.a may have its own.
 #define HAK_OPERATOR HAK_EXPORT __attribute__((weak))
 

@@ -1,6 +1,22 @@
 // override.hpp: the names of libc's malloc family. Included by library.cpp alone, at global scope.
 #pragma once
 
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <malloc.h>
+
+#include "sys/text.hpp"
+
+#include "api/export.hpp"
+#include "api/real_world.hpp"
+#include "hakmem/hakmem.h"
+#include "statistics/report.hpp"
+#include "statistics/statistics.hpp"
+
 extern "C" {
 
 HAK_EXPORT void* malloc(size_t size) noexcept {
