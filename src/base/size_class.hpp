@@ -3,10 +3,12 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/attrs.hpp"
+#include "base/bits.hpp"
 #include "base/check.hpp"
 #include "base/config.hpp"
 

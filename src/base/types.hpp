@@ -1,7 +1,6 @@
 // types.hpp: integer vocabulary and the only casts between addresses and pointers.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 namespace hak {

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <sys/auxv.h>
 
 #include "base/config.hpp"

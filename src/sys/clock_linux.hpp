@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <elf.h>
 #include <link.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>

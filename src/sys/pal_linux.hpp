@@ -6,6 +6,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>

@@ -1,7 +1,10 @@
 // pal_linux_statm.hpp: how much address space the process has mapped, read without stdio.
 #pragma once
 
+#include <cstddef>
 #include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sys/pal_linux.hpp"
 

@@ -3,6 +3,8 @@
 // the same in all of them.
 #pragma once
 
+#include <concepts>
+
 #include "base/attrs.hpp"       // IWYU pragma: export
 #include "base/bits.hpp"        // IWYU pragma: export
 #include "base/check.hpp"       // IWYU pragma: export

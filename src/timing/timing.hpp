@@ -7,11 +7,14 @@
 // Both while no thread is in a call, and without a heap profile, which serves calls by itself.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
+#include "base/attrs.hpp"
 #include "base/bits.hpp"
 #include "base/types.hpp"
 
+#include "sys/probe.hpp"
 #include "sys/probe_sanitizer.hpp"
 #include "sys/sync.hpp"
 

@@ -2,6 +2,10 @@
 // people.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
 #include "sys/text.hpp"
 
 #include "timing/timing.hpp"
