@@ -2,7 +2,10 @@
 // word, so that no reader can meet the strategy of one decision with the generation of another.
 #pragma once
 
+#include <cstdint>
+
 #include "learning/evolution.hpp"
+#include "learning/strategy.hpp"
 
 namespace hak::policy {
 

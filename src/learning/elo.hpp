@@ -4,10 +4,14 @@
 // last digit, so that the sum of all ratings never changes.
 #pragma once
 
+#include <bit>
+#include <cstdint>
+
 #include "base/arithmetic.hpp"
 #include "base/random.hpp"
 
 #include "learning/samples.hpp"
+#include "learning/strategy.hpp"
 
 namespace hak::policy {
 

@@ -19,12 +19,16 @@
 // of its first.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "base/arithmetic.hpp"
 #include "base/random.hpp"
 
 #include "learning/p2_quantile.hpp"
 #include "learning/samples.hpp"
 #include "learning/size_distribution.hpp"
+#include "learning/strategy.hpp"
 
 namespace hak::policy {
 

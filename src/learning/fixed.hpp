@@ -4,6 +4,7 @@
 #include "base/random.hpp"
 
 #include "learning/samples.hpp"
+#include "learning/strategy.hpp"
 
 namespace hak::policy {
 

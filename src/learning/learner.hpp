@@ -9,9 +9,13 @@
 // INV learner.2  every call that was offered was noted, or counts as missed
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "sys/lock.hpp"
 
 #include "learning/decision.hpp"
+#include "learning/evolution.hpp"
 #include "learning/trials.hpp"
 
 namespace hak::policy {

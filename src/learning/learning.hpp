@@ -2,14 +2,24 @@
 // where a feature is compiled in.
 #pragma once
 
-#include "sys/hooks.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/text.hpp"
 
 #include "mem/reclaim.hpp"
 
-#include "learning/elo.hpp"
-#include "learning/fixed.hpp"
+#include "learning/decision.hpp"
+#include "learning/evolution.hpp"
 #include "learning/learner.hpp"
+#include "learning/strategy.hpp"
+#include "learning/trials.hpp"
 #include "options/options.hpp"
+#if HAKMEM_WITH_ELO
+#    include "learning/elo.hpp"
+#else
+#    include "learning/fixed.hpp"
+#endif
 
 namespace hak {
 

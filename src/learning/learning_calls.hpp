@@ -2,10 +2,19 @@
 // exports them.
 #pragma once
 
-#include "base/give.hpp"
+#include <cstddef>
+#include <cstdint>
 
-#include "hakmem/hakmem_learn.h"
-#include "learning/learning.hpp"
+#include "base/attrs.hpp"
+
+#include "sys/world.hpp"
+
+#include "hakmem/hakmem_learn.h"  // IWYU pragma: export
+#include "learning/decision.hpp"  // IWYU pragma: export
+#include "learning/elo.hpp"
+#include "learning/evolution.hpp"  // IWYU pragma: export
+#include "learning/learning.hpp"   // IWYU pragma: export
+#include "learning/strategy.hpp"   // IWYU pragma: export
 
 namespace hak::policy {
 

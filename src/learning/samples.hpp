@@ -4,6 +4,8 @@
 // (elo.hpp) are integers.
 #pragma once
 
+#include <cstdint>
+
 #include "learning/strategy.hpp"
 
 namespace hak::policy {

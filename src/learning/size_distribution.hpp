@@ -1,6 +1,9 @@
 // size_distribution.hpp: which sizes a window's blocks had, by powers of two.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "base/bits.hpp"
 
 namespace hak::policy {

@@ -9,7 +9,14 @@
 // calls, whoever made them, so a strategy is in force for the whole process, never for one call.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "base/arithmetic.hpp"
+
 #include "learning/decision.hpp"
+#include "learning/evolution.hpp"
+#include "learning/strategy.hpp"
 
 namespace hak::policy {
 

@@ -3,10 +3,14 @@
 // profile opens, and bounded.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "base/random.hpp"
 
 #include "sys/lock.hpp"
 
+#include "profile/block_map.hpp"
 #include "profile/sampler.hpp"
 #include "profile/tables.hpp"
 

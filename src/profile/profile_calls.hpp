@@ -2,13 +2,25 @@
 // exports them. The checked build has no profile.
 #pragma once
 
-#include <sys/uio.h>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <sys/syscall.h>
+#include <sys/uio.h>  // IWYU pragma: keep: struct iovec
+#include <unistd.h>
 
+#include "base/attrs.hpp"
 #include "base/give.hpp"
+#include "base/types.hpp"
 
-#include "hakmem/hakmem_profile.h"
+#include "sys/text.hpp"
+#include "sys/world.hpp"
+
+#include "hakmem/hakmem_profile.h"  // IWYU pragma: export
+#include "profile/profile.hpp"
+#include "profile/tables.hpp"
 #if !HAKMEM_DEBUG
-#    include "profile/profile_dump.hpp"
+#    include "profile/profile_dump.hpp"  // IWYU pragma: export
 #endif
 
 namespace hak::profile {

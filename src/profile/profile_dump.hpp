@@ -3,11 +3,27 @@
 // short of memory.
 #pragma once
 
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "profile/profiler.hpp"
+#include "base/attrs.hpp"
+#include "base/types.hpp"
+
+#include "sys/errno_keeper.hpp"
+#include "sys/text.hpp"
+#include "sys/world.hpp"
+
+#include "options/options.hpp"
+#include "profile/profile.hpp"
+#include "profile/profiler.hpp"  // IWYU pragma: export
+#include "profile/tables.hpp"
 
 namespace hak {
 

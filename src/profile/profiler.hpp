@@ -10,12 +10,30 @@
 // without a heap would do it.
 #pragma once
 
-#include "sys/pal_linux.hpp"
+#include <cstddef>
+#include <cstdint>
+#include <sys/auxv.h>
+#include <unistd.h>
 
+#include "base/attrs.hpp"
+#include "base/bits.hpp"
+#include "base/size_class.hpp"
+#include "base/types.hpp"
+
+#include "sys/errno_keeper.hpp"
+#include "sys/text.hpp"
+#include "sys/world.hpp"
+
+#include "mem/unit_record.hpp"
+
+#include "heap/heap.hpp"
+#include "heap/large.hpp"
 #include "heap/resize.hpp"
 
 #include "options/options.hpp"
 #include "profile/profile.hpp"
+#include "profile/sampler.hpp"
+#include "profile/tables.hpp"
 
 extern "C" [[gnu::visibility("hidden")]] const char __ehdr_start[];
 extern "C" [[gnu::visibility("hidden")]] const char etext[];

@@ -3,7 +3,11 @@
 // right. All zeros is a table without rows. The owner serializes all calls.
 #pragma once
 
-#include "profile/block_map.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bits.hpp"
+#include "base/types.hpp"
 
 namespace hak::profile {
 

@@ -1,9 +1,14 @@
 // report.hpp: hak_stats as text and as JSON, and what a timing build adds to both.
 #pragma once
 
-#include "sys/text.hpp"
+#include <cstddef>
+#include <cstdint>
 
-#include "statistics/statistics.hpp"
+#include "sys/text.hpp"
+#include "sys/world.hpp"
+
+#include "hakmem/hakmem.h"            // IWYU pragma: export
+#include "statistics/statistics.hpp"  // IWYU pragma: export
 #if HAKMEM_DEBUG_TIMING
 #    include "timing/timing_report.hpp"
 #endif

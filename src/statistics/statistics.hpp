@@ -3,6 +3,8 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <malloc.h>
 
 #include "mem/pool.hpp"
