@@ -8,6 +8,9 @@
 // and two lists that share a block share their last one.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "mem/reclaim.hpp"
 
 #include "heap/heaps.hpp"

@@ -3,6 +3,16 @@
 // links cannot hold an element twice.
 #pragma once
 
+#include <bit>
+#include <cstdint>
+
+#include "sys/world.hpp"
+
+#include "mem/free_runs.hpp"
+#include "mem/pool.hpp"
+#include "mem/superslab.hpp"
+#include "mem/window.hpp"
+
 #include "audit/audit.hpp"
 
 namespace hak {

@@ -3,6 +3,21 @@
 // load is relaxed.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "base/size_class.hpp"
+#include "base/types.hpp"
+
+#include "sys/sync.hpp"
+#include "sys/world.hpp"
+
+#include "mem/remote_list.hpp"
+#include "mem/superslab.hpp"
+#include "mem/unit_record.hpp"
+
+#include "heap/heap.hpp"
+
 #include "audit/audit.hpp"
 
 namespace hak {

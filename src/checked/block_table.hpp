@@ -7,7 +7,20 @@
 // a second free is known as one for as long as nobody has the memory.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bits.hpp"
 #include "base/claim.hpp"
+#include "base/config.hpp"
+#include "base/types.hpp"
+
+#include "sys/lock.hpp"
+#include "sys/probe.hpp"
+#include "sys/sync.hpp"
+#include "sys/world.hpp"
+
+#include "mem/window.hpp"
 
 #include "heap/lifecycle.hpp"
 

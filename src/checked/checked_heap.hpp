@@ -9,9 +9,28 @@
 //   let_go       when the quarantine is full: nobody wrote meanwhile; back to the heap
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/check.hpp"
+#include "base/claim.hpp"
+#include "base/config.hpp"
+#include "base/types.hpp"
+
+#include "sys/lock.hpp"
+#include "sys/sync.hpp"
+#include "sys/world.hpp"
+
+#include "mem/unit_record.hpp"
+
+#include "heap/heap.hpp"
+#include "heap/large.hpp"
 #include "heap/resize.hpp"
 
+#include "checked/block_table.hpp"
 #include "checked/finding.hpp"
+#include "checked/guards.hpp"
 #include "checked/quarantine.hpp"
 
 namespace hak {

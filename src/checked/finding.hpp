@@ -1,9 +1,13 @@
 // finding.hpp: what the debug build found, with all that it knows; the api makes a line of it.
 #pragma once
 
-#include "base/check.hpp"
+#include <cstddef>
+#include <cstdint>
 
-#include "checked/guards.hpp"
+#include "base/check.hpp"
+#include "base/types.hpp"
+
+#include "checked/block_table.hpp"
 
 namespace hak {
 

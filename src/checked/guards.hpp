@@ -4,9 +4,10 @@
 //   | front gap | guard 16  | bytes                    | guard 16..128 | rest |
 #pragma once
 
+#include <cstddef>
 #include <cstring>
 
-#include "checked/block_table.hpp"
+#include "base/types.hpp"
 
 namespace hak {
 

@@ -6,6 +6,14 @@
 // was live since.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "base/types.hpp"
+
+#include "sys/lock.hpp"
+#include "sys/world.hpp"
+
 #include "checked/block_table.hpp"
 
 namespace hak {
