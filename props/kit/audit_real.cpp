@@ -8,6 +8,7 @@
 // clang-format off
 #include "props/kit/lock_ranks.hpp"
 #include "api/library.cpp"
+#include "api/new_delete.hpp"
 #include "audit/invariants.hpp"
 // clang-format on
 

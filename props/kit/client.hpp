@@ -6,6 +6,7 @@
 #include <new>
 
 #include "api/direct_front_end.hpp"
+#include "api/malloc.hpp"
 #include "api/new_delete.hpp"
 #include "props/kit/shadow_heap.hpp"
 

@@ -8,6 +8,7 @@
 #include "props/kit/client.hpp"
 #include "props/kit/isolate.hpp"
 #include "props/kit/state_coverage.hpp"
+#include "statistics/statistics.hpp"
 
 namespace kit {
 

@@ -2,9 +2,27 @@
 // it finds becomes one line and abort().
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "base/attrs.hpp"
+#include "base/bits.hpp"
+#include "base/claim.hpp"
+#include "base/types.hpp"
+
+#include "sys/probe.hpp"
+#include "sys/text.hpp"
+#include "sys/world.hpp"
+
+#include "heap/heap.hpp"
+
 #include "api/direct_front_end.hpp"
 #include "api/real_world.hpp"
+#include "checked/block_table.hpp"
 #include "checked/checked_heap.hpp"
+#include "checked/finding.hpp"
+#include "checked/quarantine.hpp"
 
 namespace hak {
 

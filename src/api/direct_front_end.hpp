@@ -2,8 +2,17 @@
 // client claims is not looked at.
 #pragma once
 
-#include "base/claim.hpp"
+#include <cstddef>
+#include <cstdint>
 
+#include "base/attrs.hpp"
+#include "base/claim.hpp"
+#include "base/types.hpp"
+
+#include "sys/probe.hpp"
+#include "sys/world.hpp"
+
+#include "heap/heap.hpp"
 #include "heap/resize.hpp"
 
 namespace hak {

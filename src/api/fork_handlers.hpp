@@ -9,6 +9,9 @@
 
 #include <sys/single_threaded.h>
 
+#include "sys/hooks.hpp"
+#include "sys/world.hpp"
+
 #include "heap/fork.hpp"
 
 // libc exports these for other runtimes, under the version of its oldest interface, and declares

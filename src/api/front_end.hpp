@@ -5,8 +5,8 @@
 #    include "api/checked_front_end.hpp"
 #else
 #    include "api/direct_front_end.hpp"
-#    include "api/real_world.hpp"
 #endif
+#include "api/real_world.hpp"  // IWYU pragma: export
 
 namespace hak {
 

@@ -1,12 +1,21 @@
 // library.cpp: the library's one translation unit: what runs when it is loaded, and every name it
 // exports. One object, so that a static link that needs one of malloc's names gets all of them and
 // libc's own stay out.
+#include <cerrno>
+#include <cstdint>
 #include <cstdio>
-#include <malloc.h>
+
+#include "base/give.hpp"
+#include "base/types.hpp"
+
+#include "sys/world.hpp"
+
+#include "heap/heaps.hpp"
+#include "heap/lifecycle.hpp"
 
 #include "api/export.hpp"
 #include "api/front_end.hpp"
-#include "api/new_delete.hpp"
+#include "options/options.hpp"
 #include "profile/profile_calls.hpp"
 #include "statistics/report.hpp"
 #if HAKMEM_WITH_EVOLUTION || HAKMEM_WITH_ELO
@@ -30,7 +39,7 @@ using LearningCalls = hak::policy::Calls<hak::RealWorld>;
 
 #if HAKMEM_OVERRIDE
 #    include "api/operators.hpp"
-#    include "api/override.hpp"
+#    include "api/override.hpp"  // IWYU pragma: keep
 #endif
 
 namespace {

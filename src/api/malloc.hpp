@@ -2,13 +2,19 @@
 // under which name is said once, in library.cpp.
 #pragma once
 
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 
+#include "base/attrs.hpp"
+#include "base/bits.hpp"
 #include "base/claim.hpp"
 #include "base/give.hpp"
 
+#include "sys/probe.hpp"
+
+#include "hakmem/hakmem.h"
 #include "statistics/statistics.hpp"
 
 namespace hak::api {

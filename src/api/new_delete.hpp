@@ -4,13 +4,18 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <new>
 
-#include "sys/pal_linux.hpp"
-#include "sys/text.hpp"
+#include "base/attrs.hpp"
+#include "base/claim.hpp"
 
-#include "api/malloc.hpp"
+#include "sys/errno_keeper.hpp"
+#include "sys/probe.hpp"
+#include "sys/text.hpp"
 
 namespace std {
 [[gnu::weak]] new_handler get_new_handler() noexcept;

@@ -2,10 +2,22 @@
 // the exit hook, the last line before abort. The only thread_locals of the library.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <pthread.h>
 
-#include "heap/resize.hpp"
+#include "base/attrs.hpp"
+#include "base/check.hpp"
+#include "base/config.hpp"
+
+#include "sys/errno_keeper.hpp"
+#include "sys/pal_linux.hpp"
+#include "sys/sync.hpp"
+#include "sys/text.hpp"
+
+#include "heap/heap.hpp"
+#include "heap/lifecycle.hpp"
+#include "heap/resize.hpp"  // IWYU pragma: keep
 
 #include "api/fork_handlers.hpp"
 #include "options/options.hpp"
@@ -15,7 +27,7 @@
 #if !HAKMEM_DEBUG
 #    include "profile/profiler.hpp"
 #endif
-#include "sys/pal_linux_statm.hpp"
+#include "sys/pal_linux_statm.hpp"  // IWYU pragma: keep
 #include "sys/probe_sanitizer.hpp"
 #if HAKMEM_DEBUG
 #    include "checked/block_table.hpp"
