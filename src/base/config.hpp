@@ -11,15 +11,15 @@ namespace hak {
 struct Config {
     // smallest piece that Pal purges; runtime pages may be larger
     std::size_t page_bytes = 4096;
-    std::size_t unit_bytes = 64 * 1024;       // piece of a superslab, and of the unit table
-    unsigned units_per_superslab = 32;        // one bit each in a 32-bit mask
-    std::size_t small_bytes_max = 32 * 1024;  // Tiny and Mid: slabs of equal blocks
+    std::size_t unit_bytes = std::size_t{64} * 1024;  // piece of a superslab, and of the unit table
+    unsigned units_per_superslab = 32;                // one bit each in a 32-bit mask
+    std::size_t small_bytes_max = std::size_t{32} * 1024;  // Tiny and Mid: slabs of equal blocks
     // classes in 16-byte steps up to here, then four per doubling
     std::size_t linear_bytes_max = 128;
     // a slab takes as many units as it needs for this many blocks
     unsigned slab_blocks_min = 8;
     // Bin of one class: spills above this many bytes ...
-    std::size_t bin_bytes_max = 32 * 1024;
+    std::size_t bin_bytes_max = std::size_t{32} * 1024;
     unsigned bin_blocks_min = 8;    // ... but never below this many blocks,
     unsigned bin_blocks_max = 512;  // ... and always above this many
     std::size_t window_bytes = std::size_t{1} << 40;

@@ -13,6 +13,7 @@ inline Address address_of(const volatile void* pointer) {
 
 template <class T>
 inline T* pointer_to(Address address) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): what this function is for
     return reinterpret_cast<T*>(address);
 }
 

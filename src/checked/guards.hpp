@@ -20,7 +20,7 @@ inline constexpr std::size_t kFrontGuard = 16;
 inline constexpr std::size_t kTailGuardMin = 16, kTailGuardMax = 128;
 // Blocks above this are filled and checked up to here: a large block's pages would otherwise all
 // become resident.
-inline constexpr std::size_t kFillMax = 256 * 1024;
+inline constexpr std::size_t kFillMax = std::size_t{256} * 1024;
 
 inline void fill(Address at, std::size_t bytes, unsigned char with) {
     std::memset(pointer_to<void>(at), with, bytes);

@@ -40,6 +40,7 @@ class P2Quantile {
     double value() const {
         if (count_ > 5) return q_[2];
         if (count_ == 0) return 0;
+        // NOLINTNEXTLINE(bugprone-incorrect-roundings): never negative; lround is in libm
         const auto rank = static_cast<unsigned>(quantile_ * static_cast<double>(count_ - 1) + 0.5);
         return q_[rank];
     }

@@ -94,6 +94,7 @@ class Output {
 };
 
 inline std::uint64_t nearest(double estimate) {
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings): not negative here; llround is in libm
     return estimate <= 0 ? 0 : static_cast<std::uint64_t>(estimate + 0.5);
 }
 
