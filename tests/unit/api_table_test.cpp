@@ -379,8 +379,7 @@ void small_window() {
 
 }  // namespace
 
-// props_api_table [--window | --profile]: the second with a window of 64 MiB, the third with a heap
-// profile, by HAKMEM_OPTIONS.
+// `profiled` wants HAKMEM_OPTIONS=profile=4K, `small_window` HAKMEM_OPTIONS=window=64M.
 int main(int, char** argv) {
     check_test examples[] = {CHECK_TEST(shipped), CHECK_TEST(profiled), CHECK_TEST(small_window)};
     return check_main(argv, check_chain(examples, std::size(examples)), CHECK_ALONE, 300,

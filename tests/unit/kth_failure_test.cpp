@@ -4,8 +4,8 @@
 // without a null, unless it fills the window, and everything goes back. Afterwards every line of
 // src/ that can fail has failed.
 //
-//   props_kth_failure                              everything
-//   props_kth_failure SCENARIO KIND K once|lasting [eager]     one run; SCENARIO is a name or
+//   unit_kth_failure                              everything
+//   unit_kth_failure SCENARIO KIND K once|lasting [eager]     one run; SCENARIO is a name or
 //                                                  number, KIND a call or "any"
 #include <cstdio>
 #include <filesystem>

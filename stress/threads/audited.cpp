@@ -1,4 +1,4 @@
-// threads_test.cpp: the shipped world under real threads, audited when they are joined: every
+// audited.cpp: the shipped world under real threads, audited when they are joined: every
 // invariant holds and the blocks that the allocator counts as handed out are exactly those that the
 // program has.
 #include <array>
