@@ -25,11 +25,9 @@ class Reclaim {
     // After memory became free. Cheap unless something is due.
     void tick(std::uint64_t now = W::Pal::now_ms()) {
         const std::size_t dirty_bytes = pool<W>.cached_dirty_slots() * Window<W>::kSuperSlabBytes;
-        const std::size_t batch_bytes = pool<W>.batch_slots() * Window<W>::kSuperSlabBytes;
         const bool over =
             W::Sync::choose(Heuristic::cache_full, dirty_bytes > tunables<W>.get().cache_bytes_max);
-        const bool full = W::Sync::choose(Heuristic::flush_batch,
-                                          batch_bytes > tunables<W>.get().batch_bytes_max);
+        const bool full = W::Sync::choose(Heuristic::flush_batch, is_batch_full());
         // relaxed: a hint; whoever reads an old value comes a little early or late.
         if (!over && !full &&
             !W::Sync::choose(Heuristic::due, now >= next_ms_.load(order::relaxed)))
@@ -93,10 +91,17 @@ class Reclaim {
         }
     }
 
-    unsigned collect(Item* items, std::uint64_t now, Mode mode) {
+    static bool is_batch_full() {
+        return pool<W>.batch_slots() * Window<W>::kSuperSlabBytes >
+               tunables<W>.get().batch_bytes_max;
+    }
+
+    unsigned collect(Item* items, std::uint64_t now, Mode& mode) {
         LockGuard<W> guard(pool<W>.lock_);
         Pool<W>& p = pool<W>;
         p.sort_in();
+        // The run that was just sorted in takes its neighbours along.
+        if (mode == Mode::due && is_batch_full()) mode = Mode::flush;
         unsigned count = 0;
         unsigned planned = 0;  // committed runs that the batch so far will make
         const auto is_full = [&] {
