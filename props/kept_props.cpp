@@ -10,7 +10,7 @@ namespace kit {
 
 struct Held : Field<'h', 12, 1> {};
 struct Extent : Field<'n', 3328, 2> {};  // + kLeast: Large, up to four units
-struct CallSite : Field<'s', 4, 1> {};   // 0: the client says none
+struct CallSite : Field<'s', 6, 1> {};   // 0: the client says none
 struct Align : Field<'a', 4, 1> {};      // of what no site is said of
 
 struct Take {
@@ -65,7 +65,8 @@ using W = TinyWorld;
 
 constexpr std::size_t kUnit = kTinyConfig.unit_bytes, kPage = kTinyConfig.page_bytes,
                       kLeast = kTinyConfig.small_bytes_max + 1;
-constexpr hak::Address kSites[] = {0, 0x1000, 0x1234, 0x4567};
+// more than ways, so that some share one
+constexpr hak::Address kSites[] = {0, 0x1000, 0x1234, 0x4567, 0x89ab, 0xcdef};
 constexpr std::size_t kAlignments[] = {16, 128, 512, 1024};
 
 class KeptMachine {
