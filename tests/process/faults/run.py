@@ -3,12 +3,14 @@
 which the k-th call fails, once and from then on, and one in which the k-th call of any kind and all
 later ones fail. How many calls there are is counted by a run without a failure.
 
-usage: run.py PROGRAM LIBRARY [SCENARIO...]     LIBRARY is preloaded; - for a program that is linked
-                                                with it
+usage: run.py PROGRAM LIBRARY [--once SCENARIO]... [SCENARIO...]
+
+LIBRARY is preloaded; - for a program that is linked with it. A scenario that is named behind --once
+runs without a failure only; without any name, all run.
 """
+import argparse
 import concurrent.futures
 import os
-import resource
 import subprocess
 import sys
 
@@ -59,26 +61,24 @@ def is_moved(wish, counts, usual):
 def run(program, preload, scenario, options, wish, usual=None):
     """(what is wrong, the counts of the run); `usual` are those of a run without a failure."""
     given = environment(preload, options, wish)
-    limit = (
-        (lambda: resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30)))
-        if options == "rlimit"
-        else None
-    )
+    command = [program, "--only", scenario]
+    if options == "rlimit":  # a shell's, because Python would copy itself to set it
+        command = ["/bin/sh", "-c", 'ulimit -v 16777216; exec "$@"', "sh", *command]
     shown = " ".join(
         f"{name}={given[name]}"
         for name in ("REFUSE", "HAKMEM_OPTIONS", "LD_PRELOAD")
         if name in given
     )
-    shown = ("ulimit -v 16777216; " if limit else "") + f"{shown} {program} --only {scenario}"
+    limit = "ulimit -v 16777216; " if options == "rlimit" else ""
+    shown = f"{limit}{shown} {program} --only {scenario}"
     try:
         done = subprocess.run(
-            [program, "--only", scenario],
+            command,
             env=given,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            preexec_fn=limit,
         )
     except subprocess.TimeoutExpired:
         return f"hangs\n  reproduce: {shown}", {}
@@ -103,14 +103,23 @@ def run(program, preload, scenario, options, wish, usual=None):
 
 
 def main():
-    if len(sys.argv) < 3:
-        print(__doc__, file=sys.stderr)
-        return 2
-    program, library, chosen = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    preload = None if library == "-" else os.path.abspath(library)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("program", type=os.path.abspath)
+    parser.add_argument("library")
+    parser.add_argument("--once", action="append", default=[], metavar="SCENARIO")
+    parser.add_argument("chosen", nargs="*", metavar="SCENARIO")
+    arguments = parser.parse_args()
+    program, chosen = arguments.program, arguments.chosen
+    preload = None if arguments.library == "-" else os.path.abspath(arguments.library)
     listed = subprocess.run(
         [program, "--list"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
+    names = [line.split()[0] for line in listed]
+    unknown = sorted(set(chosen + arguments.once) - set(names))
+    if unknown:
+        parser.error(f"no scenario is called {', '.join(unknown)}; there are: {', '.join(names)}")
     failures, runs, nulls, occurred = [], [], 0, set()
     for scenario, options in ((line.split() + [""])[:2] for line in listed):
         if chosen and scenario not in chosen:
@@ -123,6 +132,8 @@ def main():
             if kind in ("refused", "nulls"):
                 continue
             occurred |= {kind} if counts[kind] else set()
+            if scenario in arguments.once:
+                continue
             for k in range(1, counts[kind] + 1):
                 for mode in ("once", "lasting") if kind != "any" else ("lasting",):
                     runs.append((program, preload, scenario, options, f"{kind}:{k}:{mode}", counts))
