@@ -2,6 +2,8 @@
  *
  *   first_op PLACE FUNCTION SIZE          PLACE: preinit constructor main atexit quick_exit
  *                                         destructor signal child worker_child storm
+ *   first_op each PLACE FUNCTION SIZE...  the same for every size, each in a child of its own that
+ *                                         leaves this process before anything was allocated
  *   first_op threads FUNCTION             every size in every place of a thread's life, on fresh
  *                                         and on used threads
  *
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,12 +212,36 @@ static void parse(int argc, char** argv) {
     command_of_run = command_text;
 }
 
+/* A child goes on as a process does that has just started. The call is the system's own: fork()
+ * would have the allocator prepare for it. */
+static void parse_each(int argc, char** argv) {
+    int failures = 0;
+    for (int i = 4; i < argc; ++i) {
+        const pid_t child = (pid_t)syscall(SYS_fork);
+        if (child == 0) {
+            char* one[] = {argv[0], argv[2], argv[3], argv[i]};
+            alarm(60);
+            parse(4, one);
+            return;
+        }
+        int status = 0;
+        if (child > 0 && waitpid(child, &status, 0) == child && status == 0) continue;
+        dprintf(STDERR_FILENO, "FAIL %s %s %s %s: ended with status 0x%x\n", argv[0], argv[2],
+                argv[3], argv[i], (unsigned)status);
+        ++failures;
+    }
+    _exit(failures != 0);
+}
+
 static pthread_key_t early_key;
 static void key_destructor(void* value);
 
 static void preinit(int argc, char** argv, char** envp) {
     (void)envp;
-    parse(argc, argv);
+    if (argc > 4 && strcmp(argv[1], "each") == 0)
+        parse_each(argc, argv);
+    else
+        parse(argc, argv);
     /* Its destructor runs before that of any key that the allocator makes afterwards. */
     pthread_key_create(&early_key, key_destructor);
     use_at("preinit");
@@ -381,8 +408,11 @@ int main(int argc, char** argv) {
         for (int i = 0; i < kFunctionCount; ++i) puts(kFunctions[i]);
         return 0;
     }
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s PLACE FUNCTION SIZE | threads FUNCTION | list\n", argv[0]);
+    if (place[0] == 0) {
+        fprintf(stderr,
+                "usage: %s PLACE FUNCTION SIZE | each PLACE FUNCTION SIZE... | threads FUNCTION | "
+                "list\n",
+                argv[0]);
         return 2;
     }
     use_at("main");

@@ -27,7 +27,6 @@ PLACES = (
     "signal",
     "child",
     "worker_child",
-    "storm",
 )
 STORM_SIZES = (100, 300000)
 # Whoever reads the clock, and a delay that is over soon.
@@ -38,6 +37,9 @@ CLOCK_OPTIONS = (
     "purge_delay=1ms:profile=4096",
 )
 SIZES = (0, 1, 100, 5000, 40000, 300000, 3000000)
+# This size has a process from its start; the others have children of one that allocated nothing
+# yet, at a third of the time.
+OWN_PROCESS_SIZE = 100
 
 
 def run(command, preload, options=None):
@@ -91,9 +93,12 @@ def first_op_commands(program, functions):
         yield [program, "threads", function]
         if function.endswith("_other"):
             continue
+        for size in STORM_SIZES:
+            yield [program, "storm", function, str(size)]
         for place in PLACES:
-            for size in STORM_SIZES if place == "storm" else SIZES:
-                yield [program, place, function, str(size)]
+            yield [program, place, function, str(OWN_PROCESS_SIZE)]
+            others = [str(size) for size in SIZES if size != OWN_PROCESS_SIZE]
+            yield [program, "each", place, function, *others]
 
 
 def thread_local_bytes(library):
