@@ -16,6 +16,14 @@ namespace {
 
 using namespace lifecycle;
 
+// Every tier; few of the blocks are long, because each page that a child writes is a page fault.
+uint32_t few_pages(uint64_t i) {
+    return i % 8 != 7 ? size_for(i) : i % 32 == 7 ? 300'000 : 100'000;
+}
+void work(uint32_t owner, int count) {
+    mixed_work(owner, count, few_pages);
+}
+
 void await(pid_t child, const char* what) {
     if (child < 0) stress::fail("%s: fork: %s", what, strerror(errno));
     int status = 0;
@@ -28,12 +36,12 @@ void await(pid_t child, const char* what) {
 // exit, with its handlers.
 [[noreturn]] void live_as_child(std::vector<stress::Block>& inherited, int depth) {
     alarm(20);
-    mixed_work(12, 60);
+    work(12, 60);
     for (stress::Block& b : inherited) stress::release(b, "inherited");
-    std::thread([] { mixed_work(13, 100); }).join();
+    std::thread([] { work(13, 100); }).join();
     if (depth > 0) {
         std::vector<stress::Block> own;
-        for (uint64_t i = 0; i < 50; ++i) own.push_back(stress::allocate(size_for(i), 14, i));
+        for (uint64_t i = 0; i < 50; ++i) own.push_back(stress::allocate(few_pages(i), 14, i));
         const pid_t child = fork();
         if (child == 0) live_as_child(own, depth - 1);
         await(child, "fork in a child");
@@ -46,7 +54,7 @@ void await(pid_t child, const char* what) {
 void fork_rounds(int rounds, int depth) {
     for (int i = 0; i < rounds; ++i) {
         std::vector<stress::Block> blocks;
-        for (uint64_t k = 0; k < 64; ++k) blocks.push_back(stress::allocate(size_for(k), 15, k));
+        for (uint64_t k = 0; k < 64; ++k) blocks.push_back(stress::allocate(few_pages(k), 15, k));
         const pid_t child = fork();
         if (child == 0) live_as_child(blocks, depth);
         await(child, "fork");
@@ -61,7 +69,7 @@ void with_busy_threads(void (*body)()) {
     std::vector<std::thread> busy;
     for (uint32_t i = 0; i < 2; ++i)
         busy.emplace_back([&stop, i] {
-            while (!stop.load(std::memory_order_relaxed)) mixed_work(16 + i, 80);
+            while (!stop.load(std::memory_order_relaxed)) work(16 + i, 80);
         });
     body();
     stop.store(true, std::memory_order_relaxed);
@@ -84,7 +92,7 @@ void fork_and_work(const char* what) {
     const pid_t child = fork();
     if (child == 0) {
         alarm(20);
-        mixed_work(18, 60);
+        work(18, 60);
         _exit(0);
     }
     await(child, what);
@@ -155,7 +163,7 @@ void fork_after_large_use() {
         ++count;
     for (int i = 0; i < count; ++i) subject::free(blocks[i]);
     malloc_trim(0);
-    mixed_work(20, 100);
+    work(20, 100);
     const pid_t child = fork();
     if (child == 0) {
         rusage usage;
@@ -198,7 +206,7 @@ void fresh_process() {
         others.emplace_back([&go, i] {
             while (!go.load(std::memory_order_acquire)) {
             }
-            mixed_work(27 + i, 40);
+            work(27 + i, 40);
         });
     std::thread forker([&go] {
         while (!go.load(std::memory_order_acquire)) {

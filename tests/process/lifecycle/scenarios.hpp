@@ -14,11 +14,11 @@ inline uint32_t size_for(uint64_t i) {
     return kSizes[i % 8];
 }
 
-inline void mixed_work(uint32_t owner, int count) {
+inline void mixed_work(uint32_t owner, int count, uint32_t (*size)(uint64_t) = size_for) {
     std::vector<stress::Block> blocks;
     for (int i = 0; i < count; ++i)
         blocks.push_back(
-            stress::allocate(size_for(static_cast<uint64_t>(i)), owner, static_cast<uint64_t>(i)));
+            stress::allocate(size(static_cast<uint64_t>(i)), owner, static_cast<uint64_t>(i)));
     for (stress::Block& b : blocks) stress::release(b, "mixed work");
 }
 
