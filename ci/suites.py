@@ -25,11 +25,11 @@ from children import finish  # noqa: E402
 from progress import Progress, record  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT = 1800  # seconds for all suites together, on a machine that is as fast as this:
+LIMIT = 1200  # seconds for all suites together, on a machine that is as fast as this:
 PROBE = ["g++", "-std=c++20", "-O2", "-c", "-o", os.devnull, "ci/speed_probe.cpp"]
 PROBE_SECONDS = 0.8  # what it takes for that, with one on each of 2 processors
 # And a budget is never longer than so many times what the table says: ci/test in any case ends
-# within 75 minutes.
+# within 50 minutes.
 STRETCH_MAX = 2.5
 HEARTBEAT = 20  # seconds of silence after which the runner says what is running
 FREE_BYTES = 2 << 30  # what the build trees of all presets need, with room for the tests' own files
