@@ -8,7 +8,6 @@
  *   faults list                                    each scenario with its HAKMEM_OPTIONS */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +23,7 @@
 #include "hakmem/hakmem.h"
 #include "refuse.h"
 #include "tests/check.h"
+#include "tests/pages.h"
 
 extern int hak_stats(struct hak_stats* out, size_t bytes) __attribute__((weak));
 
@@ -101,40 +101,14 @@ static struct Block get_aligned(size_t alignment, size_t n) {
     if ((uintptr_t)p % alignment != 0) fail("misaligned by", (uintptr_t)p % alignment);
     return take(p, n);
 }
-/* The next of the block's pages, from the byte `at` on, that may hold something: a private page
- * that is neither in memory nor swapped out reads as zero. To look at each page would cost a page
- * fault, which is most of what a run takes. Returns the page's first byte of the block, or n. */
-static size_t next_page_in_use(const unsigned char* p, size_t n, size_t at, int pagemap) {
-    static const uint64_t kInUse = (uint64_t)3 << 62; /* present, swapped */
-    const size_t page = (size_t)getpagesize();
-    uint64_t entries[256];
-    while (at < n) {
-        const uintptr_t first = ((uintptr_t)p + at) / page, last = ((uintptr_t)p + n - 1) / page;
-        const size_t left = last - first + 1, count = left < 256 ? left : 256;
-        const ssize_t bytes = (ssize_t)(count * sizeof entries[0]);
-        if (pread(pagemap, entries, (size_t)bytes, (off_t)(first * sizeof entries[0])) != bytes)
-            return at; /* unknown */
-        for (size_t i = 0; i < count; ++i) {
-            const uintptr_t start = (first + i) * page;
-            if ((entries[i] & kInUse) != 0)
-                return start < (uintptr_t)p + at ? at : start - (uintptr_t)p;
-        }
-        at = (first + count) * page - (uintptr_t)p;
-    }
-    return n;
-}
 static struct Block get_zeroed(size_t n) {
     begin();
     unsigned char* p = calloc(1, n);
-    const int error = errno;
-    const size_t page = (size_t)getpagesize(), step = n < 10000 ? 1 : 509;
-    const int pagemap = p == NULL ? -1 : open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    for (size_t at = 0; p != NULL && (at = next_page_in_use(p, n, at, pagemap)) < n;) {
-        const size_t end = at + page - ((uintptr_t)p + at) % page;
-        for (; at < end && at < n; at += step)
+    const int error = errno, pagemap = p == NULL ? -1 : pages_open();
+    const size_t step = n < 10000 ? 1 : 509;
+    for (size_t at = 0, end; p != NULL && (at = pages_next(p, n, at, &end, pagemap)) < n; at = end)
+        for (; at < end; at += step)
             if (p[at] != 0) fail("calloc is not zero at", at);
-        at = end;
-    }
     if (pagemap >= 0) close(pagemap);
     errno = error;
     return take(p, n);
