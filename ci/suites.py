@@ -456,7 +456,8 @@ def main():
             for suite in suites
         )
         write_list(
-            f"{suite.name:14s} {suite.budget:4d} s  {what}" for suite, what in zip(suites, whats)
+            f"{suite.name:14s} {suite.budget:4d} s  {what}{', run by ci/gate' if suite.gate else ''}"
+            for suite, what in zip(suites, whats)
         )
         return 0
     names = [suite.name for suite in suites]
