@@ -33,8 +33,8 @@ struct TrimAll {
     Thread t;
     KIT_COMMAND(TrimAll, "trim", 6, t)
 };
-using TendCommand = std::variant<Take, Give, End, TrimAll>;
-using TendCommands = std::vector<TendCommand>;
+using VisitCommand = std::variant<Take, Give, End, TrimAll>;
+using VisitCommands = std::vector<VisitCommand>;
 
 }  // namespace kit
 
@@ -51,7 +51,7 @@ class TendMachine {
   public:
     explicit TendMachine(Pairs* pairs) : pairs_(pairs) { reset_world<W>(); }
 
-    void step(const TendCommand& command) {
+    void step(const VisitCommand& command) {
         std::visit([this](const auto& c) { this->apply(c); }, command);
         auditor_.check(Auditor<W>::Scope::everything, false);
         shadow_.reconcile(auditor_.audit());
@@ -171,7 +171,7 @@ class TendMachine {
     Auditor<W> auditor_;
 };
 
-std::string run_visit_history(const TendCommands& commands, Pairs* pairs) {
+std::string run_visit_history(const VisitCommands& commands, Pairs* pairs) {
     std::size_t at = 0;
     try {
         TendMachine machine(pairs);
@@ -195,9 +195,9 @@ constexpr std::pair<const char*, const char*> kWanted[] = {
 int main(int argc, char** argv) {
     Suite suite(argc, argv, 400);
     Pairs pairs;
-    suite.histories<TendCommand>(
-        "props_visit", history_generator<TendCommand>(120),
-        [&](const TendCommands& c) { return run_visit_history(c, &pairs); });
+    suite.histories<VisitCommand>(
+        "props_visit", history_generator<VisitCommand>(120),
+        [&](const VisitCommands& c) { return run_visit_history(c, &pairs); });
     suite.example("every case that is claimed was met", [&] {
         pairs.print(std::cerr, "heaps of others");
         if (!suite.is_full()) return;
