@@ -28,14 +28,33 @@ def recorded(table=TABLE):
         return {}
 
 
+def print_line(text):
+    print(text, flush=True)
+
+
+def expected(command, parts, table=TABLE):
+    """parts: {name: seconds where none are recorded}; {name: seconds that it will take}."""
+    known = recorded(table).get(command, {})
+    return {name: known.get(name, seconds) for name, seconds in parts.items()}
+
+
 class Progress:
-    def __init__(self, command, parts, table=TABLE):
-        """parts: {name: seconds expected where none are recorded}, in their order."""
-        known = recorded(table).get(command, {})
-        self.command = command
-        self.expected = {name: known.get(name, seconds) for name, seconds in parts.items()}
-        self.taken = {}
+    """The parts of a command: what each is expected to take, and which are done. A part that runs
+    alone begins and ends; of those that run beside others, `jobs` at a time, each only ends."""
+
+    EVERY = 5  # seconds between two lines that tell() says
+
+    def __init__(self, parts=(), jobs=1, say=print_line):
+        """parts: {name: seconds}, in their order."""
+        self.expected, self.jobs, self.say = dict(parts), jobs, say
+        self.start = self.told = time.monotonic()
+        self.done, self.taken = set(), {}
         self.name, self.since, self.share = None, 0.0, 0.0
+
+    def expect(self, parts):
+        """More parts."""
+        self.expected.update(parts)
+        self.done -= set(parts)
 
     def begin(self, name):
         self.end()
@@ -44,11 +63,17 @@ class Progress:
     def end(self):
         if self.name:
             self.taken[self.name] = time.monotonic() - self.since
+            self.finish(self.name)
             self.name = None
+
+    def finish(self, name):
+        if name in self.expected:
+            self.done.add(name)
 
     def skip(self, name):
         """A part that will not run."""
-        self.taken[name] = self.expected[name] = 0.0
+        self.expected[name] = 0.0
+        self.finish(name)
 
     def see(self, line):
         """A line of ninja or ctest says how much of the part is done."""
@@ -58,22 +83,42 @@ class Progress:
     def estimate(self):
         """(percent, seconds left)."""
         now = time.monotonic()
-        taken = sum(self.taken.values())
-        met = sum(self.expected[name] for name in self.taken)
-        ahead = sum(s for name, s in self.expected.items() if name not in self.taken)
+        taken = now - self.start
+        met = sum(self.expected[name] for name in self.done)
         if self.name:
             current = self.expected[self.name]
             # Without a count, time alone tells; and it never says that all is done.
-            passed = now - self.since
-            share = self.share or min(0.95, passed / max(current, 0.001))
-            taken, met, ahead = taken + passed, met + share * current, ahead - share * current
-        speed = (taken + PRIOR) / (met + PRIOR)
-        left = ahead * speed
+            met += current * (self.share or min(0.95, (now - self.since) / max(current, 0.001)))
+        ahead = max(0.0, sum(self.expected.values()) - met)
+        speed = (taken + PRIOR) / (met / self.jobs + PRIOR)
+        left = ahead / self.jobs * speed
         return round(100 * taken / (taken + left)) if taken + left else 100, left
 
     def shown(self):
         percent, left = self.estimate()
         return f"{min(percent, 99):2d} %, {span(left)} left"
+
+    def tell(self, what):
+        """Says how far it is, but not again within some seconds."""
+        now = time.monotonic()
+        if now - self.told >= self.EVERY:
+            self.told = now
+            self.say(f"{self.shown().strip()}: {what}")
+
+
+class Countdown(Progress):
+    """Of a search, which ends when its time is over."""
+
+    def __init__(self, seconds, say=print_line):
+        super().__init__(say=say)
+        self.seconds = seconds
+
+    def left(self):
+        return max(0.0, self.start + self.seconds - time.monotonic())
+
+    def estimate(self):
+        left = self.left()
+        return round(100 - 100 * left / self.seconds), left
 
 
 def span(seconds):
@@ -94,11 +139,11 @@ def record(command, taken, table=TABLE):
 class Meter:
     """For commands that say little: what they run is shown by a line every few seconds."""
 
-    PAUSE = 5
-
-    def __init__(self, command, parts, say=lambda text: print(text, flush=True)):
-        self.progress, self.say = Progress(command, parts), say
-        self.command, self.said = command, time.monotonic()
+    def __init__(self, command, parts):
+        name = command.rpartition("/")[2]
+        self.progress = Progress(
+            expected(command, parts), say=lambda text: print_line(f"{name}: {text}")
+        )
 
     def run(self, part, arguments, **options):
         """(exit status, the lines of the output) of what belongs to a part."""
@@ -106,17 +151,15 @@ class Meter:
             self.progress.begin(part)
         lines = []
 
-        def tell():
-            if time.monotonic() - self.said >= self.PAUSE:
-                self.said = time.monotonic()
-                self.say(f"{self.command.rpartition('/')[2]}: {self.progress.shown()}: {part}")
-
         def line(text):
             lines.append(text)
             self.progress.see(text)
-            tell()
+            self.progress.tell(part)
 
-        return children.stream(arguments, line, on_wait=tell, **options), lines
+        def wait():
+            self.progress.tell(part)
+
+        return children.stream(arguments, line, on_wait=wait, **options), lines
 
 
 class Count:

@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 import children  # noqa: E402
 import report  # noqa: E402
 from children import finish  # noqa: E402
-from progress import Progress, record  # noqa: E402
+from progress import Progress, expected, record  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1200  # seconds for all suites together, on a machine that is as fast as this:
@@ -481,7 +481,7 @@ def main():
 
     runner = Runner(arguments.jobs, arguments.logs)
     parts = {name: seconds for suite in suites for name, seconds in suite.parts().items()}
-    runner.console.progress = Progress("ci/test", parts)
+    runner.console.progress = Progress(expected("ci/test", parts))
     outcomes = [runner.suite(suite) for suite in suites]
     write_result(arguments.logs / "result.json", outcomes)
     (arguments.logs / "junit.xml").write_text(report.junit(outcomes, arguments.logs))

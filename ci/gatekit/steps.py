@@ -16,7 +16,7 @@ from .stepping import ROOT
 
 sys.path.insert(0, str(ROOT / "ci"))
 import children  # noqa: E402
-from progress import NINJA, Progress  # noqa: E402
+from progress import NINJA, Progress, expected  # noqa: E402
 from suites import Runner  # noqa: E402
 
 FOLDER = ROOT / "build" / "gate"
@@ -552,7 +552,7 @@ class Gate:
         self.deadline = time.monotonic() + seconds
         self.measured = {}
         parts = {name: budget for name, budget, *_ in STEPS if name in chosen}
-        self.runner.console.progress = Progress("ci/gate", parts)
+        self.runner.console.progress = Progress(expected("ci/gate", parts))
 
     def run_once(self, name, budget, hard, function, log, undecided):
         budget = round(budget * self.runner.slowness(name))

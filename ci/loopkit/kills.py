@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import children
 from engine import campaign, catalogue, killers, switch, workcopy
 from engine.catalogue import Trouble
+from progress import Progress
 
 from . import plan as planning
 from . import tree
 from .quick import PRESET, core_seconds
-from .work import EVERY, STEP, NinjaFile, Work
+from .work import NinjaFile, Work
 
 WHERE = ("src/heap/", "src/mem/")
 WANTED = 60  # percent
@@ -34,15 +35,12 @@ class Copy(workcopy.Copy):
             raise Trouble(f"{self.folder} cannot be configured:\n{output[-3000:]}")
 
     def build(self, targets, jobs=1, seconds=BUILD_SECONDS):
-        begin = told = time.monotonic()
+        progress = Progress({"building": 300.0}, say=self.say)
+        progress.begin("building")
 
         def tell(line):
-            nonlocal told
-            step, now = STEP.match(line), time.monotonic()
-            if step and now - told > EVERY:
-                told, done, whole = now, int(step[1]), int(step[2])
-                left = (now - begin) / max(1, done) * (whole - done)
-                self.say(f"{100 * done // whole} %, {left:.0f} s left: building")
+            progress.see(line)
+            progress.tell("building")
 
         command = ["ninja", "-C", str(self.build_folder), "-j", str(self.jobs), *targets]
         variables = {"NINJA_STATUS": "[%f/%t] "}
@@ -119,7 +117,7 @@ class Kills:
         self.work.say(f"building {len(targets)} targets with {len(numbered)} mutants: minutes")
         self.alive += self.campaign.build_switched(self.copy, numbered, targets)
         self.work.say("running the tests with no mutant selected")
-        self.work.progress.expect(self.rows)
+        self.work.expect(self.rows)
         for name, row in self.rows.items():
             self.work.progress.tell(name)
             self.clean[name] = self.copy.test(row, 4 * row.seconds)
@@ -137,7 +135,7 @@ class Kills:
         left = queue.Queue()
         for number, mutant in numbered.items():
             left.put((number, mutant, self.plan(planner, mutant)))
-        self.work.progress.expect([m.name for m in numbered.values()])
+        self.work.expect([m.name for m in numbered.values()])
         with ThreadPoolExecutor(self.jobs) as pool:
             futures = [pool.submit(self.work_off, left, len(mutants)) for _ in range(self.jobs)]
             while any(not future.done() for future in futures):

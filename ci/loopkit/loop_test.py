@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT / "ci" / "mutants"), str(ROOT / "ci")]
 sys.dont_write_bytecode = True
 
 from loopkit import plan, tree, work  # noqa: E402
+from progress import Progress  # noqa: E402
 
 OLD = "int f(int a) { return a; }\nint g() { return 1; }\nconst int k = 3;\n#define M 1\n"
 
@@ -218,9 +219,8 @@ exec(compile(code, {program!r}, "exec"), {{"__name__": "__main__"}})
 class HowFar(unittest.TestCase):
     def test_percent_and_time_left_follow_what_steps_took(self):
         said = []
-        progress = work.Progress(said.append, {"long": 30.0}, 2)
-        progress.expect(["long", "short"], {"long": 30.0, "short": 10.0})
-        progress.told = progress.begin = -work.EVERY
+        progress = Progress({"long": 30.0, "short": 10.0}, 2, said.append)
+        progress.told = progress.start = progress.start - Progress.EVERY
         progress.finish("short")
         progress.finish("nobody knows this one")
         progress.tell("building")

@@ -9,10 +9,11 @@ import secrets
 import shlex
 
 from engine.catalogue import Trouble
+from progress import Countdown
 
 from . import plan as planning
 from .quick import PRESET, TAIL, Parser
-from .work import Countdown, NinjaFile, Work, job_of
+from .work import NinjaFile, Work, job_of
 
 SUITES = re.compile(r"props\.")
 WITH_SEED = "rapidcheck.h"
@@ -106,7 +107,7 @@ class Props:
         self.failed.append((job.name, job.again()))
 
     def once(self, jobs):
-        self.work.progress.expect([job.key for job in jobs])
+        self.work.expect([job.key for job in jobs])
         for job, status, output, cores in self.work.run_all(jobs):
             self.work.say(f"{job.name}: {'passed' if status == 0 else 'failed'}, {cores:.0f} s")
             self.note(job, status, output)
@@ -114,7 +115,7 @@ class Props:
     def search(self, tests, suites, names, seconds, seed):
         """Rounds over all suites until the time is over; one without a seed runs once. The seeds
         count up from `seed`, or are fresh."""
-        clock = self.work.progress = Countdown(self.work.say, seconds)
+        clock = self.work.progress = Countdown(seconds, self.work.say)
         number = 0
         while clock.left() and not self.failed:
             its = [name for name in names if number == 0 or name in suites.seeded]
@@ -126,11 +127,11 @@ class Props:
                 jobs.append(self.job(tests[name], its_seed, name in suites.seeded))
             number += 1
             for job, status, output, _ in self.work.run_all(jobs, clock.left()):
-                if status is None and clock.left() == 0 and not job.written():
+                if status is None and not clock.left() and not job.written():
                     self.cut += 1
                     continue
                 verdict = "passed" if status == 0 else "failed"
-                self.work.say(f"{clock.text()}: {job.name}: {verdict}")
+                self.work.say(f"{clock.shown().strip()}: {job.name}: {verdict}")
                 self.note(job, status, output)
 
     def run(self, arguments):

@@ -183,7 +183,7 @@ class Quick:
             plan = planner.plan(since)
         if only_plan:
             return self.show(plan, planner)
-        self.work.progress.expect([*plan.tests, *plan.others, *plan.scripts])
+        self.work.expect([*plan.tests, *plan.others, *plan.scripts])
         begin = time.monotonic()
         self.check_tree()
         green = [TIDY] if not self.failed else []

@@ -13,65 +13,11 @@ from pathlib import Path
 import children
 from engine import workcopy
 from engine.catalogue import Trouble
+from progress import Progress
 
 STEP = re.compile(r"\[(\d+)/(\d+)\] (.*)")
 BUILD_RULE = re.compile(r"^build ((?:[^:$\n]|\$.)+): (\S+)(.*)$", re.MULTILINE)
-EVERY = 5  # seconds between two lines that say how far it is
 GUESS = 4.0  # seconds of a step that never ran
-
-
-class Progress:
-    """Percent and time left, from what the steps took when they ran last."""
-
-    def __init__(self, say, durations, jobs):
-        self.say, self.durations, self.jobs = say, durations, jobs
-        self.begin = self.told = time.monotonic()
-        self.left, self.done = {}, 0.0
-
-    def expect(self, names, durations=None):
-        durations = self.durations if durations is None else durations
-        self.left.update({name: durations.get(name, GUESS) for name in names})
-
-    def finish(self, name):
-        self.done += self.left.pop(name, 0.0)
-
-    def seconds_left(self):
-        """First what the steps took when they ran last, then more and more what they take now."""
-        left = sum(self.left.values())
-        share = self.done / (self.done + left) if self.done else 0.0
-        now = (time.monotonic() - self.begin) / self.done * left if self.done else 0.0
-        return share * now + (1 - share) * left / self.jobs
-
-    def tell(self, what):
-        now = time.monotonic()
-        if now - self.told < EVERY:
-            return
-        self.told = now
-        whole = self.done + sum(self.left.values())
-        percent = int(100 * self.done / whole) if whole else 100
-        self.say(f"{percent} %, {self.seconds_left():.0f} s left: {what}")
-
-
-class Countdown:
-    """The same of a search, which ends when its time is over."""
-
-    def __init__(self, say, seconds):
-        self.say, self.seconds = say, seconds
-        self.begin = self.told = time.monotonic()
-
-    def left(self):
-        return max(0.0, self.begin + self.seconds - time.monotonic())
-
-    def text(self):
-        return f"{100 - 100 * self.left() / self.seconds:.0f} %, {self.left():.0f} s left"
-
-    def finish(self, name):
-        pass
-
-    def tell(self, what):
-        if time.monotonic() - self.told >= EVERY:
-            self.told = time.monotonic()
-            self.say(f"{self.text()}: {what}")
 
 
 class Work:
@@ -81,10 +27,14 @@ class Work:
         self.doing = "configuring and ci/tidy"
         self.remembered = build / "durations.json"
         self.durations = json.loads(self.remembered.read_text()) if self.remembered.exists() else {}
-        self.progress = Progress(self.say, self.durations, jobs)
+        self.progress = Progress(jobs=jobs, say=self.say)
 
     def say(self, text):
         print(f"[{time.monotonic() - self.begin:4.0f} s] {text}", flush=True)
+
+    def expect(self, keys):
+        """What comes, which is expected to take what it took when it ran last."""
+        self.progress.expect({key: self.durations.get(key, GUESS) for key in keys})
 
     @staticmethod
     def look():
@@ -185,7 +135,7 @@ class Work:
         logged, steps = self.logged(), self.steps(targets)
         self.doing = f"building, {len(steps)} steps"
         # A step is said with its output last: "Linking CXX executable props/props_heap".
-        self.progress.expect(steps, {step: logged.get(step.split()[-1], GUESS) for step in steps})
+        self.progress.expect({step: logged.get(step.split()[-1], GUESS) for step in steps})
 
         def show(line):
             step = STEP.fullmatch(line)

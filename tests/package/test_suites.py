@@ -267,7 +267,8 @@ class Suites(unittest.TestCase):
         progress.record("x", {"a": 100}, table)
         with mock.patch.object(progress, "time", mock.Mock(monotonic=lambda: self.seconds)):
             self.seconds = 0.0
-            far = progress.Progress("x", {"a": 1, "b": 100}, table)
+            parts = progress.expected("x", {"a": 1, "b": 100}, table)
+            far = progress.Progress(parts)
             self.assertEqual(far.estimate(), (0, 200))
             far.begin("a")
             self.seconds = 105.0

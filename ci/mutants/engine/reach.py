@@ -7,6 +7,8 @@ import re
 import time
 from pathlib import Path
 
+from progress import Progress
+
 from .catalogue import Trouble, Tree
 from .workcopy import Copy, listed, run, surroundings
 
@@ -36,23 +38,6 @@ def probed(path, source, numbered):
         text += [source.text[at:end], f" REACHED({number})"]
         at = end
     return "".join((*text, source.text[at:]))
-
-
-class Progress:
-    """Says from time to time how far ninja is."""
-
-    def __init__(self, say):
-        self.say, self.begin, self.last = say, time.monotonic(), time.monotonic()
-
-    def line(self, text):
-        now, match = time.monotonic(), re.match(r"\[(\d+)/(\d+)\]", text)
-        if match and now - self.last > 15:
-            done, total = map(int, match.groups())
-            self.last = now
-            self.say(
-                f"building: {done}/{total} {100 * done // total} %, "
-                f"{(now - self.begin) / done * (total - done):.0f} s left"
-            )
 
 
 class Reach:
@@ -92,7 +77,14 @@ class Reach:
             if is_wanted(name, set(labels.split(";"))):
                 names.add(name)
                 programs |= set(re.findall(rf'"{self.copy.build_folder}/([^"]+)"', command))
-        said = self.copy.build(sorted(programs), self.jobs, BUILD_SECONDS, Progress(self.say).line)
+        progress = Progress({"building": 600.0}, say=self.say)
+        progress.begin("building")
+
+        def line(text):
+            progress.see(text)
+            progress.tell("building")
+
+        said = self.copy.build(sorted(programs), self.jobs, BUILD_SECONDS, line)
         if said:
             raise Trouble(f"the tests do not build with probes:\n{said[-3000:]}")
         self.copy.list_tests()
