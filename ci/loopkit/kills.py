@@ -18,34 +18,23 @@ from .work import NinjaFile, Work
 
 WHERE = ("src/heap/", "src/mem/")
 WANTED = 60  # percent
-CONFIGURE = ("--preset", PRESET, "-DHAKMEM_WERROR=OFF")
-BUILD_SECONDS = 3000
+BUILD_SECONDS, BUILD_GUESS = 3000, 300  # of all tests, and what it is expected to take
 
 
-class Copy(workcopy.Copy):
-    """A copy of the tree with ci/quick's build."""
+def copy_of(root, folder, jobs, say):
+    """A copy of the tree with ci/quick's build, which says how far it is."""
+    copy = workcopy.Copy(
+        root, folder / "tree", PRESET, ("-DHAKMEM_WERROR=OFF",), jobs, BUILD_SECONDS
+    )
+    progress = Progress({"building": BUILD_GUESS}, say=say)
+    progress.begin("building")
 
-    def __init__(self, root, folder, jobs, say):
-        super().__init__(root, folder)
-        self.build_folder, self.jobs, self.say = folder / "build" / PRESET, jobs, say
+    def line(text):
+        progress.see(text)
+        progress.tell("building")
 
-    def configure(self, options):
-        status, output, _ = workcopy.run(["cmake", *CONFIGURE], self.folder, BUILD_SECONDS)
-        if status != 0:
-            raise Trouble(f"{self.folder} cannot be configured:\n{output[-3000:]}")
-
-    def build(self, targets, jobs=1, seconds=BUILD_SECONDS):
-        progress = Progress({"building": 300.0}, say=self.say)
-        progress.begin("building")
-
-        def tell(line):
-            progress.see(line)
-            progress.tell("building")
-
-        command = ["ninja", "-C", str(self.build_folder), "-j", str(self.jobs), *targets]
-        variables = {"NINJA_STATUS": "[%f/%t] "}
-        status, output, _ = workcopy.run(command, self.folder, seconds, variables, on_line=tell)
-        return "" if status == 0 else output or "it does not end"
+    copy.on_line = line
+    return copy
 
 
 class Kills:
@@ -58,7 +47,7 @@ class Kills:
         self.rows = {n: row for n, row in self.table.tests.items() if n not in self.table.areas}
         self.campaign = campaign.Campaign(root, self.rows, jobs)
         self.campaign.say = self.work.say
-        self.copy = Copy(root, self.folder / "tree", jobs, self.work.say)
+        self.copy = copy_of(root, self.folder, jobs, self.work.say)
         self.killed, self.alive, self.clean = {}, [], {}
 
     def mutants(self):
@@ -128,9 +117,10 @@ class Kills:
         planner = planning.Planner(
             self.root,
             self.table,
-            planning.Reach(self.root / "ci" / "mutants" / "reach.json"),
+            planning.reach_map(self.root),
             planning.registered(build),
             NinjaFile(build, self.copy.folder).sources_of,
+            tree.snapshot(self.root),
         )
         left = queue.Queue()
         for number, mutant in numbered.items():

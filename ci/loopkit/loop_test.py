@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "ci" / "mutants"), str(ROOT / "ci")]
 sys.dont_write_bytecode = True
 
+from engine.reach_map import ReachMap  # noqa: E402
 from loopkit import plan, tree, work  # noqa: E402
 from progress import Progress  # noqa: E402
 
@@ -70,8 +71,6 @@ class Plans(unittest.TestCase):
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
             (self.root / path).write_text(text)
         names = ["one", "two", "three"]
-        self.reach = plan.Reach(self.root / "none")
-        self.reach.names, self.reach.reached = names, {"src/heap/a.hpp: f": "5"}
         killer = type("Row", (), {})
         rows = {name: killer() for name in ("one", "two")}
         for name, row in rows.items():
@@ -85,10 +84,37 @@ class Plans(unittest.TestCase):
             "three": {"stress/three.cpp", "fuzz/corpus/three"},
         }
 
-    def plan(self, *changed):
-        planner = plan.Planner(
-            self.root, self.table, self.reach, self.tests, lambda test: self.sources[test.name]
+        self.reach = ReachMap()
+        self.learn(one=True, two=False, three=True)
+
+    def learn(self, **tests):
+        """Who reaches f, in the tree as it is."""
+        key = "src/heap/a.hpp: f"
+        self.reach.learn({key}, {name: {key} if its else set() for name, its in tests.items()})
+        planner = self.planner()
+        self.reach.prints.update({name: planner.fingerprint(name) for name in tests})
+
+    def planner(self):
+        state = {
+            path: tree.functions((self.root / path).read_text())
+            if path.startswith("src/")
+            else tree.digest((self.root / path).read_bytes())
+            for path in sorted(its.relative_to(self.root).as_posix() for its in self.files())
+        }
+        return plan.Planner(
+            self.root,
+            self.table,
+            self.reach,
+            self.tests,
+            lambda test: self.sources[test.name],
+            state,
         )
+
+    def files(self):
+        return [path for path in self.root.rglob("*") if path.is_file()]
+
+    def plan(self, *changed):
+        planner = self.planner()
         its = None if None in changed else set(changed)
         return planner.plan({name: its for name in ("one", "two", "script", "")})
 
@@ -109,10 +135,29 @@ class Plans(unittest.TestCase):
         self.assertEqual(self.plan(None).tests, ["one", "two"])
 
     def test_a_test_that_the_map_does_not_know_runs(self):
-        self.reach.names = ["one"]
-        self.reach.reached = {"src/heap/a.hpp: f": "0"}
+        self.reach = ReachMap()
         self.sources["two"] = {"props/one.cpp"}
+        self.learn(one=False)
         self.assertEqual(self.plan(("src/heap/a.hpp", "f")).tests, ["two"])
+
+    def test_what_the_map_says_holds_as_long_as_a_test_goes_through_the_same(self):
+        self.sources["two"] = {"props/one.cpp"}
+        self.learn(one=True, two=False)
+        path = self.root / "src/heap/a.hpp"
+        self.assertEqual(self.planner().old(), [])
+        path.write_text(OLD.replace("return a", "return -a"))
+        self.assertEqual(self.planner().old(), ["one"])
+        self.assertEqual(self.plan(("src/heap/a.hpp", "f")).tests, ["one"])
+        for text in (
+            OLD.replace("k = 3", "k = 4"),  # outside of functions
+            OLD.replace("return 1", "return 2"),  # in a function that the map does not know
+        ):
+            path.write_text(text)
+            self.assertEqual(self.planner().old(), ["one", "two"])
+            self.assertEqual(self.plan(("src/heap/a.hpp", "f")).tests, ["one", "two"])
+        path.write_text(OLD)
+        (self.root / "props/one.cpp").write_text('#include "heap/a.hpp"\nint one;\n')
+        self.assertEqual(self.planner().old(), ["one", "two"])
 
     def test_a_test_whose_own_source_changed_runs(self):
         its = self.plan(("stress/three.cpp", ""))

@@ -1,7 +1,6 @@
 """Which tests a change can break. What is not known to be harmless runs."""
 
 import fnmatch
-import json
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -9,8 +8,9 @@ from pathlib import Path
 
 from engine import killers
 from engine.catalogue import Trouble
+from engine.reach_map import ReachMap
 
-from .tree import REST
+from .tree import digest
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 ADD_TEST = re.compile(r"^add_test\(\[=\[(.*?)\]=\] (.*)\)$", re.MULTILINE)
@@ -69,22 +69,10 @@ def load(root):
     )
 
 
-class Reach:
-    """ci/mutants/reach.json: which tests reach which functions. Without the file all is unknown."""
-
-    def __init__(self, path):
-        table = json.loads(path.read_text()) if path.exists() else {"tests": [], "reached": {}}
-        self.names, self.reached = table["tests"], table["reached"]
-
-    def tests(self, path, function):
-        """Names of the tests that reach it; None: unknown."""
-        mask = self.reached.get(f"{path}: {function}")
-        if function == REST or mask is None:
-            return None
-        return {name for bit, name in enumerate(self.names) if int(mask, 16) >> bit & 1}
-
-    def knows(self, test):
-        return test in self.names
+def reach_map(root):
+    """Without the file all is unknown."""
+    path = root / "ci" / "mutants" / "reached.txt"
+    return ReachMap(path.read_text() if path.exists() else "")
 
 
 class Includes:
@@ -147,13 +135,13 @@ def registered(build):
 
 
 class Planner:
-    def __init__(self, root, table, reach, tests, sources_of):
+    def __init__(self, root, table, reach, tests, sources_of, state):
         """`tests`: registered(); `sources_of(test)`: the files of the tree that a test is built of
-        and run from, without what they include."""
+        and run from, without what they include; `state`: tree.snapshot()."""
         self.root, self.table, self.reach = root, table, reach
         self.tests, self.sources_of = tests, sources_of
-        self.includes = Includes(root)
-        self.sources, self.closures, self.owned = {}, {}, {}
+        self.includes, self.state = Includes(root), state
+        self.sources, self.closures, self.owned, self.prints = {}, {}, {}, {}
 
     def test_sources(self, name):
         if name not in self.sources:
@@ -177,15 +165,45 @@ class Planner:
             self.closures[name] = self.includes.closure(sources)
         return self.closures[name]
 
+    def fingerprint(self, name):
+        """Of what a test is built of and goes through. As long as it is the same, the test reaches
+        what it reached: what it does not reach changes nothing."""
+        if name not in self.prints:
+            its, paths = [], set(self.closure(name))
+            for source in self.test_sources(name):
+                # What a script imports stands beside it; a corpus is a folder.
+                folder = str(Path(source).parent) if source.endswith(".py") else source
+                paths |= {path for path in self.state if path.startswith(f"{folder}/")}
+            for path in sorted(paths):
+                state = self.state.get(path)
+                if isinstance(state, dict):
+                    state = [
+                        (function, its_digest)
+                        for function, its_digest in sorted(state.items())
+                        if self.reach.reaches(path, function, name) is not False
+                    ]
+                its.append((path, state))
+            self.prints[name] = digest(repr(its).encode())
+        return self.prints[name]
+
+    def knows(self, name):
+        """Whether what the map says of a test holds for the tree as it is."""
+        its = self.reach.prints.get(name)
+        return its is not None and name in self.tests and its == self.fingerprint(name)
+
+    def old(self):
+        """Tests of the table of which the map says nothing that holds."""
+        return sorted({row.test for row in self.table.tests.values() if not self.knows(row.test)})
+
     def breaks(self, change, name):
         """Whether a change can break a test of ctest."""
         path, function = change
         if matches(path, PAGES):
             return False
         if path.startswith("src/"):
-            reaching = self.reach.tests(path, function)
-            if reaching is not None and self.reach.knows(name):
-                return name in reaching
+            reaches = self.reach.reaches(path, function, name)
+            if reaches is not None and self.knows(name):
+                return reaches
         owners = self.owners(path)
         if not owners and matches(path, SCRIPTS):
             return False

@@ -144,11 +144,11 @@ class Quick:
         self.work = Work(root, self.build, jobs)
         self.table = planning.load(root)
         self.record = Record(self.build / "green.json")
-        self.reach = planning.Reach(root / "ci" / "mutants" / "reach.json")
+        self.reach = planning.reach_map(root)
         self.failed = []  # (name, a line that runs it again)
         self.cores = core_seconds()
 
-    def planner(self):
+    def planner(self, now):
         ninja = NinjaFile(self.build, self.root)
         return planning.Planner(
             self.root,
@@ -156,6 +156,7 @@ class Quick:
             self.reach,
             planning.registered(self.build),
             ninja.sources_of,
+            now,
         )
 
     def run(self, changed=(), is_all=False, only_plan=False):
@@ -179,8 +180,12 @@ class Quick:
             planner = None
         else:
             self.work.configure(PRESET)
-            planner = self.planner()
+            planner = self.planner(now)
             plan = planner.plan(since)
+            if old := planner.old():
+                say(
+                    f"ci/mutants/reach is older than the tree: nothing is known of {len(old)} tests"
+                )
         if only_plan:
             return self.show(plan, planner)
         self.work.expect([*plan.tests, *plan.others, *plan.scripts])

@@ -1,22 +1,16 @@
 """Finds out which tests reach which functions of src/: each function of a copy tells once that it
 runs."""
 
-import hashlib
-import json
 import re
 import time
 from pathlib import Path
 
-from progress import Progress
-
 from .catalogue import Trouble, Tree
-from .workcopy import Copy, listed, run, surroundings
+from .workcopy import listed, run, surroundings
 
 HEADER = Path(__file__).with_name("reach_probe.h")
-TEST = re.compile(
-    r'^add_test\(\[=\[(.+?)\]=\] (.*)\)\nset_tests_properties\(.*? LABELS "([^"]*)"', re.MULTILINE
-)
-TEST_SECONDS, BUILD_SECONDS = 300, 7200
+TEST = re.compile(r"^add_test\(\[=\[(.+?)\]=\] (.*)\)$", re.MULTILINE)
+TEST_SECONDS = 1200
 
 
 def functions(tree, paths):
@@ -41,10 +35,9 @@ def probed(path, source, numbered):
 
 
 class Reach:
-    def __init__(self, root, jobs, say):
-        self.root, self.jobs, self.say = Path(root).resolve(), jobs, say
-        self.folder = self.root / "build" / "reach"
-        self.copy = Copy(self.root, self.folder / "tree")
+    def __init__(self, root, copy, say):
+        self.root, self.copy, self.say = Path(root).resolve(), copy, say
+        self.folder = copy.folder.parent
         self.tree = Tree(self.root)
         paths = sorted(
             name
@@ -62,42 +55,36 @@ class Reach:
             if numbered:
                 self.texts[path] = probed(path, self.tree.source(path), numbered)
 
-    def prepare(self, is_wanted):
-        """Builds what the wanted tests run, with probes; returns their names. What is as it was is
-        not compiled anew."""
+    def refresh(self):
+        """Makes the copy what the tree is now, with probes. What is as it was is not compiled
+        anew."""
         self.copy.folder.mkdir(parents=True, exist_ok=True)
         self.copy.refresh(self.texts)
         self.copy.configure(())
+
+    def build(self, names):
+        """Builds what the tests run."""
         # ctest says nothing of a test whose program is not built: its own file does.
         listed_tests = "".join(
             path.read_text() for path in self.copy.build_folder.rglob("CTestTestfile.cmake")
         )
-        names, programs = set(), set()
-        for name, command, labels in TEST.findall(listed_tests):
-            if is_wanted(name, set(labels.split(";"))):
-                names.add(name)
+        programs = set()
+        for name, command in TEST.findall(listed_tests):
+            if name in names:
                 programs |= set(re.findall(rf'"{self.copy.build_folder}/([^"]+)"', command))
-        progress = Progress({"building": 600.0}, say=self.say)
-        progress.begin("building")
-
-        def line(text):
-            progress.see(text)
-            progress.tell("building")
-
-        said = self.copy.build(sorted(programs), self.jobs, BUILD_SECONDS, line)
+        said = self.copy.build(sorted(programs))
         if said:
             raise Trouble(f"the tests do not build with probes:\n{said[-3000:]}")
         self.copy.list_tests()
-        return names
 
-    def reached(self, test, proof):
+    def reached(self, test, arguments, proof):
         """Numbers of the functions that a test reaches; None if it does not pass, for then it did
         not do what it does otherwise."""
         proof.write_bytes(bytes(len(self.functions)))
         proof.chmod(0o666)
         folder, variables, _ = surroundings(test, self.copy.build_folder)
         status, _, _ = run(
-            test["command"], folder, TEST_SECONDS, {**variables, "REACH": str(proof)}
+            [*test["command"], *arguments], folder, TEST_SECONDS, {**variables, "REACH": str(proof)}
         )
         return (
             [number for number, byte in enumerate(proof.read_bytes()) if byte]
@@ -105,44 +92,24 @@ class Reach:
             else None
         )
 
-    def run(self, names):
-        """{test: numbers of functions} of those tests that pass. What an interrupted run found out
-        is kept, as long as the sources are the same."""
-        state = hashlib.sha256()
-        for path in sorted(listed(self.root)):
-            if path.startswith(("src/", "include/", "props/", "stress/", "fuzz/", "cmake/")):
-                state.update((self.root / path).read_bytes())
-        state = state.hexdigest()
-        known = self.folder / "known.json"
-        found = json.loads(known.read_text()) if known.exists() else {}
-        found = found["tests"] if found.get("state") == state else {}
-        tests = [test for name, test in sorted(self.copy.tests.items()) if name in names]
-        left = [test for test in tests if test["name"] not in found]
-        begin = time.monotonic()
-        for done, test in enumerate(left):
-            seconds = (time.monotonic() - begin) / max(1, done) * (len(left) - done)
+    def run(self, names, arguments):
+        """(test, "file: function" of what it reaches) of those tests that pass; `arguments`: {test:
+        what stands behind its own}."""
+        begin, names = time.monotonic(), sorted(names)
+        for done, name in enumerate(names):
+            seconds = (time.monotonic() - begin) / max(1, done) * (len(names) - done)
             self.say(
-                f"{done}/{len(left)} {100 * done // len(left)} %, {seconds:.0f} s left: "
-                + test["name"]
+                f"{done}/{len(names)} {100 * done // len(names)} %, {seconds:.0f} s left: {name}"
             )
-            found[test["name"]] = self.reached(test, self.folder / "proof")
-            if found[test["name"]] is None:
-                self.say(f"{test['name']} does not pass: what it reaches counts as unknown")
-            known.write_text(json.dumps({"state": state, "tests": found}))
-        return {
-            test["name"]: found[test["name"]] for test in tests if found[test["name"]] is not None
-        }
+            numbers = self.reached(
+                self.copy.listed_test(name), arguments.get(name, ()), self.folder / "proof"
+            )
+            if numbers is None:
+                self.say(f"{name} does not pass: what it reaches counts as unknown")
+                continue
+            its = (self.functions[number] for number in numbers)
+            yield name, {f"{path}: {region.name}" for path, region in its}
 
-    def table(self, found):
-        """What is committed: {tests: names, reached: {"file: function": which of them, as a number
-        in hexadecimal; bit 0 is the first}}."""
-        names = sorted(found)
-        rows = {}
-        for bit, name in enumerate(names):
-            for number in found[name]:
-                path, region = self.functions[number]
-                key = f"{path}: {region.name}"
-                rows[key] = rows.get(key, 0) | 1 << bit
-        for path, region in self.functions:
-            rows.setdefault(f"{path}: {region.name}", 0)
-        return {"tests": names, "reached": {key: f"{rows[key]:x}" for key in sorted(rows)}}
+    def keys(self):
+        """'file: function' of all functions that can tell."""
+        return {f"{path}: {region.name}" for path, region in self.functions}

@@ -15,7 +15,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (1, 2)]
 sys.dont_write_bytecode = True
 from engine.catalogue import Edit, NotFound, Tree  # noqa: E402
 from engine.reach import Reach  # noqa: E402
+from engine.reach_map import ReachMap  # noqa: E402
 from engine.source import Source, words  # noqa: E402
+from engine.workcopy import Copy  # noqa: E402
 
 RUN = Path(__file__).resolve().parents[1] / "run"
 
@@ -294,12 +296,13 @@ class Engine(unittest.TestCase):
         self.assertNotIn("interrupted", self.run_all()[1])
 
     def test_which_test_reaches_which_function(self):
-        its = Reach(self.root, 1, lambda text: None)
-        names = its.prepare(lambda name, labels: "props" in labels)
-        self.assertEqual(names, {"small.part", "small.part_fails"})
-        found = its.run(names)
-        expected = {"src/part.c: used": "1", "src/part.c: unused": "0", "src/part.c: main": "1"}
-        self.assertEqual(its.table(found), {"tests": ["small.part"], "reached": expected})
+        copy = Copy(self.root, self.root / "build" / "reach" / "tree")
+        its = Reach(self.root, copy, lambda text: None)
+        its.refresh()
+        its.build({"small.part", "small.part_fails"})
+        found = dict(its.run({"small.part", "small.part_fails"}, {}))
+        self.assertEqual(found, {"small.part": {"src/part.c: used", "src/part.c: main"}})
+        self.assertEqual(its.keys() - found["small.part"], {"src/part.c: unused"})
 
     def test_what_makes_a_run_impossible(self):
         self.assertEqual(self.run_all()[0], 2)
@@ -426,6 +429,42 @@ class Sources(unittest.TestCase):
             path.write_text(CLASS.replace("x >> 2", "x >> 3"))
             with self.assertRaisesRegex(NotFound, "nowhere"):
                 Tree(folder).place(edit)
+
+
+class Maps(unittest.TestCase):
+    def setUp(self):
+        self.map = ReachMap()
+        self.map.learn({"a: f", "a: g"}, {"one": {"a: f"}, "two": set()})
+        self.map.prints["one"] = "12ab"
+
+    def test_what_is_not_said_is_unknown(self):
+        again = ReachMap(self.map.text())
+        for function, test, expected in (
+            ("f", "one", True),
+            ("g", "one", False),
+            ("f", "two", False),
+            ("f", "three", None),
+            ("h", "one", None),
+        ):
+            self.assertIs(again.reaches("a", function, test), expected, (function, test))
+        self.assertEqual(again.prints, {"one": "12ab"})
+        self.assertEqual(again.text(), self.map.text())
+
+    def test_lines_of_two_versions_are_a_map(self):
+        other = ReachMap()
+        other.learn({"a: f", "a: h"}, {"two": {"a: f"}})
+        both = ReachMap(self.map.text() + other.text())
+        self.assertTrue(both.reaches("a", "f", "one"))
+        self.assertTrue(both.reaches("a", "f", "two"))
+        self.assertIs(both.reaches("a", "h", "one"), None)
+        self.assertEqual(both.text().count("a: f\t"), 1)
+
+    def test_a_test_is_learnt_anew(self):
+        self.map.learn({"a: f"}, {"one": set()})
+        self.assertIs(self.map.reaches("a", "f", "one"), False)
+        self.assertIs(self.map.reaches("a", "f", "two"), False)
+        self.assertIs(self.map.reaches("a", "g", "two"), None)  # it is gone
+        self.assertEqual(self.map.prints, {})
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ from .switch import HEADER
 
 # Nothing is optimised, so that compiling is quick, and a mutant may leave something unused; the
 # properties do not shrink what they find, for nobody reads it.
-CONFIGURE = (
-    "--preset",
-    "dev",
+SETTINGS = (
     "-DCMAKE_CXX_FLAGS_DEBUG=-O0",
     "-DCMAKE_C_FLAGS_DEBUG=-O0",
     "-DHAKMEM_PRECOMPILE=ON",
@@ -133,12 +131,18 @@ def listed(root):
 
 
 class Copy:
-    def __init__(self, root, folder):
-        self.root, self.folder = root, folder
-        self.build_folder = folder / "build" / "dev"
+    def __init__(
+        self, root, folder, preset="dev", settings=SETTINGS, jobs=1, seconds=BUILD_SECONDS
+    ):
+        """`seconds`: how long a build may take."""
+        self.root, self.folder, self.jobs, self.seconds = root, folder, jobs, seconds
+        self.configuring = ["cmake", "--preset", preset, *settings]
+        self.build_folder = folder / "build" / preset
+        self.on_line = lambda line: None  # of a build
         self.options = None
         self.tests, self.artifacts = {}, {}
         self.saved = {}
+        self.build_cores = 0.0  # core seconds of all builds so far
 
     def refresh(self, changed={}):
         """Makes the copy equal to the working copy, or to `changed` {name: text} where that has a
@@ -164,7 +168,8 @@ class Copy:
     def configure(self, options):
         if self.options == options:
             return
-        status, output, _ = run(["cmake", *CONFIGURE, *options], self.folder, BUILD_SECONDS)
+        status, output, cores = run([*self.configuring, *options], self.folder, self.seconds)
+        self.build_cores += cores
         if status != 0:
             raise Trouble(f"{self.folder} cannot be configured:\n{output[-3000:]}")
         self.options = options
@@ -194,23 +199,21 @@ class Copy:
             and not line.startswith("/")
         } | set(killer.targets)
 
-    def build(self, targets, jobs=1, seconds=BUILD_SECONDS, on_line=lambda line: None):
+    def ninja(self, *words):
+        """(status, output) of a build."""
+        command = ["ninja", "-C", str(self.build_folder), "-j", str(self.jobs), *words]
+        status, output, cores = run(command, self.folder, self.seconds, on_line=self.on_line)
+        self.build_cores += cores
+        return status, output
+
+    def build(self, targets):
         """What the compiler said, or nothing if all is well."""
-        status, output, _ = run(
-            ["ninja", "-C", str(self.build_folder), "-j", str(jobs), *targets],
-            self.folder,
-            seconds,
-            on_line=on_line,
-        )
+        status, output = self.ninja(*targets)
         return "" if status == 0 else output or "it does not end"
 
     def build_all(self, targets):
         """The same, going on behind what fails, so that all that is wrong is said."""
-        return run(
-            ["ninja", "-C", str(self.build_folder), "-j", "1", "-k", "0", *targets],
-            self.folder,
-            BUILD_SECONDS,
-        )[1]
+        return self.ninja("-k", "0", *targets)[1]
 
     def holds(self, killer):
         """Numbers of the mutants that the programs of a test hold."""
