@@ -42,6 +42,7 @@ class Campaign:
         self.root, self.killers, self.jobs = root.resolve(), killers, jobs
         self.folder = self.root / "build" / "mutants"
         self.begin, self.before = time.monotonic(), core_seconds()
+        self.build_cores = 0.0  # core seconds of all builds
         self.lock = threading.Lock()
         self.rows, self.wrong = [], []
         self.total = 0
@@ -142,37 +143,42 @@ class Campaign:
                 self.wrong.append(
                     f"{copy.folder.name}: {error if isinstance(error, Trouble) else repr(error)}"
                 )
+        finally:
+            with self.lock:
+                self.build_cores += copy.build_cores
 
     def run_bundle(self, copy, bundle):
         copy.configure(next(iter(bundle)).options)
         both = {killer: ([], []) for killer in bundle}
         for killer, mutants in bundle.items():
             for mutant in mutants:
-                switches = killer.switches and switch.is_switchable(self.tree, mutant)
+                switches = switch.is_switchable(self.tree, mutant)
                 both[killer][0 if switches else 1].append(mutant)
         switched = [(killer, mutant) for killer, (its, _) in both.items() for mutant in its]
-        refused = []
+        refused, passed = [], {}
         for first in range(0, len(switched), LOT):
             lot = {}
             for killer, mutant in switched[first : first + LOT]:
                 lot.setdefault(killer, []).append(mutant)
-            refused += self.run_switched(copy, lot)
+            refused += self.run_switched(copy, lot, passed)
         for killer, (_, alone) in both.items():
             its = alone + [mutant for mutant in refused if mutant.killer == killer.name]
             if its:
-                self.run_alone(copy, killer, its)
+                self.run_alone(copy, killer, its, passed.get(killer))
 
-    def run_switched(self, copy, bundle):
-        """Judges the mutants of some tests in one build; returns those that do not build there."""
+    def run_switched(self, copy, bundle, passed):
+        """Judges the mutants of some tests in one build; returns those that do not build there.
+        `passed` gets the tests that pass there with no mutant selected."""
         mutants = {
             number: mutant
             for number, mutant in enumerate((m for its in bundle.values() for m in its), 1)
         }
         targets = sorted({target for killer in bundle for target in killer.targets})
         self.say(f"builds {' '.join(targets)} with {len(mutants)} mutants")
-        begin = time.monotonic()
+        begin, cores = time.monotonic(), copy.build_cores
         refused = self.build_switched(copy, mutants, targets)
         built = time.monotonic() - begin
+        self.say(f"built in {built:.0f} s, {copy.build_cores - cores:.1f} core-seconds")
         numbers = {mutant: number for number, mutant in mutants.items()}
         for killer, its in bundle.items():
             its = [mutant for mutant in its if mutant in numbers]
@@ -180,6 +186,7 @@ class Campaign:
             if clean.status != 0:
                 self.fails_unchanged(killer, clean, its, "switched build with no mutant selected")
                 continue
+            passed[killer] = clean
             self.say(
                 f"{killer.name}: passes with none of {len(mutants)} selected; "
                 f"built in {built:.0f} s, "
@@ -235,21 +242,22 @@ class Campaign:
             numbers = half if copy.build(targets) else numbers[len(half) :]
         return numbers
 
-    def run_alone(self, copy, killer, mutants):
+    def run_alone(self, copy, killer, mutants, clean):
+        """`clean`: how the test passed in a switched build with no mutant selected. Without such a
+        build it has to pass on the unchanged tree."""
         copy.restore()
-        begin = time.monotonic()
-        said = copy.build(killer.targets)
-        built = time.monotonic()
-        clean = None if said else copy.test(killer, CLEAN * killer.seconds)
-        if said or clean.status != 0:
-            self.fails_unchanged(killer, clean, mutants, "unchanged tree", said)
-            return
-        self.say(
-            f"{killer.name}: passes unchanged; built in {built - begin:.0f} s, {ran(clean)}; "
-            f"{len(mutants)} mutants alone"
-        )
+        if clean is None:
+            cores = copy.build_cores
+            said = copy.build(killer.targets)
+            clean = None if said else copy.test(killer, CLEAN * killer.seconds)
+            if said or clean.status != 0:
+                self.fails_unchanged(killer, clean, mutants, "unchanged tree", said)
+                return
+            cores = copy.build_cores - cores
+            self.say(f"{killer.name}: passes unchanged; built in {cores:.0f} core-seconds")
+        self.say(f"{killer.name}: {len(mutants)} mutants alone")
         for mutant in mutants:
-            begin = time.monotonic()
+            begin, cores = time.monotonic(), copy.build_cores
             result = None
             try:
                 copy.write(self.tree.mutated(mutant))
@@ -260,6 +268,7 @@ class Campaign:
                     output, verdict = result.output, verdict_of(mutant, result)
             finally:
                 copy.restore()
+            self.say(f"built alone in {copy.build_cores - cores:.1f} core-seconds")
             self.note(
                 mutant,
                 verdict,
@@ -345,7 +354,8 @@ class Campaign:
         print(
             f"mutants: {killed} of {self.total} killed, "
             f"by {len({row.killer for row in self.rows})} tests, in {seconds:.0f} s, "
-            f"{cores / max(1, self.total):.2f} core-seconds each"
+            f"{cores / max(1, self.total):.2f} core-seconds each; "
+            f"{self.build_cores:.0f} of {cores:.0f} for builds"
         )
         return 1 if self.wrong or killed != self.total else 0
 

@@ -22,7 +22,6 @@ class Killer:
     report: re.Pattern = field(default=re.compile(REPORT))
     seconds: int = 60
     options: tuple = ()  # of cmake, where the test needs another build than the others
-    switches: bool = True  # False: each of its mutants is built alone
 
 
 def load(path):
@@ -36,7 +35,6 @@ def load(path):
             re.compile(row.get("report", REPORT)),
             row.get("seconds", 60),
             tuple(row.get("options", ())),
-            row.get("switches", True),
         )
         for name, row in table.items()
     }

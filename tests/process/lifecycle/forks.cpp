@@ -2,6 +2,7 @@
 // what it inherited, starts threads, forks and ends through exit. One scenario per run, because
 // each needs a process of its own.
 #include <atomic>
+#include <latch>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -176,17 +177,15 @@ void fork_after_large_use() {
 // Nor does it copy a page for each thread that the process once had: nothing waits for their heaps.
 void fork_after_many_threads() {
     constexpr int kThreads = 600;
-    std::atomic<int> ready{0};
-    std::atomic<bool> go{false};
+    // They sleep until all are there: that many which looked for it every millisecond would be long
+    // about it.
+    std::latch all_there(kThreads);
     std::vector<std::thread> threads;
     for (int i = 0; i < kThreads; ++i)
-        threads.emplace_back([&ready, &go] {
+        threads.emplace_back([&all_there] {
             subject::free(subject::malloc(100));
-            ready.fetch_add(1, std::memory_order_release);
-            while (!go.load(std::memory_order_acquire)) usleep(1000);
+            all_there.arrive_and_wait();
         });
-    while (ready.load(std::memory_order_acquire) != kThreads) usleep(1000);
-    go.store(true, std::memory_order_release);
     for (std::thread& t : threads) t.join();
     const pid_t child = fork();
     if (child == 0) {

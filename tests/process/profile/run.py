@@ -2,7 +2,7 @@
 """The heap profile as a user has it: a program that is not linked to hakmem runs under it, and
 pprof reads the file that is written at exit.
 
-usage: run.py LIBRARY PROGRAM      (PROGRAM is known.c)
+usage: run.py LIBRARY PROGRAM [CHECK...]      (PROGRAM is known.c, a CHECK check_known and the like)
 """
 import fcntl
 import os
@@ -228,11 +228,7 @@ def check_python(library, _, folder):
 
 
 def main():
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 2
-    failures = 0
-    for check in (
+    checks = (
         check_known,
         check_fork,
         check_programs,
@@ -241,7 +237,13 @@ def main():
         check_loss,
         check_environment,
         check_python,
-    ):
+    )
+    wanted = sys.argv[3:] or [check.__name__ for check in checks]
+    if len(sys.argv) < 3 or set(wanted) - {check.__name__ for check in checks}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    failures = 0
+    for check in (check for check in checks if check.__name__ in wanted):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 check(sys.argv[1], sys.argv[2], Path(folder))
@@ -250,7 +252,7 @@ def main():
                 print(
                     (
                         f"FAIL {check.__name__}: {wrong}\n  reproduce:"
-                        f" {sys.argv[0]} {sys.argv[1]} {sys.argv[2]}"
+                        f" {sys.argv[0]} {sys.argv[1]} {sys.argv[2]} {check.__name__}"
                     ),
                     file=sys.stderr,
                 )
