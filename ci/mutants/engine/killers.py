@@ -20,7 +20,7 @@ class Killer:
     test: str
     arguments: tuple = ()
     report: re.Pattern = field(default=re.compile(REPORT))
-    seconds: int = 60
+    seconds: int = 300
     options: tuple = ()  # of cmake, where the test needs another build than the others
 
 
@@ -33,7 +33,7 @@ def load(path):
             row.get("test", name),
             tuple(row.get("arguments", ())),
             re.compile(row.get("report", REPORT)),
-            row.get("seconds", 60),
+            row.get("seconds", Killer.seconds),
             tuple(row.get("options", ())),
         )
         for name, row in table.items()
