@@ -242,7 +242,7 @@ TOY = {
             return wrong();
         }
         """,
-    "ci/tidy": "#!/bin/sh\n! grep -q untidy README.md\n",
+    "ci/tidy": "#!/bin/sh\necho with $* >>build/tidied\n! grep -q untidy README.md\n",
     "ci/quick.toml": '[test."props.toy"]\n[script]\n',
     "ci/mutants/killers.toml": '["props.toy"]\ntargets = ["toy"]\n',
     "ci/suites.toml": '[[suite]]\nname = "dev"\npreset = "dev"\nlabels = ["props"]\nbudget = 9\n',
@@ -335,6 +335,8 @@ class Whole(unittest.TestCase):
         self.write("README.md", "another page\n")
         pages = self.call(0, "quick")
         self.assertRegex(self.last(pages), "green: tidy and 0 tests")
+        tidied = (self.root / "build" / "tidied").read_text().splitlines()
+        self.assertEqual(tidied, ["with", "with --changed README.md"])
         self.write("README.md", "untidy\n")
         self.assertIn(f"failed: tidy; again: {self.root}/ci/tidy", self.call(1, "quick"))
         self.write("README.md", "a page\n")

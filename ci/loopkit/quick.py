@@ -18,6 +18,7 @@ from .work import Job, NinjaFile, Work, job_of
 
 PRESET = "quick"
 TIDY = "tidy"
+TIDIES = ("ci/tidy*", ".clang-format", "pyproject.toml", ".flake8")  # what says how files stand
 TAIL = 40  # lines of a failed test's output that are shown
 
 
@@ -190,7 +191,7 @@ class Quick:
             return self.show(plan, planner)
         self.work.expect([*plan.tests, *plan.others, *plan.scripts])
         begin = time.monotonic()
-        self.check_tree()
+        self.check_tree(None if whole is None else paths)
         green = [TIDY] if not self.failed else []
         if needs_build(plan):
             targets = targets_of(plan, self.table, planner, self.build)
@@ -211,9 +212,13 @@ class Quick:
     def name_of_green(self):
         return f"the last green run ({self.record.path})"
 
-    def check_tree(self):
-        lines = []
-        if self.work.run([str(self.root / "ci" / "tidy")], lines.append) != 0:
+    def check_tree(self, paths):
+        """`paths`: what changed, or None."""
+        lines, command = [], [str(self.root / "ci" / "tidy")]
+        # What did not change stands as its formatter wrote it.
+        if paths is not None and not any(planning.matches(path, TIDIES) for path in paths):
+            command += ["--changed", *paths]
+        if self.work.run(command, lines.append) != 0:
             print("\n".join(lines[-TAIL:]), flush=True)
             self.failed.append((TIDY, f"{self.root}/ci/tidy"))
 
