@@ -31,6 +31,11 @@ struct Ready {
     Length q;
     KIT_COMMAND(Ready, "ready", 60, p, q)
 };
+// one more than is ready
+struct ReadyNext {
+    Flag f;
+    KIT_COMMAND(ReadyNext, "ready_next", 60, f)
+};
 struct ReadyHeap {
     HeapNumber h;
     KIT_COMMAND(ReadyHeap, "ready_heap", 20, h)
@@ -39,7 +44,7 @@ struct RefuseCommit {
     Nth i;
     KIT_COMMAND(RefuseCommit, "refuse_commit", 10, i)
 };
-using WindowCommand = std::variant<Open, Ready, ReadyHeap, RefuseCommit>;
+using WindowCommand = std::variant<Open, Ready, ReadyNext, ReadyHeap, RefuseCommit>;
 using WindowCommands = std::vector<WindowCommand>;
 
 // What of these slots is not free becomes free.
@@ -123,7 +128,8 @@ class WindowMachine {
     void apply(const Open& c) {
         if (window().is_open()) return;
         ram = bytes_of(c.ram), left = bytes_of(c.left);
-        const std::size_t asked = std::min(bytes_of(c.asked), 4 * kUsual);
+        // mostly nothing
+        const std::size_t asked = c.asked.v < 60 ? 0 : std::min(bytes_of(c.asked), 4 * kUsual);
         // Halved until it fits: the fake system has room for a little more than the usual window.
         std::size_t right = size_wanted(asked) / kSlot * kSlot;
         bool refuses = c.refusal.v != 0;
@@ -153,8 +159,13 @@ class WindowMachine {
         ready_ = 0, heaps_ = 0;
     }
     void apply(const Ready& c) {
-        if (!window().is_open()) return;
-        const std::size_t slots = std::min<std::size_t>(c.p.v + c.q.v + 1, window().slot_count());
+        if (window().is_open()) make_ready(c.p.v + c.q.v + 1);
+    }
+    void apply(const ReadyNext&) {
+        if (window().is_open()) make_ready(ready_ + 1);
+    }
+    void make_ready(std::size_t want) {
+        const std::size_t slots = std::min(want, window().slot_count());
         const std::uint64_t failed = os.failed(), calls = os.count(Call::commit);
         const bool good = window().make_ready(slots);
         const bool refused = os.failed() != failed;
