@@ -1,4 +1,5 @@
-/* cxx_loader.c: a C program, linked with nothing of C++, that loads a plug-in in C++. */
+/* cxx_loader.c: a C program, linked with nothing of C++, that loads a plug-in in C++. Started by a
+ * runner, which judges it: no test by itself. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

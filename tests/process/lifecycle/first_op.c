@@ -1,4 +1,5 @@
 /* One allocator call as the very first of its process or of its thread.
+ * Started by a runner, which judges it: no test by itself.
  *
  *   first_op PLACE FUNCTION SIZE          PLACE: preinit constructor main atexit quick_exit
  *                                         destructor signal child worker_child storm

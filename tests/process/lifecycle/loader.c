@@ -1,5 +1,6 @@
 /* dlopen of the library into a process that another malloc serves, and of plug-ins into a process
  * that the library may serve.
+ * Started by a runner, which judges it: no test by itself.
  *
  *   loader cycles LIBRARY            100 times dlopen, hak_* through dlsym, dlclose
  *   loader threads LIBRARY           threads that used the library end after it was closed

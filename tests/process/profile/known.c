@@ -1,4 +1,4 @@
-/* known.c: allocates what its functions' names say, half of it to stay, for run.py. */
+/* known.c: allocates what its functions' names say, half of it to stay, for run.py: no test by itself. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 // work.cpp: work for a preloaded library, which is asked for its statistics as JSON in between;
-// each answer is a line on stdout.
+// each answer is a line on stdout. Started by a runner, which judges it: no test by itself.
 //
 //   timing_work mixed     threads that allocate and free in every way, also each other's blocks
 //   timing_work steady    2 MiB allocated, written and freed in turn: one answer when that has
