@@ -1,4 +1,5 @@
-/* known.c: allocates what its functions' names say, half of it to stay, for run.py: no test by itself. */
+/* known.c: allocates what its functions' names say, half of it to stay. For run.py: no test by
+ * itself. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
