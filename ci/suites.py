@@ -456,7 +456,7 @@ def main():
             for suite in suites
         )
         write_list(
-            f"{suite.name:14s} {suite.budget:4d} s  {what}{', run by ci/gate' if suite.gate else ''}"
+            f"{suite.name:14s} {suite.budget:4d} s  {what}{', of ci/gate' if suite.gate else ''}"
             for suite, what in zip(suites, whats)
         )
         return 0
