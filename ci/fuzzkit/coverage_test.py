@@ -157,13 +157,23 @@ sometimes false src/mem/small.hpp | N == 2 | constant
         status, text = self.judge(self.ALL + "never line src/mem/small.hpp | return 1; | a lie\n")
         self.assertEqual(status, 1)
         self.assertNotIn("lists what runs", before)
-        self.assertIn(
-            "missed lists what runs, or is not there: line src/mem/small.hpp | return 1;", text
-        )
+        self.assertIn("missed lists what runs: line src/mem/small.hpp | return 1;", text)
         self.assertNotIn(
             "lists",
             self.judge(self.ALL + "sometimes line src/mem/small.hpp | return 1; | a race\n")[1],
         )
+
+    def test_what_is_not_there_is_red(self):
+        for entry in (
+            "never line src/mem/small.hpp | return 3; | it went",
+            "sometimes line src/mem/small.hpp | return 3; | it went",
+            "sometimes line src/mem/small.hpp | return | it is longer now",
+            "sometimes true src/mem/small.hpp | x < 5 | it went",
+            "sometimes true src/mem/other.hpp | x < 0 | the file moved",
+        ):
+            status, text = self.judge(self.ALL + entry + "\n")
+            self.assertEqual(status, 1, entry)
+            self.assertIn("missed lists what is not there: ", text)
 
     def test_limits(self):
         lines = self.lines["src/mem/small.hpp"]
