@@ -1,5 +1,5 @@
 // kept_props.cpp: the Large runs that a thread keeps. The model has for each thread one run for
-// each way, or none, and foretells which block each request gets, and how many units are in use.
+// each place, or none, and foretells which block each request gets, and how many units are in use.
 #include <map>
 
 #include "props/kit/commands.hpp"
@@ -65,7 +65,7 @@ using W = TinyWorld;
 
 constexpr std::size_t kUnit = kTinyConfig.unit_bytes, kPage = kTinyConfig.page_bytes,
                       kLeast = kTinyConfig.small_bytes_max + 1;
-// more than ways, so that some share one
+// more than places, so that some share one
 constexpr hak::Address kSites[] = {0, 0x1000, 0x1234, 0x4567, 0x89ab, 0xcdef};
 constexpr std::size_t kAlignments[] = {16, 128, 512, 1024};
 
@@ -110,9 +110,9 @@ class KeptMachine {
         return fresh_units(bytes, alignment) == kept.units && kept.p % alignment == 0 &&
                kept.p % kUnit + bytes <= kept.units * kUnit;
     }
-    // Of the ways that serve a request the first that has a run which fits; -1: none.
-    int way_for(unsigned t, unsigned place, std::size_t bytes, std::size_t alignment) {
-        for (const unsigned w : {way, 0u}) {
+    // Of the places that serve a request the first that has a run which fits; -1: none.
+    int place_for(unsigned t, unsigned place, std::size_t bytes, std::size_t alignment) {
+        for (const unsigned w : {place, 0u}) {
             const auto found = kept_[t].find(w);
             if (found != kept_[t].end() && fits(found->second, bytes, alignment))
                 return static_cast<int>(w);
@@ -124,23 +124,23 @@ class KeptMachine {
         if (blocks_[h].p != 0) apply(Give{{t}, {h}});
         hak::Heap<W>* const heap = be(t);
         const unsigned place = hak::place_of<W>(kSites[site]);
-        const int from = way_for(t, way, bytes, alignment);
+        const int from = place_for(t, place, bytes, alignment);
         void* const block = site != 0 ? hak::allocate_missed_at<W>(heap, bytes, kSites[site]).block
                             : alignment == 16 ? hak::allocate<W>(heap, bytes)
                                               : hak::allocate_aligned<W>(heap, alignment, bytes);
         require(block != nullptr, "no memory");
         const hak::Address p = hak::address_of(block);
         require(p % alignment == 0, "a block is not aligned to ", alignment);
-        Block fresh{p, fresh_units(bytes, alignment), way, ++fill_};
+        Block fresh{p, fresh_units(bytes, alignment), place, ++fill_};
         if (from >= 0) {
             const Block& kept = kept_[t][static_cast<unsigned>(from)];
             require(p == kept.p, "a run that the thread keeps would fit, and was not handed out");
-            note("request", from == 0 ? (way == 0 ? "plain" : "plain, of a site") : "a site's");
+            note("request", from == 0 ? (place == 0 ? "plain" : "plain, of a site") : "a site's");
             kept_[t].erase(static_cast<unsigned>(from));
         } else {
             note("request", "fresh");
-            for (const Ways& ways : kept_) {
-                for (const auto& [w, kept] : ways)
+            for (const Ways& places : kept_) {
+                for (const auto& [w, kept] : places)
                     require(p < kept.p - kept.p % kUnit ||
                                 p >= kept.p - kept.p % kUnit + kept.units * kUnit,
                             "a block of a run that is kept for others");
@@ -206,9 +206,9 @@ class KeptMachine {
     void judge_units() {
         std::size_t out = 0, kept = 0;
         for (const Block& block : blocks_) out += block.units;
-        for (const Ways& ways : kept_) {
-            require(ways.size() <= kTinyConfig.kept_places, "more runs than ways");
-            for (const auto& [way, block] : ways) kept += block.units;
+        for (const Ways& places : kept_) {
+            require(places.size() <= kTinyConfig.kept_places, "more runs than places");
+            for (const auto& [place, block] : places) kept += block.units;
         }
         const std::size_t used = hak::pool<W>.counters().used_units;
         require(used == out + kept, used, " units are in use, ", out, " are out and ", kept,
