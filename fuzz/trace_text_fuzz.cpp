@@ -8,6 +8,14 @@
 
 namespace {
 
+// A language of the widest values that a field may have.
+struct Widest : kit::Field<'m', UINT32_MAX, 4> {};
+struct Say {
+    Widest m;
+    KIT_COMMAND(Say, "say", 1, m)
+};
+using Wide = std::variant<Say>;
+
 const fuzz::Defect forgotten_digit("forgotten_digit");
 
 template <class Language>
@@ -64,7 +72,8 @@ std::string wrong_as_text(const std::string& text) {
 std::string wrong_in(const std::string& text) {
     for (const std::string& wrong :
          {wrong_as_bytes<kit::Command>(text), wrong_as_bytes<kit::PoolCommand>(text),
-          wrong_as_text<kit::Command>(text), wrong_as_text<kit::PoolCommand>(text)}) {
+          wrong_as_bytes<Wide>(text), wrong_as_text<kit::Command>(text),
+          wrong_as_text<kit::PoolCommand>(text), wrong_as_text<Wide>(text)}) {
         if (!wrong.empty()) return wrong;
     }
     return {};

@@ -88,7 +88,7 @@ std::optional<C> parse_as(std::istringstream& words) {
     bool good = true;
     const auto read = [&](auto& field) {
         std::string word;
-        good = good && (words >> word) && word.size() >= 2 && word.size() <= 10 &&
+        good = good && (words >> word) && word.size() >= 2 && word.size() <= 11 &&
                word[0] == field.kPrefix &&
                word.find_first_not_of("0123456789", 1) == std::string::npos;
         if (!good) return;
