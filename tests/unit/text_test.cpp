@@ -27,7 +27,7 @@ void numbers_and_addresses() {
 void text_is_cut() {
     const std::string most(4096, 'x');
     for (unsigned left = 0; left < 3; ++left) {
-        for (unsigned place = 0; way < 4; ++way) {
+        for (unsigned way = 0; way < 4; ++way) {
             hak::Text text;
             text << most.c_str();
             const std::size_t whole = text.size();
