@@ -70,13 +70,13 @@ void add_one(Word& word) {
 }
 
 // What is wrong, a part of what the judges must say, and how it comes about.
-struct Sight {
+struct Detection {
     const char* what;
     const char* report;
     std::function<void(Scene&)> change;
 };
 
-const Sight kSights[] = {
+const Detection kDetections[] = {
     // The client
     {"a success sets errno", "errno is 5",
      [](Scene& s) {
@@ -208,12 +208,12 @@ const Sight kSights[] = {
      }},
 };
 
-std::string said(const Sight* sight) {
+std::string said(const Detection* detection) {
     Scene scene;
     scene.judge();
-    if (sight == nullptr) return "";
+    if (detection == nullptr) return "";
     try {
-        sight->change(scene);
+        detection->change(scene);
         scene.judge();
     } catch (const kit::Broken& e) {
         return e.what();
@@ -249,25 +249,25 @@ void an_unchanged_world() {
 }
 
 void see() {
-    const auto* const sight =
-        std::find_if(std::begin(kSights), std::end(kSights),
-                     [](const Sight& s) { return std::string_view(s.what) == check_running; });
+    const auto* const detection =
+        std::find_if(std::begin(kDetections), std::end(kDetections),
+                     [](const Detection& s) { return std::string_view(s.what) == check_running; });
     std::string text;
     try {
-        text = said(sight);
+        text = said(detection);
     } catch (const kit::ClientFault&) {
         kit::broken("a client was reported");
     }
-    require(text.find(sight->report) != std::string::npos, "expected ", sight->report,
+    require(text.find(detection->report) != std::string::npos, "expected ", detection->report,
             ", the judges say ", text);
 }
 
 }  // namespace
 
 int main(int, char** argv) {
-    check_test examples[2 + std::size(kSights)] = {CHECK_TEST(bit_masks),
-                                                   CHECK_TEST(an_unchanged_world)};
-    for (std::size_t i = 0; i < std::size(kSights); ++i)
-        examples[2 + i] = {kSights[i].what, see, nullptr, nullptr};
+    check_test examples[2 + std::size(kDetections)] = {CHECK_TEST(bit_masks),
+                                                       CHECK_TEST(an_unchanged_world)};
+    for (std::size_t i = 0; i < std::size(kDetections); ++i)
+        examples[2 + i] = {kDetections[i].what, see, nullptr, nullptr};
     return unit::run(argv, examples);
 }
