@@ -3,6 +3,7 @@
 #include <map>
 
 #include "props/kit/commands.hpp"
+#include "props/kit/run.hpp"
 #include "props/kit/state_coverage.hpp"
 #include "props/kit/suite.hpp"
 
@@ -94,7 +95,7 @@ class KeptMachine {
         unsigned place = 0;
         unsigned char fill = 0;
     };
-    using Ways = std::map<unsigned, Block>;
+    using Places = std::map<unsigned, Block>;
 
     static hak::Heap<W>* be(unsigned t) {
         threads.current = t;
@@ -139,7 +140,7 @@ class KeptMachine {
             kept_[t].erase(static_cast<unsigned>(from));
         } else {
             note("request", "fresh");
-            for (const Ways& places : kept_) {
+            for (const Places& places : kept_) {
                 for (const auto& [w, kept] : places)
                     require(p < kept.p - kept.p % kUnit ||
                                 p >= kept.p - kept.p % kUnit + kept.units * kUnit,
@@ -206,7 +207,7 @@ class KeptMachine {
     void judge_units() {
         std::size_t out = 0, kept = 0;
         for (const Block& block : blocks_) out += block.units;
-        for (const Ways& places : kept_) {
+        for (const Places& places : kept_) {
             require(places.size() <= kTinyConfig.kept_places, "more runs than places");
             for (const auto& [place, block] : places) kept += block.units;
         }
@@ -221,23 +222,9 @@ class KeptMachine {
     Pairs* pairs_;
     Auditor<W> auditor_;
     std::array<Block, Held::kLimit> blocks_{};
-    std::array<Ways, kThreads> kept_;
+    std::array<Places, kThreads> kept_;
     unsigned char fill_ = 0;
 };
-
-std::string run_kept_history(const KeptCommands& commands, Pairs* pairs) {
-    std::size_t at = 0;
-    try {
-        KeptMachine machine(pairs);
-        for (; at < commands.size(); ++at) machine.step(commands[at]);
-        machine.finish();
-    } catch (const Broken& e) {
-        return std::string(e.what()) + " at command " + std::to_string(at + 1);
-    } catch (const ClientFault& f) {
-        return std::string("a correct client was reported: ") + hak::text_of(f.fault);
-    }
-    return {};
-}
 
 constexpr std::pair<const char*, const char*> kWanted[] = {
     {"request", "plain"},    {"request", "plain, of a site"},
@@ -254,12 +241,10 @@ int main(int argc, char** argv) {
     Pairs pairs;
     suite.histories<KeptCommand>(
         "props_kept", history_generator<KeptCommand>(200),
-        [&](const KeptCommands& c) { return run_kept_history(c, &pairs); });
+        [&](const KeptCommands& c) { return run_on(KeptMachine(&pairs), c); });
     suite.example("every case that is claimed was met", [&] {
         pairs.print(std::cerr, "kept runs");
-        if (!suite.is_full()) return;
-        for (const auto& [what, how] : kWanted)
-            require(pairs.count(what, how) != 0, "no history met: ", what, ", ", how);
+        if (suite.is_full()) pairs.require_met(kWanted);
     });
     return suite.finish();
 }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "props/kit/commands.hpp"
+#include "props/kit/run.hpp"
 #include "props/kit/state_coverage.hpp"
 #include "props/kit/suite.hpp"
 
@@ -490,19 +491,13 @@ constexpr std::pair<std::size_t, std::size_t> kLimits[] = {
 
 std::string run_reclaim_history(const ReclaimCommands& commands, Pairs* pairs) {
     for (const auto& [cache, batch] : kLimits) {
-        std::size_t at = 0;
-        try {
-            hak::Tunables tunables = kTinyTunables;
-            tunables.cache_bytes_max = cache;
-            tunables.batch_bytes_max = batch;
-            ReclaimMachine machine(tunables, pairs);
-            for (; at < commands.size(); ++at) machine.step(commands[at]);
-            machine.finish();
-        } catch (const Broken& e) {
-            return std::string(e.what()) + " at command " + std::to_string(at + 1) +
-                   " with a cache of " + std::to_string(cache) + " and a batch of " +
+        hak::Tunables tunables = kTinyTunables;
+        tunables.cache_bytes_max = cache;
+        tunables.batch_bytes_max = batch;
+        if (const std::string text = run_on(ReclaimMachine(tunables, pairs), commands);
+            !text.empty())
+            return text + " with a cache of " + std::to_string(cache) + " and a batch of " +
                    std::to_string(batch);
-        }
     }
     return {};
 }
@@ -525,9 +520,7 @@ int main(int argc, char** argv) {
         [&](const ReclaimCommands& c) { return run_reclaim_history(c, &pairs); });
     suite.example("every way back that is claimed was met", [&] {
         pairs.print(std::cerr, "looks at the clock");
-        if (!suite.is_full()) return;
-        for (const auto& [look, way] : kWanted)
-            require(pairs.count(look, way) != 0, "no history met: ", look, ", ", way);
+        if (suite.is_full()) pairs.require_met(kWanted);
     });
     return suite.finish();
 }

@@ -2,6 +2,7 @@
 // list is, when a free goes to the slab. The model keeps the list itself, so every pop is foretold
 // to the address.
 #include "props/kit/commands.hpp"
+#include "props/kit/run.hpp"
 #include "props/kit/shadow_heap.hpp"
 #include "props/kit/state_coverage.hpp"
 #include "props/kit/suite.hpp"
@@ -37,7 +38,7 @@ struct Wait {
 };
 
 using ThreadCacheCommand = std::variant<Take, Give, TakeMany, GiveMany, Flush, Wait>;
-using TlsCommands = std::vector<ThreadCacheCommand>;
+using ThreadCacheCommands = std::vector<ThreadCacheCommand>;
 
 }  // namespace kit
 
@@ -45,12 +46,12 @@ namespace {
 
 using W = kit::TinyWorld;
 using kit::require;
-using kit::ThreadCacheCommand, kit::TlsCommands, kit::Slot, kit::Take, kit::Give, kit::TakeMany,
-    kit::GiveMany, kit::Flush, kit::Wait;
+using kit::ThreadCacheCommand, kit::ThreadCacheCommands, kit::Slot, kit::Take, kit::Give,
+    kit::TakeMany, kit::GiveMany, kit::Flush, kit::Wait;
 
-class TlsMachine {
+class ThreadCacheMachine {
   public:
-    TlsMachine(std::size_t bytes, kit::Pairs* pairs)
+    ThreadCacheMachine(std::size_t bytes, kit::Pairs* pairs)
         : bytes_(bytes), class_(hak::Classes<W>::class_of(bytes)), pairs_(pairs) {
         kit::reset_world<W>();
         void* const first = hak::allocate<W>(heap(), bytes_);
@@ -162,18 +163,11 @@ class TlsMachine {
     hak::Address bump_ = 0, bump_end_ = 0;
 };
 
-std::string run_tls_history(const TlsCommands& commands, kit::Pairs* pairs) {
+std::string run_thread_cache_history(const ThreadCacheCommands& commands, kit::Pairs* pairs) {
     for (const std::size_t bytes : {std::size_t{16}, std::size_t{48}, std::size_t{256}}) {
-        std::size_t at = 0;
-        try {
-            TlsMachine machine(bytes, pairs);
-            for (; at < commands.size(); ++at) machine.step(commands[at]);
-        } catch (const kit::Broken& e) {
-            return std::string(e.what()) + " at command " + std::to_string(at + 1) +
-                   " with blocks of " + std::to_string(bytes);
-        } catch (const kit::ClientFault& f) {
-            return std::string("a correct client was reported: ") + hak::text_of(f.fault);
-        }
+        if (const std::string text = kit::run_on(ThreadCacheMachine(bytes, pairs), commands);
+            !text.empty())
+            return text + " with blocks of " + std::to_string(bytes);
     }
     return {};
 }
@@ -202,12 +196,10 @@ int main(int argc, char** argv) {
     kit::Pairs pairs;
     suite.histories<ThreadCacheCommand>(
         "props_thread_cache", kit::history_generator<ThreadCacheCommand>(300),
-        [&](const TlsCommands& c) { return run_tls_history(c, &pairs); });
+        [&](const ThreadCacheCommands& c) { return run_thread_cache_history(c, &pairs); });
     suite.example("every change of state that is claimed was met", [&] {
         pairs.print(std::cerr, "one bin");
-        if (!suite.is_full()) return;
-        for (const auto& [from, to] : kWanted)
-            kit::require(pairs.count(from, to) != 0, "no history went from ", from, " to ", to);
+        if (suite.is_full()) pairs.require_met(kWanted);
     });
     return suite.finish();
 }

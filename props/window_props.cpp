@@ -4,6 +4,7 @@
 #include <map>
 
 #include "props/kit/commands.hpp"
+#include "props/kit/run.hpp"
 #include "props/kit/state_coverage.hpp"
 #include "props/kit/suite.hpp"
 
@@ -351,17 +352,6 @@ class RunsMachine {
     std::map<std::uint32_t, std::uint32_t> model_;
 };
 
-template <class Machine, class Command>
-std::string run_history(Machine machine, const std::vector<Command>& commands) {
-    std::size_t at = 0;
-    try {
-        for (; at < commands.size(); ++at) machine.step(commands[at]);
-    } catch (const Broken& e) {
-        return std::string(e.what()) + " at command " + std::to_string(at + 1);
-    }
-    return {};
-}
-
 constexpr std::pair<const char*, const char*> kWanted[] = {
     {"open", "not at all"}, {"open", "smaller"},  {"open", "at once"},
     {"ready", "refused"},   {"ready", "already"}, {"ready", "more"},
@@ -374,15 +364,12 @@ int main(int argc, char** argv) {
     Pairs pairs;
     suite.histories<WindowCommand>(
         "props_window", history_generator<WindowCommand>(40),
-        [&](const WindowCommands& c) { return run_history(WindowMachine(&pairs), c); });
-    suite.histories<RunsCommand>(
-        "props_runs", history_generator<RunsCommand>(150),
-        [](const RunsCommands& c) { return run_history(RunsMachine(), c); });
+        [&](const WindowCommands& c) { return run_on(WindowMachine(&pairs), c); });
+    suite.histories<RunsCommand>("props_runs", history_generator<RunsCommand>(150),
+                                 [](const RunsCommands& c) { return run_on(RunsMachine(), c); });
     suite.example("every case that is claimed was met", [&] {
         pairs.print(std::cerr, "windows");
-        if (!suite.is_full()) return;
-        for (const auto& [what, how] : kWanted)
-            require(pairs.count(what, how) != 0, "no history met: ", what, ", ", how);
+        if (suite.is_full()) pairs.require_met(kWanted);
     });
     return suite.finish();
 }

@@ -7,6 +7,7 @@
 
 #include "props/kit/capacity.hpp"
 #include "props/kit/commands.hpp"
+#include "props/kit/run.hpp"
 #include "props/kit/shadow_heap.hpp"
 #include "props/kit/state_coverage.hpp"
 
@@ -352,18 +353,7 @@ class PoolMachine {
 
 template <hak::World W>
 std::string run_pool_history(const PoolCommands& commands, Pairs* pairs = nullptr) {
-    std::size_t at = 0;
-    try {
-        PoolMachine<W> machine(pairs);
-        for (; at < commands.size(); ++at) machine.step(commands[at]);
-        machine.finish();
-    } catch (const Broken& e) {
-        return std::string(e.what()) +
-               (at < commands.size()
-                    ? " at command " + std::to_string(at + 1) + " (" + text_of(commands[at]) + ")"
-                    : " at the end");
-    }
-    return {};
+    return run_on(PoolMachine<W>(pairs), commands);
 }
 
 }  // namespace kit

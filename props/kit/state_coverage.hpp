@@ -22,6 +22,11 @@ class Pairs {
         const auto t = f->second.find(to);
         return t == f->second.end() ? 0 : t->second;
     }
+    template <std::size_t N>
+    void require_met(const std::pair<const char*, const char*> (&wanted)[N]) const {
+        for (const auto& [from, to] : wanted)
+            require(count(from, to) != 0, "no history met: ", from, " -> ", to);
+    }
     void print(std::ostream& out, const char* title) const {
         std::size_t pairs = 0;
         for (const auto& [from, row] : counts_) pairs += row.size();
