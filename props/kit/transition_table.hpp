@@ -15,13 +15,39 @@
 
 namespace kit {
 
-class TransitionTable {
+// Which of the changes that are demanded were seen, and how often.
+class SeenChanges {
   public:
+    void print(std::ostream& out) const {
+        out << machine_ << ":\n";
+        for (const auto& [pair, count] : seen_)
+            out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count
+                << "\n";
+    }
+    void require_all_seen() const {
+        std::string missing;
+        for (const auto& [pair, count] : seen_) {
+            if (count == 0) missing += "\n  " + names_[pair.first] + " -> " + names_[pair.second];
+        }
+        require(missing.empty(), machine_, ": no history made these changes:", missing);
+    }
+
+  protected:
     using Pair = std::pair<unsigned, unsigned>;
 
+    SeenChanges(const char* machine, std::vector<std::string> names)
+        : machine_(machine), names_(std::move(names)) {}
+
+    const char* machine_;
+    std::vector<std::string> names_;
+    std::map<Pair, std::uint64_t> seen_;
+};
+
+class TransitionTable : public SeenChanges {
+  public:
     // The states' names in the order of their numbers.
     TransitionTable(const char* machine, std::vector<std::string> names)
-        : machine_(machine), names_(std::move(names)) {}
+        : SeenChanges(machine, std::move(names)) {}
 
     // A change that is seen as it happens.
     void allow(unsigned from, unsigned to) { seen_.emplace(Pair{from, to}, 0); }
@@ -44,35 +70,18 @@ class TransitionTable {
                 " -> ", names_[to]);
         ++found->second;
     }
-    void print(std::ostream& out) const {
-        out << machine_ << ":\n";
-        for (const auto& [pair, count] : seen_)
-            out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count
-                << "\n";
-    }
-    void require_all_seen() const {
-        std::string missing;
-        for (const auto& [pair, count] : seen_) {
-            if (count == 0) missing += "\n  " + names_[pair.first] + " -> " + names_[pair.second];
-        }
-        require(missing.empty(), machine_, ": no history made these changes:", missing);
-    }
 
   private:
-    const char* machine_;
-    std::vector<std::string> names_;
-    std::map<Pair, std::uint64_t> seen_;
     std::set<Pair> rare_;
 };
 
 // The same where only whole steps are seen: a step may make several changes, each of a kind that
 // its operation allows.
-class StepTransitions {
+class StepTransitions : public SeenChanges {
   public:
     StepTransitions(const char* machine, std::vector<std::string> names,
                     std::vector<std::string> operations)
-        : machine_(machine),
-          names_(std::move(names)),
+        : SeenChanges(machine, std::move(names)),
           operations_(std::move(operations)),
           ways_(operations_.size(), std::vector<std::vector<bool>>(
                                         names_.size(), std::vector<bool>(names_.size(), false))) {
@@ -85,7 +94,7 @@ class StepTransitions {
         closed_ = false;
     }
     // A step from here to there that some history must make.
-    void want(unsigned from, unsigned to) { seen_.emplace(std::pair{from, to}, 0); }
+    void want(unsigned from, unsigned to) { seen_.emplace(Pair{from, to}, 0); }
 
     void see(unsigned operation, unsigned from, unsigned to, std::uint64_t where) {
         if (from == to) return;
@@ -93,19 +102,6 @@ class StepTransitions {
         require(ways_[operation][from][to], machine_, " ", where, ": illegal change ", names_[from],
                 " -> ", names_[to], " in ", operations_[operation]);
         ++seen_[{from, to}];
-    }
-    void print(std::ostream& out) const {
-        out << machine_ << ":\n";
-        for (const auto& [pair, count] : seen_)
-            out << "  " << names_[pair.first] << " -> " << names_[pair.second] << "  " << count
-                << "\n";
-    }
-    void require_all_seen() const {
-        std::string missing;
-        for (const auto& [pair, count] : seen_) {
-            if (count == 0) missing += "\n  " + names_[pair.first] + " -> " + names_[pair.second];
-        }
-        require(missing.empty(), machine_, ": no history made these changes:", missing);
     }
 
   private:
@@ -121,11 +117,9 @@ class StepTransitions {
         closed_ = true;
     }
 
-    const char* machine_;
-    std::vector<std::string> names_, operations_;
+    std::vector<std::string> operations_;
     std::vector<std::vector<std::vector<bool>>> ways_;
     bool closed_ = false;
-    std::map<std::pair<unsigned, unsigned>, std::uint64_t> seen_;
 };
 
 }  // namespace kit
